@@ -1,0 +1,165 @@
+"""Every error an actor may reply with.
+
+Rule: an error carries a stable `code`, says whether trying again can help (`retryable`), and its
+docstring says whose move is next. Code that retries asks `error.retryable`; it never lists classes.
+The one table of codes is `CODES`, at the end, made from the classes themselves.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ActorError(Exception):
+    """What an actor answers when it does not answer with a value."""
+
+    code: ClassVar[str] = ""
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+# --- The work of a step did not succeed -------------------------------------------------------
+
+
+class AgentFailed(ActorError):
+    """An agent worked and the work did not succeed; worth another try."""
+
+    code = "agent_failed"
+    retryable = True
+
+
+class AgentCrashed(ActorError):
+    """A bug stopped the agent in the middle of this request. It is rebuilt; worth another try."""
+
+    code = "agent_crashed"
+    retryable = True
+
+
+class StepTimeout(ActorError):
+    """One attempt took longer than a step may take; worth another try."""
+
+    code = "step_timeout"
+    retryable = True
+
+
+class InvalidPlan(ActorError):
+    """The plan is not a graph that can be run. The same input gives the same plan: the person's move."""
+
+    code = "invalid_plan"
+
+
+class OutputTooLarge(ActorError):
+    """The text outgrew what a task may write. The person's move: ask for less, or raise the limit."""
+
+    code = "output_too_large"
+
+
+class DeadlineExceeded(ActorError):
+    """The task ran out of the time it was given. The person's move: retry, or allow more time."""
+
+    code = "deadline_exceeded"
+
+
+class Interrupted(ActorError):
+    """The server went down during the last attempt that was left. The person's move: retry."""
+
+    code = "interrupted"
+
+
+# --- The request cannot be carried out --------------------------------------------------------
+
+
+class InvalidRequest(ActorError):
+    """A value is out of range or of the wrong shape. The caller's move: send another."""
+
+    code = "invalid_request"
+
+
+class TaskNotFound(ActorError):
+    """There is no such task, or no longer. The caller's move: check the id."""
+
+    code = "task_not_found"
+
+
+class DocumentNotFound(ActorError):
+    """There is no such document, or no longer. The caller's move: check the id."""
+
+    code = "document_not_found"
+
+
+class IllegalState(ActorError):
+    """The task is not in a state that allows this. The caller's move: look at its status."""
+
+    code = "illegal_state"
+
+
+class UnsupportedMediaType(ActorError):
+    """The library reads text, Markdown, HTML and PDF. The caller's move: convert it."""
+
+    code = "unsupported_media_type"
+
+
+class UnreadableDocument(ActorError):
+    """No text could be read from these bytes. The caller's move: look at the file."""
+
+    code = "unreadable_document"
+
+
+class TooLarge(ActorError):
+    """More bytes than are accepted here. The caller's move: send less."""
+
+    code = "too_large"
+
+
+# --- The server cannot do it now --------------------------------------------------------------
+
+
+class Overloaded(ActorError):
+    """A queue or a table is full. The caller's move: come back a little later."""
+
+    code = "overloaded"
+    retryable = True
+
+
+class Draining(ActorError):
+    """The server is about to stop. The caller's move: come back when it is up again."""
+
+    code = "draining"
+    retryable = True
+
+
+class StorageUnavailable(ActorError):
+    """The log cannot be written, mostly for lack of space. The operator's move: make room."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+
+class CancelUnfinished(ActorError):
+    """The work did not stop in time, so it is not called stopped. The caller's move: ask again."""
+
+    code = "cancel_unfinished"
+    retryable = True
+
+
+class ActorStopped(ActorError):
+    """The actor ended before it answered. The operator's move: the system is going down."""
+
+    code = "actor_stopped"
+
+
+class AskCycle(ActorError):
+    """An actor asked one of those that wait for it, which would hang. A bug: the developer's move."""
+
+    code = "ask_cycle"
+
+
+def _all(root: type[ActorError]) -> list[type[ActorError]]:
+    return [found for sub in root.__subclasses__() for found in (sub, *_all(sub))]
+
+
+CODES: dict[str, type[ActorError]] = {error.code: error for error in _all(ActorError)}
+"""Every code an `ActorError` of this package carries, with its class."""

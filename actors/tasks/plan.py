@@ -1,0 +1,79 @@
+"""A plan: the steps of a task as a graph without cycles.
+
+Rule: a `Plan` that exists can be run. Its constructor refuses unknown and cyclic dependencies, ids
+that stand twice, and anything but one writing step that comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Literal
+
+from actors.errors import InvalidPlan
+
+StepKind = Literal["analysis", "retrieval", "synthesis", "writing"]
+
+MAX_STEPS = 64
+"""The most steps a plan may have, the analysis included."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One step as everybody may see it; `depends_on` holds step ids."""
+
+    step_id: str
+    step: StepKind
+    agent_type: str
+    description: str
+    depends_on: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One thing to find out: `text` as a person reads it, `query` as the library searches it."""
+
+    step_id: str
+    text: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps in the order of their numbers, the analysis first and the writing last.
+
+    `questions` holds one entry for each retrieval step, in the same order. `intents` names the
+    kinds of work the task asks for, such as "compare" or "recommend".
+    """
+
+    steps: tuple[PlannedStep, ...]
+    questions: tuple[Question, ...]
+    intents: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_graph(self.steps)
+        if self.steps[0].step != "analysis":
+            raise InvalidPlan("The first step of a plan is its analysis.")
+        if [s.step for s in self.steps].count("writing") != 1 or self.steps[-1].step != "writing":
+            raise InvalidPlan("A plan has one writing step, and it is the last.")
+        retrievals = tuple(s.step_id for s in self.steps if s.step == "retrieval")
+        if retrievals != tuple(q.step_id for q in self.questions):
+            raise InvalidPlan("A plan has one question for each retrieval step, in the same order.")
+
+
+def check_graph(steps: Iterable[PlannedStep]) -> None:
+    """Raise `InvalidPlan` unless the steps are a graph that can be run from its roots to its end."""
+    steps = list(steps)
+    ids = {step.step_id for step in steps}
+    if not steps or len(steps) > MAX_STEPS:
+        raise InvalidPlan(f"A plan has 1 to {MAX_STEPS} steps, and this one has {len(steps)}.")
+    if len(ids) < len(steps):
+        raise InvalidPlan("Two steps of the plan have the same id.")
+    for step in steps:
+        if unknown := set(step.depends_on) - ids:
+            raise InvalidPlan(f"Step {step.step_id} depends on unknown {sorted(unknown)}.")
+    try:
+        TopologicalSorter({step.step_id: step.depends_on for step in steps}).prepare()
+    except CycleError as cycle:
+        raise InvalidPlan(f"The steps wait for one another: {' -> '.join(cycle.args[1])}.") from None
