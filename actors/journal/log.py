@@ -1,0 +1,126 @@
+"""The seam towards storage engines: `Log`, the truth, and `Index`, a projection of it.
+
+Rule: no verb that a log on another engine (NATS JetStream, say) could not offer: an append is one
+message that is refused unless the task's log stands where the writer thinks it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from actors.errors import ActorError
+from actors.runtime.request import Request
+from actors.tasks.life import Task, TaskStatus
+
+Position = int
+"""Where a task's log stands: the seq of its last event. Compare it for equality only."""
+
+EMPTY: Position = 0
+"""The position of a task that does not exist."""
+
+MAX_LINE_BYTES = 512 * 1024
+"""The longest line, and the most bytes of lines in one append."""
+
+PIECE_BYTES = 256 * 1024
+"""A read stops after the event that takes it past this many bytes."""
+
+
+class StaleWriter(ActorError):
+    """The log does not stand where the writer thinks: another writer was there. A bug."""
+
+    code = "stale_writer"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One event to be committed: its public line and, for a step that completed, its output."""
+
+    seq: int
+    line: bytes
+    step_id: str | None = None
+    output: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Append(Request[Position]):
+    """Commit these records after `expected`; `task` is what they make of the task."""
+
+    must_finish: ClassVar[bool] = True
+
+    task: Task
+    expected: Position
+    records: tuple[Record, ...]
+
+    @property
+    def lines(self) -> bytes:
+        """All its lines, joined."""
+        return b"".join(record.line for record in self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive events as their very bytes: `lines` holds those of `first_seq` to `last_seq`."""
+
+    first_seq: int
+    last_seq: int
+    lines: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPage:
+    """Tasks without steps and texts, newest first; `next_before` continues, None ends the list."""
+
+    tasks: tuple[Task, ...]
+    next_before: int | None
+
+
+class Log(Protocol):
+    """An append-only log of events for each task."""
+
+    async def append(self, group: Sequence[Append]) -> list[Position | ActorError]:
+        """Commit the group durably; each append is answered for itself, in order.
+
+        Raises `StorageUnavailable`, with nothing committed, for lack of space.
+        """
+
+    async def read(self, task_id: str, after: int) -> Piece | None:
+        """The next events after seq `after`, at most about `PIECE_BYTES`; None if there are none."""
+
+    async def outputs(self, task_id: str) -> dict[str, bytes]:
+        """The private outputs of the completed steps, by step id."""
+
+    async def delete(self, task_id: str) -> None:
+        """Forget a task, its events and outputs."""
+
+
+class Index(Protocol):
+    """What can be asked about many tasks; kept with the log, and rebuildable from it."""
+
+    async def page(self, status: TaskStatus | None, limit: int, before: int | None) -> IndexPage:
+        """A page of at most `limit` tasks created before the mark `before`."""
+
+    async def unfinished(self) -> list[str]:
+        """The ids of executing, then of queued tasks, each longest waiting first."""
+
+    async def counts(self) -> Mapping[TaskStatus, int]:
+        """How many tasks there are in each state that any is in."""
+
+
+class Store(Log, Index, Protocol):
+    """Both in one, as one transaction keeps them."""
+
+    async def claim(self) -> bool:
+        """Called once at the start: whether the last owner closed it in an orderly way."""
+
+    async def release(self) -> None:
+        """Called last at an orderly end; the next `claim` says True."""
+
+
+def lines_after(lines: bytes, first_seq: int, after: int) -> bytes:
+    """What stands after seq `after` in the joined lines that begin with `first_seq`."""
+    start = 0
+    for _ in range(after - first_seq + 1):
+        start = lines.index(b"\n", start) + 1
+    return lines[start:]

@@ -1,0 +1,86 @@
+"""The newest events of a task, in memory, and those who wait for more.
+
+Rule: a tail shows only what is committed. It is a cache: dropping one loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import trio
+
+from actors.journal.log import PIECE_BYTES, Append, Piece
+from actors.tasks.life import Task
+
+
+@dataclass(frozen=True, slots=True)
+class TailBounds:
+    """A tail holds at most so many events and bytes, and always the newest event."""
+
+    events: int = 256
+    bytes: int = 256 * 1024
+
+
+class Tail:
+    """The committed view of one task.
+
+    `task` is None until it is loaded. `users` counts those who rely on this very object, and
+    `closings` the times that its streams were told to close, the last time for `closed_for`.
+    """
+
+    __slots__ = ("_bounds", "_bytes", "_lines", "closed_for", "closings", "grown", "task", "users")
+
+    def __init__(self, bounds: TailBounds) -> None:
+        self._bounds = bounds
+        self._lines: deque[bytes] = deque()
+        self._bytes = 0
+        self.task: Task | None = None
+        self.grown = trio.lowlevel.ParkingLot()
+        self.users = 0
+        self.closings = 0
+        self.closed_for = ""
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes of lines it holds."""
+        return self._bytes
+
+    def extend(self, append: Append) -> None:
+        """Show what has been committed, and wake who waits for it."""
+        for record in append.records:
+            self._lines.append(record.line)
+            self._bytes += len(record.line)
+        while len(self._lines) > 1 and (
+            len(self._lines) > self._bounds.events or self._bytes > self._bounds.bytes
+        ):
+            self._bytes -= len(self._lines.popleft())
+        self.task = append.task
+        self.grown.unpark_all()
+
+    def close_streams(self, reason: str) -> None:
+        """Tell those who follow now to leave; who comes later may follow again."""
+        self.closings += 1
+        self.closed_for = reason
+        self.grown.unpark_all()
+
+    def read(self, after: int) -> Piece | None:
+        """The events after `after` if they are all here; None if not, or if there are none."""
+        if self.task is None:
+            return None
+        last = self.task.last_seq
+        skipped = after - (last - len(self._lines))
+        if skipped < 0 or after >= last:
+            return None
+        lines = list(_up_to_a_piece(list(self._lines)[skipped:] if skipped else self._lines))
+        return Piece(after + 1, after + len(lines), b"".join(lines))
+
+
+def _up_to_a_piece(lines: Iterable[bytes]) -> Iterable[bytes]:
+    size = 0
+    for line in lines:
+        if size >= PIECE_BYTES:
+            return
+        size += len(line)
+        yield line

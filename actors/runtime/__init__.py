@@ -1,0 +1,28 @@
+"""Generic actors: mailbox, serve loop, supervision, backoff. Knows nothing of tasks or agents.
+
+Rule: what is not exported here is private to the runtime.
+"""
+
+from actors.runtime.actor import Actor, ActorHandle, ActorInfo, RestartLimitExceeded, spawn
+from actors.runtime.backoff import NO_RESTARTS, Backoff, RestartLimit
+from actors.runtime.call import Call, Deferred
+from actors.runtime.ref import DeadLetters, PartStream, Ref
+from actors.runtime.request import Request, StreamRequest
+
+__all__ = [
+    "NO_RESTARTS",
+    "Actor",
+    "ActorHandle",
+    "ActorInfo",
+    "Backoff",
+    "Call",
+    "DeadLetters",
+    "Deferred",
+    "PartStream",
+    "Ref",
+    "Request",
+    "RestartLimit",
+    "RestartLimitExceeded",
+    "StreamRequest",
+    "spawn",
+]

@@ -1,0 +1,226 @@
+"""An actor: a plain class behind a mailbox, served in a nursery.
+
+The contract, for whoever writes one:
+
+    class Parrot:
+        async def handle(self, request, call):       # one call at a time, or `concurrency` at once
+            return value                             # the reply
+            raise ActorError(...)                    # an answer, too: nothing has crashed
+            return call.defer()                      # answered later: call.settle(...), call.fail(...)
+            await call.part(...)                     # one part of a streamed answer
+        async def background(self): ...              # optional: runs beside the handlers
+
+Any other exception is a crash: that ask is answered with `AgentCrashed`, and the actor is rebuilt
+from its factory, within its restart limit; past it `RestartLimitExceeded` ends the nursery. The old
+instance finishes its other handlers, while new calls go to the new one.
+
+Rule: whatever happens to an actor, every call it has taken or will find in its mailbox is settled.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import trio
+
+from actors.errors import ActorError, ActorStopped, AgentCrashed, StepTimeout
+from actors.runtime.backoff import RestartLimit
+from actors.runtime.call import DEFERRED, Call, CallState
+from actors.runtime.ref import DeadLetters, Mailbox, Ref, askers
+
+log = logging.getLogger(__name__)
+
+CONTROL_CAPACITY = 4096
+"""How many control requests may wait; their handlers never wait, so the lane is mostly empty."""
+
+
+class Actor(Protocol):
+    """What the runtime needs of an actor; see the top of this file."""
+
+    async def handle(self, request: Any, call: Call[Any]) -> Any:
+        """Answer one request."""
+
+
+class RestartLimitExceeded(Exception):
+    """An actor crashed too often; the system ends rather than limps. The operator's move."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActorInfo:
+    """One line of the tree: `depth` of `capacity` calls wait, `in_flight` of `concurrency` run."""
+
+    name: str
+    state: str
+    depth: int
+    capacity: int
+    in_flight: int
+    concurrency: int
+    restarts: int
+    handled: int
+
+
+def spawn(
+    nursery: trio.Nursery,
+    name: str,
+    factory: Callable[[], Actor],
+    *,
+    capacity: int,
+    concurrency: int = 1,
+    limit: RestartLimit | None = None,
+    dead_letters: DeadLetters | None = None,
+) -> ActorHandle:
+    """Start an actor in `nursery`; requests may be sent at once."""
+    letters = dead_letters if dead_letters is not None else DeadLetters()
+    handle = ActorHandle(name, factory, capacity, concurrency, limit or RestartLimit(), letters)
+    nursery.start_soon(handle._serve, name=f"actor {name}")
+    return handle
+
+
+class ActorHandle(Ref):
+    """A ref that also owns the actor: its workers, instances, restarts and figures."""
+
+    def __init__(
+        self,
+        name: str,
+        factory: Callable[[], Actor],
+        capacity: int,
+        concurrency: int,
+        limit: RestartLimit,
+        dead_letters: DeadLetters,
+    ) -> None:
+        super().__init__(name, Mailbox(capacity, CONTROL_CAPACITY), dead_letters)
+        self._factory = factory
+        self._concurrency = concurrency
+        self._limit = limit
+        self._instance: Actor | None = None
+        self._background = trio.CancelScope()
+        self._rebuilt = trio.lowlevel.ParkingLot()
+        self._crashes: deque[float] = deque()
+        self._open: set[Call[Any]] = set()
+        self._restarts = 0
+        self._handled = 0
+        self._stopped = False
+
+    def info(self) -> ActorInfo:
+        """The actor's figures at this moment."""
+        state = "stopped" if self._stopped else "running" if self._instance else "restarting"
+        return ActorInfo(
+            name=self.name,
+            state=state,
+            depth=self._mailbox.depth(),
+            capacity=self._mailbox.capacity,
+            in_flight=len(self._open),
+            concurrency=self._concurrency,
+            restarts=self._restarts,
+            handled=self._handled,
+        )
+
+    # --- serving ----------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                self._build()
+                nursery.start_soon(self._work, self._mailbox.control_receive)
+                for _ in range(self._concurrency):
+                    nursery.start_soon(self._work, self._mailbox.receive)
+        finally:
+            self._stopped = True
+            self._settle_rest()
+
+    async def _work(self, lane: trio.MemoryReceiveChannel[Call[Any]]) -> None:
+        # One scope serves many calls, because making one costs a third of an ask. A call that was
+        # cancelled takes its scope with it, and the next call gets a new one.
+        while not self._stopped:
+            with trio.CancelScope() as scope:
+                async for call in lane:
+                    call.take(self._open)
+                    while self._instance is None:
+                        await self._rebuilt.park()
+                    if call.state is CallState.SETTLED:
+                        self._dead_letters["asker left"] += 1
+                    else:
+                        await self._handle(call, self._instance, scope)
+
+    async def _handle(self, call: Call[Any], instance: Actor, scope: trio.CancelScope) -> None:
+        askers.set((*call.chain, self.name))
+        if call.handler_s != math.inf:
+            scope.deadline = trio.current_time() + call.handler_s
+        call.begin(scope)
+        try:
+            value = await instance.handle(call.request, call)
+            if value is not DEFERRED:
+                call.settle(value)
+        except ActorError as error:
+            call.fail(error)
+        except Exception as crash:  # The one place that may: a bug in an agent stays there.
+            call.fail(AgentCrashed(f"The {self.name} crashed: {type(crash).__name__}."))
+            self._crashed(instance, crash)
+        finally:
+            scope.deadline = math.inf
+            self._handled += 1
+            if call.state is CallState.RUNNING:  # Cancelled: time is up, or the asker left.
+                late = f"The {self.name} took longer than {call.handler_s:g} s."
+                gone = f"The actor {self.name} has stopped."
+                call.fail(StepTimeout(late) if scope.cancel_called else ActorStopped(gone))
+
+    def _settle_rest(self) -> None:
+        """The actor has ended: tell everyone who waits for it, and everyone who still will."""
+        for call in list(self._open):
+            call.fail(ActorStopped(f"The actor {self.name} has stopped."))
+        for lane in (self._mailbox.control_receive, self._mailbox.receive):
+            while True:
+                try:
+                    lane.receive_nowait().fail(ActorStopped(f"The actor {self.name} has stopped."))
+                except (trio.WouldBlock, trio.EndOfChannel):
+                    break
+            lane.close()
+
+    # --- instances --------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self._instance = instance = self._factory()
+        background: Callable[[], Awaitable[None]] | None = getattr(instance, "background", None)
+        if background is not None:
+            self._background = trio.CancelScope()
+            self._nursery.start_soon(self._run_background, instance, background, self._background)
+        self._rebuilt.unpark_all()
+
+    async def _run_background(
+        self, instance: Actor, background: Callable[[], Awaitable[None]], scope: trio.CancelScope
+    ) -> None:
+        askers.set((self.name,))
+        with scope:
+            try:
+                await background()
+            except Exception as crash:
+                self._crashed(instance, crash)
+
+    def _crashed(self, instance: Actor, crash: Exception) -> None:
+        log.error("actor %s crashed", self.name, exc_info=crash)
+        if instance is not self._instance:
+            return  # An old instance: it has been replaced already.
+        self._instance = None
+        self._background.cancel()
+        now = trio.current_time()
+        self._crashes.append(now)
+        while self._crashes[0] < now - self._limit.window_s:
+            self._crashes.popleft()
+        delay = self._limit.delay_s(len(self._crashes))
+        if delay is None:
+            raise RestartLimitExceeded(
+                f"The actor {self.name} crashed {len(self._crashes)} times"
+                f" within {self._limit.window_s:g} s."
+            ) from crash
+        self._restarts += 1
+        self._nursery.start_soon(self._rebuild, delay)
+
+    async def _rebuild(self, delay_s: float) -> None:
+        await trio.sleep(delay_s)
+        self._build()

@@ -1,0 +1,175 @@
+"""A call: one request on its way to an actor, and the slot for its reply.
+
+    QUEUED --taken by the actor--> RUNNING --handler keeps the slot--> DEFERRED
+       |                              |                                   |
+       +---------asker leaves---------+----value, error, actor stops------+--> SETTLED
+
+Rule: a call is settled exactly once, and whoever asked is told; after that nothing changes it.
+Giving up is cancelling: an asker that leaves a queued call has it skipped, and one that leaves a
+running call waits for the handler's scope to be cancelled and left. Deferred calls, and requests
+that say `must_finish`, run to their end without the asker.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+import trio
+
+from actors.runtime.request import Request
+
+R = TypeVar("R")
+
+
+class CallState(enum.Enum):
+    """Where a call stands; see the picture at the top of this file."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DEFERRED = "deferred"
+    SETTLED = "settled"
+
+
+class Deferred:
+    """What a handler returns after `call.defer()`: the reply comes later, through the call."""
+
+
+DEFERRED: Final = Deferred()
+
+
+class Call(Generic[R]):
+    """The envelope of a request. Askers use `reply`; handlers `defer`, `part`, `settle`, `fail`."""
+
+    __slots__ = (
+        "_error",
+        "_on_late",
+        "_open",
+        "_scope",
+        "_state",
+        "_value",
+        "_waiter",
+        "abandoned",
+        "chain",
+        "handler_s",
+        "parts",
+        "request",
+    )
+
+    def __init__(
+        self,
+        request: Request[R],
+        chain: tuple[str, ...],
+        on_late: Callable[[], None],
+        handler_s: float = math.inf,
+        parts: trio.MemorySendChannel[Any] | None = None,
+    ) -> None:
+        self.request = request
+        self.chain = chain
+        self.handler_s = handler_s
+        self.parts = parts
+        self.abandoned = False
+        self._on_late = on_late
+        self._state = CallState.QUEUED
+        self._scope: trio.CancelScope | None = None
+        self._open: set[Call[Any]] | None = None
+        self._waiter: trio.lowlevel.Task | None = None
+        self._value: Any = None
+        self._error: Exception | None = None
+
+    @property
+    def state(self) -> CallState:
+        """Where the call stands."""
+        return self._state
+
+    # --- the asker's side -------------------------------------------------------------------
+
+    async def reply(self) -> R:
+        """The handler's value; raises its error. Cancelled while it waits, it gives the call up."""
+        try:
+            await self._settled()
+        except trio.Cancelled:
+            await self.leave()
+            raise
+        if self._error is not None:
+            raise self._error
+        value: R = self._value
+        return value
+
+    async def leave(self) -> None:
+        """Give the call up; when this returns no handler works for it, unless it must finish."""
+        if self._state is CallState.SETTLED:
+            return
+        self.abandoned = True
+        if self._state is CallState.QUEUED:
+            self._finish(None, None)
+        elif self._state is CallState.RUNNING and not self.request.must_finish:
+            assert self._scope is not None
+            self._scope.cancel()
+            with trio.CancelScope(shield=True):
+                await self._settled()
+
+    async def _settled(self) -> None:
+        if self._state is CallState.SETTLED:
+            await trio.lowlevel.checkpoint()
+            return
+        self._waiter = trio.lowlevel.current_task()
+
+        def abort(_raise_cancel: object) -> trio.lowlevel.Abort:
+            self._waiter = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    # --- the handler's side -----------------------------------------------------------------
+
+    async def part(self, value: Any) -> None:
+        """Send one part of a streamed answer; a slow asker makes this wait."""
+        assert self.parts is not None, f"{type(self.request).__name__} is not answered in parts"
+        await self.parts.send(value)
+
+    def defer(self) -> Deferred:
+        """Keep the slot: the handler returns this, and somebody settles the call later."""
+        self._state = CallState.DEFERRED
+        return DEFERRED
+
+    def settle(self, value: R) -> None:
+        """Answer with a value. An answer to a call that is settled, or that nobody awaits, is late."""
+        if self.abandoned:
+            self._on_late()
+        self._answer(value, None)
+
+    def fail(self, error: Exception) -> None:
+        """Answer with an error, which is raised in the asker."""
+        self._answer(None, error)
+
+    def _answer(self, value: Any, error: Exception | None) -> None:
+        if self._state is not CallState.SETTLED:
+            self._finish(value, error)
+        elif not self.abandoned:
+            self._on_late()
+
+    def _finish(self, value: Any, error: Exception | None) -> None:
+        self._state, self._value, self._error = CallState.SETTLED, value, error
+        self._scope = None
+        if self._open is not None:
+            self._open.discard(self)
+        if self.parts is not None:
+            self.parts.close()
+        if self._waiter is not None:
+            trio.lowlevel.reschedule(self._waiter)
+            self._waiter = None
+
+    # --- the actor's side -------------------------------------------------------------------
+
+    def take(self, open_calls: set[Call[Any]]) -> None:
+        """The actor takes it from its mailbox; it stays in `open_calls` until it is settled."""
+        if self._state is not CallState.SETTLED:
+            self._open = open_calls
+            open_calls.add(self)
+
+    def begin(self, scope: trio.CancelScope) -> None:
+        """The actor starts to work on it, inside `scope`."""
+        self._state, self._scope = CallState.RUNNING, scope

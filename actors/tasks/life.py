@@ -1,0 +1,248 @@
+"""The life of a task: a table of states and one pure function over it.
+
+    pending --task_queued--> queued --task_started--> executing --> completed
+       |                       |                          |-------> failed    --task_queued--> queued
+       +--------------- task_cancelled -------------------+-------> cancelled --task_queued--> queued
+
+Rule: every change of state happens in `evolve`, and `evolve` does no I/O. An illegal move raises
+`IllegalMove` and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias, assert_never, cast
+
+from actors.tasks import events as e
+from actors.tasks.evidence import Failure
+from actors.tasks.plan import PlannedStep, StepKind
+
+TaskStatus = Literal["pending", "queued", "executing", "completed", "failed", "cancelled"]
+StepStatus = Literal["pending", "running", "retrying", "completed", "failed", "cancelled"]
+
+FINAL: frozenset[TaskStatus] = frozenset({"completed", "failed", "cancelled"})
+
+TASK_MOVES: Mapping[TaskStatus, Mapping[type[e.Event], TaskStatus]] = {
+    "pending": {e.TaskQueued: "queued", e.TaskCancelled: "cancelled"},
+    "queued": {
+        e.TaskStarted: "executing",
+        e.TaskResumed: "executing",
+        e.TaskFailed: "failed",
+        e.TaskCancelled: "cancelled",
+    },
+    "executing": {
+        e.TaskResumed: "executing",
+        e.StepStarted: "executing",
+        e.PlanCreated: "executing",
+        e.PartialOutput: "executing",
+        e.StepRetrying: "executing",
+        e.StepCompleted: "executing",
+        e.StepFailed: "executing",
+        e.TaskCompleted: "completed",
+        e.TaskFailed: "failed",
+        e.TaskCancelled: "cancelled",
+    },
+    "completed": {},
+    "failed": {e.TaskQueued: "queued"},
+    "cancelled": {e.TaskQueued: "queued"},
+}
+
+STEP_MOVES: Mapping[StepStatus, Mapping[type[e.Event], StepStatus]] = {
+    "pending": {e.StepStarted: "running"},
+    "running": {
+        e.PartialOutput: "running",
+        e.StepRetrying: "retrying",
+        e.StepCompleted: "completed",
+        e.StepFailed: "failed",
+    },
+    "retrying": {
+        e.StepStarted: "running",
+        e.StepCompleted: "completed",
+        e.StepFailed: "failed",
+    },
+    "completed": {},
+    "failed": {},
+    "cancelled": {},
+}
+
+StepEvent: TypeAlias = (
+    e.StepStarted | e.PartialOutput | e.StepRetrying | e.StepCompleted | e.StepFailed
+)
+
+
+class IllegalMove(Exception):
+    """The log would say something that cannot be. A bug: the developer's move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a task. `attempts` counts over the whole log, `tries` within this run's budget."""
+
+    step_id: str
+    step: StepKind
+    agent_type: str
+    description: str
+    depends_on: tuple[str, ...] = ()
+    status: StepStatus = "pending"
+    attempts: int = 0
+    tries: int = 0
+    started_at: str | None = None
+    finished_at: str | None = None
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """All that a task's log says of it. `text` is what the latest writing attempt has written.
+
+    `run_started_at` is the wall-clock time from which the run's deadline counts.
+    """
+
+    task_id: str
+    task_description: str
+    created_at: str
+    updated_at: str
+    status: TaskStatus = "pending"
+    last_seq: int = 1
+    run: int = 0
+    steps: Mapping[str, Step] = field(default_factory=dict)
+    planned: bool = False
+    final_output: str | None = None
+    text: str = ""
+    kept_text: str | None = None
+    error: Failure | None = None
+    degraded: bool = False
+    deadline_s: float | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    run_started_at: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has ended."""
+        return self.status in FINAL
+
+    @property
+    def partial_output(self) -> str | None:
+        """The text of the latest writing attempt that wrote any; None once completed."""
+        return None if self.status == "completed" else self.text or self.kept_text
+
+
+def evolve(task: Task | None, stamped: e.Stamped) -> Task:
+    """The task after one more event; `None` is the task before `task_created`."""
+    event = stamped.event
+    if task is None:
+        if not isinstance(event, e.TaskCreated) or stamped.seq != 1:
+            raise IllegalMove(f"{event.event_type} {stamped.seq} before the task was created")
+        return Task(
+            task_id=stamped.task_id,
+            task_description=event.task_description,
+            created_at=stamped.timestamp,
+            updated_at=stamped.timestamp,
+            deadline_s=event.deadline_s,
+            metadata=event.metadata,
+        )
+    status = TASK_MOVES[task.status].get(type(event))
+    if status is None or stamped.seq != task.last_seq + 1:
+        raise IllegalMove(
+            f"{event.event_type} {stamped.seq} on a task that is {task.status} at {task.last_seq}"
+        )
+    moved = _apply(task, stamped)
+    return replace(moved, status=status, last_seq=stamped.seq, updated_at=stamped.timestamp)
+
+
+def _apply(task: Task, stamped: e.Stamped) -> Task:
+    event = cast("e.AnyEvent", stamped.event)
+    match event:
+        case e.TaskCreated():
+            raise AssertionError("The table has no move for it.")
+        case e.TaskQueued(run=run):
+            return replace(task, run=run, error=None, run_started_at=None)
+        case e.TaskStarted():
+            return replace(task, run_started_at=stamped.timestamp)
+        case e.TaskResumed():
+            return _resumed(task, event, stamped.timestamp)
+        case e.PlanCreated(steps=planned):
+            return replace(task, planned=True, steps=_planned(task, planned))
+        case e.TaskCompleted(final_output=text, degraded=degraded):
+            return replace(task, final_output=text, degraded=degraded)
+        case e.TaskFailed(error=error):
+            return replace(task, error=error, steps=_stopped(task))
+        case e.TaskCancelled():
+            return replace(task, steps=_stopped(task))
+        case (
+            e.StepStarted()
+            | e.PartialOutput()
+            | e.StepRetrying()
+            | e.StepCompleted()
+            | e.StepFailed()
+        ):
+            return _step_moved(task, event, stamped.timestamp)
+        case _:
+            assert_never(event)
+
+
+def _step_moved(task: Task, event: StepEvent, at: str) -> Task:
+    step = task.steps.get(event.step_id)
+    if step is None and isinstance(event, e.StepStarted) and not task.steps:
+        step = Step(event.step_id, event.step, event.agent_type, event.description)
+    status = STEP_MOVES[step.status].get(type(event)) if step else None
+    if step is None or status is None:
+        raise IllegalMove(f"{event.event_type} on step {event.step_id}: {step and step.status}")
+    match event:
+        case e.StepStarted(attempt=attempt):
+            step = replace(
+                step,
+                attempts=attempt,
+                tries=step.tries + 1,
+                started_at=step.started_at or at,
+                finished_at=None,
+            )
+            if event.step == "writing":
+                task = replace(task, kept_text=task.text or task.kept_text, text="")
+        case e.PartialOutput(content=content):
+            return replace(task, text=task.text + content)
+        case e.StepRetrying(error=error):
+            step = replace(step, error=error)
+        case e.StepCompleted(error=error, degraded=degraded):
+            step = replace(step, error=error, finished_at=at)
+            task = replace(task, degraded=task.degraded or degraded)
+        case e.StepFailed(error=error):
+            step = replace(step, error=error, finished_at=at)
+        case _:
+            assert_never(event)
+    return replace(task, steps={**task.steps, step.step_id: replace(step, status=status)})
+
+
+def _planned(task: Task, planned: tuple[PlannedStep, ...]) -> dict[str, Step]:
+    """All planned steps in their order; the analysis, which is running, keeps what it has."""
+    steps = {
+        p.step_id: Step(p.step_id, p.step, p.agent_type, p.description, p.depends_on)
+        for p in planned
+    }
+    return {**steps, **{key: step for key, step in task.steps.items() if key in steps}}
+
+
+def _resumed(task: Task, event: e.TaskResumed, at: str) -> Task:
+    """What a new run, or the same one after a restart, starts from: finished steps stay."""
+    fresh = event.reason == "retry"
+    steps = {}
+    for key, step in task.steps.items():
+        if step.status == "completed":
+            pass
+        elif fresh:
+            step = replace(step, status="pending", tries=0, finished_at=None, error=None)
+        elif step.status == "running":
+            forgiven = 1 if event.after == "shutdown" else 0
+            step = replace(step, status="retrying", tries=step.tries - forgiven)
+        steps[key] = step
+    return replace(task, steps=steps, run_started_at=at if fresh else task.run_started_at)
+
+
+def _stopped(task: Task) -> dict[str, Step]:
+    """The run has ended before its steps: what had not finished never will in this run."""
+    unfinished = ("pending", "running", "retrying")
+    return {
+        key: replace(step, status="cancelled") if step.status in unfinished else step
+        for key, step in task.steps.items()
+    }
