@@ -5,10 +5,13 @@ Rule: a message is data. Requests are imperative, and each names its reply.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from actors.runtime.request import Request, StreamRequest
 from actors.tasks.evidence import Evidence, Findings, Report
+from actors.tasks.life import Task
 from actors.tasks.plan import Plan, Question
 
 
@@ -46,3 +49,81 @@ class Write(StreamRequest[str, Report]):
     task_description: str
     plan: Plan
     findings: Findings
+
+
+# --- To any part of the system ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ping(Request[None]):
+    """Are you there?"""
+
+
+# --- To the supervisor --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Create(Request[Task]):
+    """A new task, pending. The same `idempotency_key` with the same values gives the same task."""
+
+    must_finish: ClassVar[bool] = True
+
+    task_description: str
+    deadline_s: float | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Execute(Request[Task]):
+    """Start a pending task; for any other it changes nothing."""
+
+    must_finish: ClassVar[bool] = True
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(Request[int]):
+    """Let a failed or cancelled task go on. The reply is the seq of its last ending."""
+
+    must_finish: ClassVar[bool] = True
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Request[Task]):
+    """Stop a task. The reply comes when no agent works for it any more and its log says so."""
+
+    control: ClassVar[bool] = True
+    must_finish: ClassVar[bool] = True
+
+    task_id: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forget(Request[None]):
+    """Delete a task that is pending or has ended, with its log."""
+
+    must_finish: ClassVar[bool] = True
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recover(Request[int]):
+    """Take up what the last process left; sent once, at the start. The reply counts the tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain(Request[None]):
+    """Refuse new work, let running steps go on for `grace_s` seconds, then stop the runs.
+
+    Their tasks stay executing in the log, and go on at the next start.
+    """
+
+    control: ClassVar[bool] = True
+
+    grace_s: float

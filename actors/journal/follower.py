@@ -1,14 +1,15 @@
 """A follower: somebody who reads a task's log from a place of their own, as far as it goes.
 
-Rule: a follower is a cursor and no queue. However slow it reads, it costs its piece in hand.
+Rule: a follower is a cursor and no queue. However slow it reads, it costs its piece in hand, and
+one that is simply dropped leaves nothing behind.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import TracebackType
+from typing import Self
 
-from actors.errors import InvalidRequest
+from actors.errors import InvalidRequest, TaskNotFound
 from actors.journal.journal import CommittedView
 from actors.journal.log import Piece
 from actors.journal.tail import Tail
@@ -24,60 +25,69 @@ class Closing:
 
 
 class Follower:
-    """Pieces of a log from seq `after` + 1 on: `async with`, then iterate.
+    """Pieces of a log from seq `after` + 1 on, by iteration.
 
-    With `follow` the iteration ends when the last event of the log is an ending; without, with what
-    is there now. If the server ends it early, it just ends and `closing` says why.
+    With `follow` it ends when the last event of the log is an ending; without, with what is there
+    now. If the server ends it early, it just ends, and `closing` says why. `ended`: there was nothing
+    left to read, nor to wait for, when it was opened.
     """
 
-    def __init__(self, view: CommittedView, task_id: str, after: int, follow: bool = True) -> None:
+    def __init__(self, view: CommittedView, task_id: str, after: int, follow: bool) -> None:
         self.after = after
         self.closing: Closing | None = None
+        self.ended = False
         self._view = view
         self._task_id = task_id
         self._follow = follow
-        self._use = view.use(task_id)
-        self._tail: Tail
+        self._seen: tuple[Tail, int] | None = None
 
-    async def __aenter__(self) -> Follower:
-        self._tail = await self._use.__aenter__()
-        self._closings = self._tail.closings
-        last = self._tail.task.last_seq if self._tail.task else 0
-        if not 0 <= self.after <= last:
-            await self._use.__aexit__(None, None, None)
-            raise InvalidRequest(f"after must be from 0 to {last}, the last seq of this task.")
+    @classmethod
+    async def open(
+        cls, view: CommittedView, task_id: str, after: int = 0, *, follow: bool = True
+    ) -> Self:
+        """Raises `TaskNotFound`, and `InvalidRequest` if `after` is not a place in this log."""
+        async with view.use(task_id) as tail:
+            last = tail.task.last_seq if tail.task else 0
+            if not 0 <= after <= last:
+                raise InvalidRequest(f"after must be from 0 to {last}, this task's last seq.")
+            follower = cls(view, task_id, after, follow)
+            follower._seen = (tail, tail.closings)
+            follower.ended = follower._at_end(tail)
+            return follower
+
+    def __aiter__(self) -> Self:
         return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._use.__aexit__(kind, error, traceback)
-
-    def __aiter__(self) -> Follower:
-        return self
-
-    @property
-    def at_end(self) -> bool:
-        """Whether the task has ended and everything has been read."""
-        task = self._tail.task
-        return task is not None and task.status in FINAL and self.after >= task.last_seq
 
     async def __anext__(self) -> Piece:
-        while True:
-            piece = await self._view.read(self._tail, self._task_id, self.after)
-            if piece is not None:
-                self.after = piece.last_seq
-                return piece
-            if self.at_end or not self._follow:
-                raise StopAsyncIteration
-            if self._tail.closings > self._closings or self._view.closed_for:
-                self._close()
-                raise StopAsyncIteration
-            await self._tail.grown.park()
+        try:
+            async with self._view.use(self._task_id) as tail:
+                piece = await self._next(tail)
+        except TaskNotFound:
+            self.closing = Closing("deleted", None)
+            piece = None
+        if piece is None:
+            raise StopAsyncIteration
+        self.after = piece.last_seq
+        return piece
 
-    def _close(self) -> None:
-        reason = self._view.closed_for or self._tail.closed_for
+    async def _next(self, tail: Tail) -> Piece | None:
+        """The next piece, as soon as there is one; None: the stream ends."""
+        if self._seen is None or self._seen[0] is not tail:
+            self._seen = (tail, tail.closings)
+        while True:
+            piece = await self._view.read(tail, self._task_id, self.after)
+            if piece is not None:
+                return piece
+            if not self._follow or self._at_end(tail):
+                return None
+            if tail.closings > self._seen[1] or self._view.closed_for:
+                self._close(self._view.closed_for or tail.closed_for)
+                return None
+            await tail.grown.park()
+
+    def _at_end(self, tail: Tail) -> bool:
+        task = tail.task
+        return task is not None and task.status in FINAL and self.after >= task.last_seq
+
+    def _close(self, reason: str) -> None:
         self.closing = Closing(reason, None if reason == "deleted" else self.after)

@@ -18,6 +18,7 @@ import trio
 from actors.errors import ActorError, StorageUnavailable, TaskNotFound
 from actors.journal.log import Append, Piece, Position, Store
 from actors.journal.tail import Tail, TailBounds
+from actors.messages import Ping
 from actors.runtime import Call, Request
 from actors.tasks.events import decode
 from actors.tasks.life import Task, evolve
@@ -154,8 +155,10 @@ class Journal:
         self._work = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
 
-    async def handle(self, request: Append | Delete, call: Call[Any]) -> Any:
+    async def handle(self, request: Append | Delete | Ping, call: Call[Any]) -> Any:
         match request:
+            case Ping():
+                return None
             case Append():
                 while len(self._appends) >= GROUP_APPENDS:
                     await self._room.park()

@@ -106,9 +106,9 @@ class Ledger:
             nursery.start_soon(self._pump, until_left, nursery.cancel_scope)
             try:
                 yield
-            except ActorError as error:
-                if error is not self.failed:
-                    raise
+            except Exception:
+                if not self.failed:
+                    raise  # Otherwise it is what came of the log's failure, raised below.
             finally:
                 until_left.cancel()
         if self.failed:

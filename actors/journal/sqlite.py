@@ -207,7 +207,7 @@ def _read_piece(reader: sqlite3.Connection, task_id: str, after: int) -> Piece |
     found: list[bytes] = []
     size, last = 0, after
     rows = reader.execute(
-        "SELECT first_seq, last_seq, lines FROM log JOIN tasks USING (mark)"
+        "SELECT first_seq, log.last_seq, lines FROM log JOIN tasks USING (mark)"
         " WHERE task_id = ? AND log.last_seq > ? ORDER BY first_seq",
         (task_id, after),
     )

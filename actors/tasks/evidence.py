@@ -48,10 +48,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The findings on one question, in the order in which they read best. May be empty."""
+    """The findings on one question, in the order in which they read best. May be empty.
+
+    `in_answer` is true if the answer cites what was found on it, which then is not said again.
+    """
 
     question: Question
     findings: tuple[Finding, ...] = ()
+    in_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,305 @@
+"""One run of a task as a story: the plan, its steps in the order of their needs, the ending.
+
+    analysis -> retrieval, one per question, side by side -> synthesis -> writing -> ending
+
+Rule: a run only decides, through its ledger; what has been decided is committed by the ledger's
+pump. A run that is cancelled leaves no ending: whoever cancelled it says what that means.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from graphlib import TopologicalSorter
+from random import Random
+from typing import Any, assert_never
+
+import trio
+
+from actors.clock import Now
+from actors.errors import ActorError, ActorStopped, DeadlineExceeded, Interrupted, OutputTooLarge
+from actors.journal.ledger import Ledger
+from actors.messages import Analyze, Retrieve, Weigh, Write
+from actors.runtime import Backoff, Ref
+from actors.tasks import events as e
+from actors.tasks.evidence import Evidence, Failure, Findings, Report
+from actors.tasks.life import Step
+from actors.tasks.outputs import dump_output
+from actors.tasks.plan import Plan, PlannedStep
+
+ANALYSIS = PlannedStep("s1", "analysis", "analyzer", "Work out what the task asks for", ())
+"""The first step of every log; its description is replaced by the plan's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agents:
+    """Where the agents are reached."""
+
+    analyzer: Ref
+    retriever: Ref
+    writer: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a run, and what it needs of the world."""
+
+    backoff: Backoff
+    step_timeout_s: float
+    max_task_s: float
+    max_output_bytes: int
+    now: Now
+    rng: Random
+
+
+class StepGaveUp(Exception):
+    """A step has failed for good, and its failure is the task's."""
+
+    def __init__(self, step_id: str, failure: Failure) -> None:
+        super().__init__(step_id, failure)
+        self.step_id = step_id
+        self.failure = failure
+
+
+class Pipeline:
+    """One run. `outputs` holds the private outputs of the steps that are finished already."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        agents: Agents,
+        limits: Limits,
+        outputs: Mapping[str, Any],
+        retries: Counter[str],
+    ) -> None:
+        self._ledger = ledger
+        self._agents = agents
+        self._limits = limits
+        self._outputs = dict(outputs)
+        self._retries = retries
+
+    async def run(self) -> None:
+        """Take the task from where it is to `task_completed` or `task_failed`."""
+        task = self._ledger.task
+        failure: tuple[Failure, str | None] | None = None
+        with trio.CancelScope(deadline=self._deadline()) as deadline:
+            try:
+                plan: Plan = await self._play(ANALYSIS)
+                await self._walk(plan)
+            except* StepGaveUp as gave_up:
+                first = _first(gave_up)
+                failure = first.failure, first.step_id
+        if deadline.cancelled_caught and failure is None:
+            limit = task.deadline_s or self._limits.max_task_s
+            failure = Failure.of(DeadlineExceeded(f"The task took longer than {limit:g} s.")), None
+        self._end(failure)
+
+    def _deadline(self) -> float:
+        """The end of this run on Trio's clock; time when the server was down counts."""
+        task = self._ledger.task
+        assert task.run_started_at is not None
+        started = datetime.fromisoformat(task.run_started_at)
+        gone = (self._limits.now() - started).total_seconds()
+        return trio.current_time() + (task.deadline_s or self._limits.max_task_s) - gone
+
+    def _end(self, failure: tuple[Failure, str | None] | None) -> None:
+        task = self._ledger.task
+        if failure is None:
+            report: Report = self._outputs[list(task.steps)[-1]]
+            done = e.TaskCompleted(task.text, len(task.steps), task.degraded, report.sources)
+            try:
+                self._ledger.record(done)
+                return
+            except OutputTooLarge as error:
+                failure = Failure.of(error), None
+        self._ledger.record(e.TaskFailed(*failure, task.partial_output))
+
+    # --- steps ------------------------------------------------------------------------------
+
+    async def _walk(self, plan: Plan) -> None:
+        """Play each step as soon as all that it depends on are done."""
+        steps = {step.step_id: step for step in plan.steps}
+        order = TopologicalSorter({key: step.depends_on for key, step in steps.items()})
+        order.prepare()
+        async with trio.open_nursery() as nursery:
+
+            async def play(step: PlannedStep) -> None:
+                await self._play(step, plan)
+                order.done(step.step_id)
+                start_ready()
+
+            def start_ready() -> None:
+                for step_id in order.get_ready():
+                    nursery.start_soon(play, steps[step_id])
+
+            start_ready()
+
+    async def _play(self, step: PlannedStep, plan: Plan | None = None) -> Any:
+        """Attempt a step until it succeeds or gives up, and return its output."""
+        if step.step_id in self._outputs:
+            return self._outputs[step.step_id]
+        output = await self._attempts(step, plan)
+        self._outputs[step.step_id] = output
+        return output
+
+    async def _attempts(self, step: PlannedStep, plan: Plan | None) -> Any:
+        if self._tries(step) >= self._limits.backoff.attempts:
+            gone = Interrupted("The server went down during the last attempt that was left.")
+            return await self._gave_up(step, gone, 0.0)
+        while True:
+            attempt = self._attempt_of(step) + 1
+            await self._record(
+                e.StepStarted(
+                    step.step_id,
+                    step.step,
+                    step_number=self._number(step),
+                    total_steps=len(plan.steps) if plan else None,
+                    agent_type=step.agent_type,
+                    description=step.description,
+                    attempt=attempt,
+                )
+            )
+            started = trio.current_time()
+            try:
+                output = await self._work(step, plan, attempt)
+            except ActorStopped:
+                raise
+            except ActorError as error:
+                if error is self._ledger.failed:
+                    raise
+                delay = self._limits.backoff.delay_s(self._tries(step), self._limits.rng)
+                if delay is None or not error.retryable:
+                    return await self._gave_up(step, error, trio.current_time() - started)
+                await self._retry_after(step, attempt, delay, error)
+            else:
+                await self._completed(step, output, trio.current_time() - started)
+                return output
+
+    async def _retry_after(
+        self, step: PlannedStep, attempt: int, delay_s: float, error: ActorError
+    ) -> None:
+        failure = Failure.of(error)
+        self._retries[step.agent_type] += 1
+        await self._record(
+            e.StepRetrying(step.step_id, step.step, attempt, attempt + 1, delay_s, failure)
+        )
+        await trio.sleep(delay_s)
+
+    async def _gave_up(self, step: PlannedStep, error: ActorError, duration_s: float) -> Any:
+        """The agent's failure mode: without the library the task goes on, without a plan it ends."""
+        failure = Failure.of(error)
+        if step.step == "retrieval":
+            question = next(q for q in self._plan().questions if q.step_id == step.step_id)
+            empty = Evidence(question)
+            await self._completed(step, empty, duration_s, failure)
+            return empty
+        await self._record(
+            e.StepFailed(step.step_id, step.step, self._attempt_of(step), failure)
+        )
+        raise StepGaveUp(step.step_id, failure)
+
+    async def _completed(
+        self, step: PlannedStep, output: Any, duration_s: float, error: Failure | None = None
+    ) -> None:
+        await self._ledger.room()
+        if isinstance(output, Plan):  # No checkpoint from here on: both are in one append.
+            self._ledger.record(e.PlanCreated(output.steps))
+        self._ledger.record(
+            e.StepCompleted(
+                step.step_id,
+                step.step,
+                attempt=self._attempt_of(step),
+                duration_s=round(duration_s, 6),
+                degraded=error is not None,
+                error=error,
+                result=summary(output, len(self._ledger.task.text)),
+            ),
+            step_id=step.step_id,
+            output=dump_output(step.step, output),
+        )
+
+    async def _work(self, step: PlannedStep, plan: Plan | None, attempt: int) -> Any:
+        """One attempt: ask the agent whose step it is."""
+        task = self._ledger.task
+        key, limit = f"{task.task_id}/{step.step_id}", self._limits.step_timeout_s
+        about = task.task_description
+        match step.step:
+            case "analysis":
+                return await self._agents.analyzer.ask(Analyze(key, about), handler_s=limit)
+            case "retrieval":
+                question = next(q for q in self._plan().questions if q.step_id == step.step_id)
+                return await self._agents.retriever.ask(Retrieve(key, question), handler_s=limit)
+            case "synthesis":
+                needs = tuple(self._outputs[q.step_id] for q in self._plan().questions)
+                request = Weigh(key, about, self._plan(), needs)
+                return await self._agents.analyzer.ask(request, handler_s=limit)
+            case "writing":
+                (findings,) = (self._outputs[need] for need in step.depends_on)
+                return await self._write(step, Write(key, about, self._plan(), findings), attempt)
+            case _:
+                assert_never(step.step)
+
+    async def _write(self, step: PlannedStep, request: Write, attempt: int) -> Report:
+        size = 0
+        limit = self._limits.max_output_bytes
+        writer = self._agents.writer.stream(request, handler_s=self._limits.step_timeout_s)
+        async with writer as parts:
+            async for part in parts:
+                text = part.encode(errors="replace").decode()  # Lone surrogates have no UTF-8.
+                size += len(e.encode_line({"content": text}))
+                if size > limit:
+                    raise OutputTooLarge(f"The text is longer than {limit:,} bytes.")
+                if text:
+                    await self._record(e.PartialOutput(step.step_id, step.step, attempt, text))
+            return parts.result
+
+    # --- small words ------------------------------------------------------------------------
+
+    async def _record(self, event: e.Event) -> None:
+        await self._ledger.room()
+        self._ledger.record(event)
+
+    def _plan(self) -> Plan:
+        plan: Plan = self._outputs[ANALYSIS.step_id]
+        return plan
+
+    def _state(self, step: PlannedStep) -> Step | None:
+        return self._ledger.task.steps.get(step.step_id)
+
+    def _attempt_of(self, step: PlannedStep) -> int:
+        state = self._state(step)
+        return state.attempts if state else 0
+
+    def _tries(self, step: PlannedStep) -> int:
+        state = self._state(step)
+        return state.tries if state else 0
+
+    def _number(self, step: PlannedStep) -> int:
+        steps = list(self._ledger.task.steps)
+        return steps.index(step.step_id) + 1 if step.step_id in steps else 1
+
+
+def _first(group: BaseExceptionGroup[StepGaveUp]) -> StepGaveUp:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def summary(output: Any, characters: int) -> dict[str, Any]:
+    """What `step_completed` tells people of a step's output."""
+    match output:
+        case Plan():
+            questions = [question.text for question in output.questions]
+            return {"questions": questions, "intents": list(output.intents)}
+        case Evidence():
+            titles = list(dict.fromkeys(passage.title for passage in output.passages))
+            found = {"passages": len(output.passages), "documents": titles}
+            return {"question": output.question.text, **found, "sample": output.sample}
+        case Findings():
+            count = len(output.answer) + sum(len(s.findings) for s in output.sections)
+            return {"findings": count, "sources": len(output.sources)}
+        case Report():
+            return {"characters": characters, "sources": len(output.sources)}
+        case _:
+            raise AssertionError(f"no summary of {type(output).__name__}")

@@ -1,0 +1,294 @@
+"""The supervisor: owns every task from its creation to its end.
+
+    Create -> pending -> Execute -> queued -> a slot is free -> a run, one child task of `desk.runs`
+
+Each run has a cancel scope, which is its handle; how often steps are tried again is decided here,
+by the `Backoff` in `Limits`; what a run does is told in `actors.pipeline`.
+
+Rule: a decision is made without waiting, by `ledger.record`; an answer comes after `flush`, when it
+is in the log. No handler waits for an agent.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any, assert_never
+
+import trio
+
+from actors.desk import CancelReason, Desk, LiveTask
+from actors.errors import (
+    ActorError,
+    ActorStopped,
+    AgentCrashed,
+    Draining,
+    IllegalState,
+    InvalidRequest,
+    Overloaded,
+    StorageUnavailable,
+    TaskNotFound,
+)
+from actors.journal.journal import Delete
+from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
+from actors.pipeline import Agents, Limits, Pipeline
+from actors.runtime import Call
+from actors.tasks import events as e
+from actors.tasks.evidence import Failure
+from actors.tasks.limits import check_new_task
+from actors.tasks.life import FINAL, Task
+from actors.tasks.outputs import load_output
+
+log = logging.getLogger(__name__)
+
+KEYED_TASKS = uuid.UUID("2f6f1a0e-6d2b-5a4e-9a55-7c1d5a0c7e11")
+"""The namespace (RFC 9562, version 5) that turns an idempotency key into a task id."""
+
+STOPPED_AT_ONCE = 64
+"""How many runs are cancelled between two checkpoints, so that the loop never stalls."""
+
+
+class Supervisor:
+    """The actor. All it knows is on the desk, so that a rebuilt one goes on where it was."""
+
+    def __init__(
+        self, desk: Desk, agents: Agents, limits: Limits, slots: int, queue: int, pending: int
+    ) -> None:
+        self._desk = desk
+        self._agents = agents
+        self._limits = limits
+        self._slots = slots
+        self._max_queued = queue
+        self._max_pending = pending
+
+    async def handle(self, request: Any, call: Call[Any]) -> Any:
+        match request:
+            case Create():
+                return await self._create(request)
+            case Execute(task_id=task_id):
+                return await self._execute(task_id)
+            case Retry(task_id=task_id):
+                return await self._retry(task_id)
+            case Forget(task_id=task_id):
+                return await self._forget(task_id)
+            case Recover():
+                return await self._recover()
+            case Ping():
+                return None
+            case Cancel() | Drain():  # These wait for runs, so they leave the control lane free.
+                self._desk.runs.start_soon(self._aside, request, call)
+                return call.defer()
+            case _:
+                assert_never(request)
+
+    async def _aside(self, request: Cancel | Drain, call: Call[Any]) -> None:
+        try:
+            match request:
+                case Cancel():
+                    call.settle(await self._cancel(request))
+                case Drain(grace_s=grace_s):
+                    await self._drain(grace_s)
+                    call.settle(None)
+                case _:
+                    assert_never(request)
+        except ActorError as error:
+            call.fail(error)
+
+    # --- from creation to a slot ------------------------------------------------------------
+
+    async def _create(self, new: Create) -> Task:
+        self._check_open()
+        check_new_task(new.task_description, new.deadline_s, new.metadata)
+        if new.idempotency_key is None:
+            task_id = str(uuid.uuid4())
+            self._desk.put(task_id, None)  # No need to look whether it exists.
+        else:
+            task_id = str(uuid.uuid5(KEYED_TASKS, new.idempotency_key))
+        async with self._desk.take(task_id, create=True) as live:
+            if live.ledger.exists:
+                _check_same(live.task, new)
+            elif self._desk.pending >= self._max_pending:
+                raise Overloaded("Too many tasks are pending. Execute or delete some first.")
+            else:
+                self._desk.pending += 1
+                live.ledger.record(
+                    e.TaskCreated(new.task_description, new.deadline_s, dict(new.metadata))
+                )
+            await live.ledger.flush()
+            return live.task
+
+    async def _execute(self, task_id: str) -> Task:
+        async with self._desk.take(task_id) as live:
+            if live.task.status == "pending":
+                self._admit(live)
+                self._desk.pending -= 1
+            await live.ledger.flush()
+        return await self._desk.view.task(task_id)
+
+    async def _retry(self, task_id: str) -> int:
+        async with self._desk.take(task_id) as live:
+            if live.task.status not in ("failed", "cancelled"):
+                raise IllegalState(
+                    f"The task is {live.task.status}; only a failed or cancelled one can be retried."
+                )
+            ending = live.task.last_seq
+            self._admit(live)
+            await live.ledger.flush()
+            return ending
+
+    def _check_open(self) -> None:
+        if self._desk.draining:
+            raise Draining("The server is about to stop. Come back in a moment.")
+
+    def _admit(self, live: LiveTask) -> None:
+        """Queue a task, or start it when a slot is free; raises `Overloaded` and changes nothing."""
+        self._check_open()
+        waiting = len(self._desk.queue)
+        starts = waiting == 0 and self._desk.running < self._slots
+        if not starts and waiting >= self._max_queued:
+            raise Overloaded(f"All slots are taken and {waiting} tasks wait. The task is unchanged.")
+        live.ledger.record(e.TaskQueued(0 if starts else waiting + 1, live.task.run + 1))
+        self._enqueue(live)
+        self._fill_slots()
+
+    def _enqueue(self, live: LiveTask) -> None:
+        live.queued = True
+        self._desk.queue.append(live.ledger.task_id)
+
+    def _fill_slots(self) -> None:
+        desk = self._desk
+        while desk.queue and desk.running < self._slots and not desk.draining:
+            live = desk.live[desk.queue.popleft()]
+            live.queued = False
+            live.scope = trio.CancelScope()
+            desk.running += 1
+            desk.runs.start_soon(self._run, live, live.scope, name=f"run {live.ledger.task_id}")
+
+    # --- a run ------------------------------------------------------------------------------
+
+    async def _run(self, live: LiveTask, scope: trio.CancelScope) -> None:
+        """One run from its slot to its end, whatever the end is."""
+        try:
+            async with live.ledger.pumping():
+                with scope:
+                    await self._play(live)
+                if live.cancelled_for and not live.task.finished:
+                    partial = live.task.partial_output
+                    live.ledger.record(e.TaskCancelled(live.cancelled_for.text, partial))
+        except* StorageUnavailable:
+            log.error("task %s stopped: its log cannot be written", live.ledger.task_id)
+            self._desk.view.close_streams("storage", live.ledger.task_id)
+        except* ActorStopped:
+            pass  # The system is going down, and the task goes on at the next start.
+        finally:
+            self._run_ended(live)
+
+    def _run_ended(self, live: LiveTask) -> None:
+        live.scope = live.cancelled_for = None
+        live.ended.unpark_all()
+        self._desk.running -= 1
+        self._desk.clear(live)
+        self._fill_slots()
+        self._desk.slot_freed.unpark_all()
+
+    async def _play(self, live: LiveTask) -> None:
+        try:
+            outputs = await self._kept_outputs(live)
+            live.ledger.record(self._opening(live.task))
+            pipeline = Pipeline(
+                live.ledger, self._agents, self._limits, outputs, self._desk.retries
+            )
+            await pipeline.run()
+        except* ActorStopped:
+            raise
+        except* Exception as crash:
+            # A bug in one run must not end the others, nor come again at every start.
+            if live.ledger.failed:
+                raise
+            log.error("the run of task %s crashed", live.ledger.task_id, exc_info=crash)
+            failure = Failure.of(AgentCrashed("The run stopped because of a bug; see the log."))
+            live.ledger.record(e.TaskFailed(failure, None, live.task.partial_output))
+
+    async def _kept_outputs(self, live: LiveTask) -> dict[str, Any]:
+        done = {key: s for key, s in live.task.steps.items() if s.status == "completed"}
+        if not done:
+            return {}
+        stored = await self._desk.view.store.outputs(live.ledger.task_id)
+        return {key: load_output(step.step, stored[key]) for key, step in done.items()}
+
+    def _opening(self, task: Task) -> e.Event:
+        kept = tuple(key for key, step in task.steps.items() if step.status == "completed")
+        if task.status == "executing":
+            return e.TaskResumed("restart", kept, task.run, self._desk.last_end)
+        return e.TaskStarted(1) if task.run == 1 else e.TaskResumed("retry", kept, task.run)
+
+    # --- cancel, delete ---------------------------------------------------------------------
+
+    async def _cancel(self, request: Cancel) -> Task:
+        """Answers when the work has stopped and the log says so; a run writes its own ending."""
+        desk = self._desk
+        async with desk.take(request.task_id) as live:
+            while live.scope is not None:
+                live.cancelled_for = live.cancelled_for or CancelReason(request.reason)
+                live.scope.cancel()
+                await live.ended.park()
+            if live.task.status in ("completed", "failed"):
+                raise IllegalState(f"The task is {live.task.status}, so there is nothing to cancel.")
+            if live.task.status != "cancelled":
+                self._unqueue(live)
+                live.ledger.record(e.TaskCancelled(request.reason, live.task.partial_output))
+            await live.ledger.flush()
+        return await desk.view.task(request.task_id)
+
+    def _unqueue(self, live: LiveTask) -> None:
+        if live.queued:
+            self._desk.queue.remove(live.ledger.task_id)
+            live.queued = False
+        else:
+            self._desk.pending -= 1
+
+    async def _forget(self, task_id: str) -> None:
+        async with self._desk.take(task_id) as live:
+            if live.task.status not in ("pending", *FINAL):
+                raise IllegalState(f"The task is {live.task.status}. Cancel it before you delete it.")
+            await live.ledger.flush()
+            if live.task.status == "pending":
+                self._desk.pending -= 1
+            live.ledger.failed = TaskNotFound(f"There is no task {task_id}.")
+            await self._desk.journal.ask(Delete(task_id))
+
+    # --- start and stop ---------------------------------------------------------------------
+
+    async def _recover(self) -> int:
+        """Queue what was executing, then what was queued; the queue's limit does not count here."""
+        desk = self._desk
+        desk.pending = (await desk.view.store.counts()).get("pending", 0)
+        unfinished = await desk.view.store.unfinished()
+        for task_id in unfinished:
+            async with desk.take(task_id) as live:
+                self._enqueue(live)
+        self._fill_slots()
+        return len(unfinished)
+
+    async def _drain(self, grace_s: float) -> None:
+        desk = self._desk
+        desk.draining = True
+        with trio.move_on_after(grace_s):
+            await self._runs_ended()
+        running = [live for live in desk.live.values() if live.scope]
+        for number, live in enumerate(running):
+            if live.scope:
+                live.scope.cancel()
+            if number % STOPPED_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+        await self._runs_ended()
+
+    async def _runs_ended(self) -> None:
+        while self._desk.running:
+            await self._desk.slot_freed.park()
+
+
+def _check_same(task: Task, new: Create) -> None:
+    asked = (new.task_description, new.deadline_s, dict(new.metadata))
+    if asked != (task.task_description, task.deadline_s, dict(task.metadata)):
+        raise InvalidRequest("This Idempotency-Key was used for a task with other values.")

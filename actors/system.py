@@ -1,0 +1,377 @@
+"""The whole system in one nursery: `open_system(settings)`, and the verbs it understands.
+
+    async with open_system(Settings(data_dir=None)) as system:
+        task = await system.create("Compare threads and async I/O for a web server")
+        async for event in system.execute(task.task_id):
+            print(event.seq, event.event_type, event.data)
+
+Rule: the lifetime is the block. Whoever leaves it has stopped every actor; if an actor fails for
+good, the block is cancelled and the failure raised from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Self, TypeVar
+
+import trio
+
+from actors.agents.analyzer import AnalyzerAgent
+from actors.agents.retriever import RetrieverAgent
+from actors.agents.writer import WriterAgent
+from actors.clock import Now, wall_clock
+from actors.desk import Desk
+from actors.errors import ActorError, CancelUnfinished, Overloaded
+from actors.journal.follower import Closing, Follower
+from actors.journal.journal import CommittedView, Journal
+from actors.journal.ledger import Window
+from actors.journal.log import IndexPage, Store
+from actors.journal.memory import MemoryStore
+from actors.journal.sqlite import open_sqlite_store
+from actors.journal.tail import TailBounds
+from actors.knowledge.library import Library, open_library
+from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
+from actors.pipeline import Agents, Limits
+from actors.runtime import (
+    NO_RESTARTS,
+    Actor,
+    ActorHandle,
+    ActorInfo,
+    Backoff,
+    DeadLetters,
+    Request,
+    spawn,
+)
+from actors.settings import Settings
+from actors.supervisor import Supervisor
+from actors.tasks.events import Stamped, decode
+from actors.tasks.life import Task, TaskStatus
+
+R = TypeVar("R")
+
+SUPERVISOR_MAILBOX = 1024
+SUPERVISOR_CONCURRENCY = 64
+JOURNAL_MAILBOX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInfo:
+    """An agent as `GET /agents` shows it; `retries` counts attempts of its steps after the first."""
+
+    name: str
+    description: str
+    state: str
+    mailbox_depth: int
+    mailbox_capacity: int
+    in_flight: int
+    concurrency: int
+    restarts: int
+    retries: int
+
+
+class System:
+    """The verbs of the HTTP API without HTTP. Get one from `open_system`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        library: Library,
+        desk: Desk,
+        supervisor: ActorHandle,
+        agents: Mapping[str, ActorHandle],
+        does: Mapping[str, str],
+        dead_letters: DeadLetters,
+        actors: list[ActorHandle],
+    ) -> None:
+        self.settings = settings
+        self.library = library
+        self.dead_letters = dead_letters
+        self._desk = desk
+        self._view = desk.view
+        self._supervisor = supervisor
+        self._agents = agents
+        self._does = does
+        self._actors = actors
+
+    # --- tasks ------------------------------------------------------------------------------
+
+    async def create(
+        self,
+        task_description: str,
+        *,
+        deadline_s: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Task:
+        """A new task, pending. Raises `InvalidRequest`, `Overloaded`, `Draining`."""
+        request = Create(task_description, deadline_s, metadata or {}, idempotency_key)
+        return await self._ask(request)
+
+    async def start(self, task_id: str) -> Task:
+        """Start a pending task; any other stays as it is. The committed task."""
+        return await self._ask(Execute(task_id))
+
+    def execute(self, task_id: str, *, after: int = 0) -> EventCursor:
+        """Start a pending task, or attach to it: its events by iteration, from `after` + 1 on."""
+        return EventCursor(self, task_id, after)
+
+    async def follow(self, task_id: str, *, after: int = 0, follow: bool = True) -> Follower:
+        """The log as the bytes of its lines, in pieces; starts nothing."""
+        return await Follower.open(self._view, task_id, after, follow=follow)
+
+    async def status(self, task_id: str) -> Task:
+        """Where a task stands, as far as it is in the log. Raises `TaskNotFound`."""
+        return await self._view.task(task_id)
+
+    async def tasks(
+        self, *, status: TaskStatus | None = None, limit: int = 50, before: int | None = None
+    ) -> IndexPage:
+        """Tasks without their steps and texts, newest first."""
+        return await self._view.store.page(status, limit, before)
+
+    async def cancel(self, task_id: str, reason: str | None = None) -> Task:
+        """Answers when no agent works for the task any more and the log says that it is cancelled.
+
+        Raises `IllegalState` if it ended in another way, `CancelUnfinished` if work does not stop.
+        """
+        with trio.move_on_after(self.settings.cancel_timeout_s):
+            return await self._supervisor.ask(Cancel(task_id, reason))
+        raise CancelUnfinished("The work has not stopped yet. Ask again in a moment.")
+
+    def cancel_soon(self, task_id: str, reason: str) -> None:
+        """Cancel without waiting, for whoever is gone; a task that has ended stays as it is."""
+        self._desk.runs.start_soon(self._cancel_quietly, task_id, reason)
+
+    async def _cancel_quietly(self, task_id: str, reason: str) -> None:
+        with contextlib.suppress(ActorError):
+            await self.cancel(task_id, reason)
+
+    async def retry(self, task_id: str) -> int:
+        """Let a failed or cancelled task go on; the seq of its last ending."""
+        return await self._ask(Retry(task_id))
+
+    async def delete(self, task_id: str) -> None:
+        """Forget a task that is pending or has ended, with its events."""
+        await self._ask(Forget(task_id))
+
+    # --- the system itself ------------------------------------------------------------------
+
+    async def drain(self, grace_s: float) -> None:
+        """Refuse new work, let steps go on for `grace_s` seconds, stop the runs, end the streams."""
+        await self._supervisor.ask(Drain(grace_s))
+        self._view.close_streams("draining")
+
+    async def ping(self) -> None:
+        """Returns once the supervisor and the journal have answered."""
+        await self._supervisor.ask(Ping())
+        await self._desk.journal.ask(Ping())
+
+    @property
+    def draining(self) -> bool:
+        """Whether new work is refused."""
+        return self._desk.draining
+
+    def agents(self) -> list[AgentInfo]:
+        """The agents and their figures."""
+        found = []
+        for name, agent in self._agents.items():
+            info = agent.info()
+            found.append(
+                AgentInfo(
+                    name=name,
+                    description=self._does[name],
+                    state=info.state,
+                    mailbox_depth=info.depth,
+                    mailbox_capacity=info.capacity,
+                    in_flight=info.in_flight,
+                    concurrency=info.concurrency,
+                    restarts=info.restarts,
+                    retries=self._desk.retries[name],
+                )
+            )
+        return found
+
+    def tree(self) -> list[ActorInfo]:
+        """Every actor: its state, mailbox, calls in flight and restarts."""
+        return [actor.info() for actor in self._actors]
+
+    def gauges(self) -> dict[str, int]:
+        """How full every bounded thing is."""
+        desk = self._desk
+        return {
+            "running_tasks": desk.running,
+            "queued_tasks": len(desk.queue),
+            "pending_tasks": desk.pending,
+            **self._view.gauges(),
+        }
+
+    async def _ask(self, request: Request[R]) -> R:
+        with trio.move_on_after(self.settings.room_wait_s) as waiting:
+            call = await self._supervisor.send(request)
+        if waiting.cancelled_caught:
+            raise Overloaded("The server has more requests than it can take. Come back in a moment.")
+        return await call.reply()
+
+
+class EventCursor:
+    """The events of one task by iteration. Leaving it early leaves the task running."""
+
+    def __init__(self, system: System, task_id: str, after: int) -> None:
+        self._system = system
+        self._task_id = task_id
+        self._after = after
+        self._follower: Follower | None = None
+        self._lines: list[bytes] = []
+
+    @property
+    def closing(self) -> Closing | None:
+        """Why the system ended the iteration before the task's ending, if it did."""
+        return self._follower.closing if self._follower else None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Stamped:
+        if self._follower is None:
+            await self._system.start(self._task_id)
+            self._follower = await self._system.follow(self._task_id, after=self._after)
+        if not self._lines:
+            piece = await self._follower.__anext__()
+            self._lines = piece.lines.splitlines(keepends=True)[::-1]
+        return decode(self._lines.pop())
+
+
+@asynccontextmanager
+async def open_system(
+    settings: Settings | None = None,
+    *,
+    store: Store | None = None,
+    library: Library | None = None,
+    agents: Mapping[str, Callable[[], Actor]] | None = None,
+    now: Now = wall_clock,
+    rng: Random | None = None,
+) -> AsyncIterator[System]:
+    """A running system; leaving the block stops it, and unfinished tasks go on at the next start.
+
+    `store`, `library`, `agents` (factories by name), `now` and `rng` take the place of the real
+    ones, for tests and for programs that bring their own.
+    """
+    settings = settings or Settings()
+    async with _open_store(settings, store) as the_store, _open_library(settings, library, now) as lib:
+        orderly = await the_store.claim()
+        factories: dict[str, Callable[[], Any]] = {
+            "analyzer": AnalyzerAgent,
+            "retriever": lambda: RetrieverAgent(lib, limit=settings.retrieved_passages),
+            "writer": WriterAgent,
+            **(agents or {}),
+        }
+        async with trio.open_nursery() as nursery, trio.open_nursery() as runs:
+            system = _wire(settings, the_store, lib, factories, nursery, runs, now, rng)
+            system._desk.last_end = "shutdown" if orderly else "crash"
+            await system._supervisor.ask(Recover())
+            yield system
+            await system.drain(0)
+            runs.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
+        await the_store.release()
+
+
+def _wire(
+    settings: Settings,
+    store: Store,
+    library: Library,
+    factories: Mapping[str, Callable[[], Any]],
+    nursery: trio.Nursery,
+    runs: trio.Nursery,
+    now: Now,
+    rng: Random | None,
+) -> System:
+    letters = DeadLetters()
+    view = CommittedView(store, TailBounds(settings.tail_events, settings.tail_bytes))
+    journal = spawn(
+        nursery,
+        "journal",
+        lambda: Journal(view),
+        capacity=JOURNAL_MAILBOX,
+        limit=NO_RESTARTS,
+        dead_letters=letters,
+    )
+    agents = {
+        name: spawn(
+            nursery,
+            name,
+            factory,
+            capacity=getattr(settings, f"{name}_mailbox"),
+            concurrency=getattr(settings, f"{name}_concurrency"),
+            dead_letters=letters,
+        )
+        for name, factory in factories.items()
+    }
+    window = Window(settings.ahead_events, settings.ahead_bytes)
+    desk = Desk(view, journal, now, window, runs)
+    limits = Limits(
+        Backoff(settings.retry_delays_s, settings.retry_jitter),
+        settings.step_timeout_s,
+        settings.max_task_s,
+        settings.max_output_bytes,
+        now,
+        rng or Random(int.from_bytes(os.urandom(8))),
+    )
+    supervisor = spawn(
+        nursery,
+        "supervisor",
+        lambda: Supervisor(
+            desk,
+            Agents(**agents),
+            limits,
+            settings.max_running_tasks,
+            settings.max_queued_tasks,
+            settings.max_pending_tasks,
+        ),
+        capacity=SUPERVISOR_MAILBOX,
+        concurrency=SUPERVISOR_CONCURRENCY,
+        dead_letters=letters,
+    )
+    does = {name: _does(factory) for name, factory in factories.items()}
+    return System(
+        settings,
+        library,
+        desk,
+        supervisor,
+        agents,
+        does,
+        letters,
+        [supervisor, journal, *agents.values()],
+    )
+
+
+def _does(factory: Callable[[], Any]) -> str:
+    return str(getattr(factory(), "does", ""))
+
+
+@asynccontextmanager
+async def _open_store(settings: Settings, store: Store | None) -> AsyncIterator[Store]:
+    if store is not None:
+        yield store
+    elif settings.data_dir is None:
+        yield MemoryStore()
+    else:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with open_sqlite_store(settings.data_dir / "log.db") as opened:
+            yield opened
+
+
+@asynccontextmanager
+async def _open_library(
+    settings: Settings, library: Library | None, now: Now
+) -> AsyncIterator[Library]:
+    if library is not None:
+        yield library
+    else:
+        async with open_library(settings.data_dir, now=now) as opened:
+            yield opened

@@ -1,0 +1,72 @@
+"""The Quart-Trio app: the routes over a running system.
+
+Rule: the app owns nothing. Whoever made the system decides how long it lives.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from actors.system import System
+from web import library_routes, problems, server_routes, task_routes
+from web.openapi import openapi
+from web.routing import add_routes, render
+from web.server_settings import ServerSettings
+
+FORM_OVERHEAD_BYTES = 1024 * 1024
+"""What a form may take in bytes beside the documents in it."""
+
+
+def create_app(system: System, settings: ServerSettings) -> QuartTrio:
+    """An ASGI app that answers HTTP by asking `system`."""
+    app = QuartTrio("terzetto", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_document_bytes + FORM_OVERHEAD_BYTES
+    routes = [*task_routes.ROUTES, *library_routes.ROUTES, *server_routes.ROUTES]
+    add_routes(app, routes, system, settings)
+    described = openapi(routes, server_routes.VERSION)
+
+    async def describe() -> Response:
+        return render(200, described)
+
+    app.add_url_rule("/openapi.json", view_func=describe, methods=["GET"])
+    app.before_request(_refuse_strangers(settings))
+    app.register_error_handler(HTTPException, problems.of_http_exception)
+    app.register_error_handler(Exception, problems.of_bug)
+    return app
+
+
+def _refuse_strangers(settings: ServerSettings):  # type: ignore[no-untyped-def]
+    """Nobody's web page may talk to a server on this machine behind its owner's back."""
+    own = {"localhost", settings.address.host.lower(), *settings.allowed_hosts}
+
+    def check() -> Response | None:
+        host = _host_name(f"//{request.headers.get('Host', '')}")
+        if host is None or not (host in own or _is_loopback(host)):
+            return problems.problem(
+                "foreign_origin", f"This server does not answer to the name {host}."
+            )
+        origin = request.headers.get("Origin")
+        if origin is not None and _host_name(origin) != host:
+            return problems.problem("foreign_origin", f"Pages of {origin} may not use this server.")
+        return None
+
+    return check
+
+
+def _host_name(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

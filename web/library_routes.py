@@ -1,0 +1,147 @@
+"""The routes of the document library.
+
+Rule: parse, ask, render. An answer means that the document is durable and searchable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from quart import Response
+
+from actors.errors import ActorError
+from actors.knowledge.documents import Document
+from web import parsing, wire
+from web.problems import Fault, RequestProblem
+from web.routing import Exchange, Route, render
+
+
+async def add(x: Exchange[wire.NewDocumentQuery, wire.NoBody]) -> Response:
+    if x.request.mimetype == "multipart/form-data":
+        return await _add_files(x)
+    body = await parsing.read_body(x.request, x.settings.max_document_bytes)
+    media_type = x.request.headers.get("Content-Type")
+    added = await x.system.library.add(
+        body, media_type=media_type, title=x.query.title, source=x.query.source
+    )
+    document = added.document
+    location = {"Location": f"/documents/{document.document_id}"}
+    return render(201 if added.created else 200, _view(document), location)
+
+
+async def _add_files(x: Exchange[wire.NewDocumentQuery, wire.NoBody]) -> Response:
+    """Add each file by itself: what cannot be read does not keep the others out."""
+    files = [file for _, file in (await x.request.files).items(multi=True)]
+    if not files:
+        fault = Fault(("body",), "The form has no file in it.")
+        raise RequestProblem("invalid_request", fault.msg, [fault])
+    documents, faults = [], []
+    created = False
+    for file in files:
+        name = file.filename or "unnamed"
+        kind = file.headers.get("Content-Type")
+        try:
+            added = await x.system.library.add(
+                file.read(), media_type=_known(kind), title=None, file_name=name
+            )
+        except ActorError as error:
+            if error.retryable:
+                raise
+            faults.append(Fault(("files", name), error.message))
+        else:
+            documents.append(_view(added.document))
+            created = created or added.created
+    if faults:
+        read = f"{len(documents)} of {len(files)} files were added."
+        raise RequestProblem("unreadable_document", f"{faults[0].msg} {read}", faults)
+    return render(201 if created else 200, {"documents": documents})
+
+
+def _known(kind: str | None) -> str | None:
+    """Clients send this type for files whose type they do not know."""
+    return None if kind == "application/octet-stream" else kind
+
+
+async def listing(x: Exchange[wire.DocumentsQuery, wire.NoBody]) -> Response:
+    page = await x.system.library.documents(limit=x.query.limit, cursor=x.query.cursor)
+    documents = [_view(document) for document in page.documents]
+    return render(200, {"documents": documents, "next_cursor": page.next_cursor})
+
+
+async def document(x: Exchange[wire.NoQuery, wire.NoBody]) -> Response:
+    return render(200, _view(await x.system.library.document(x.path["document_id"])))
+
+
+async def text(x: Exchange[wire.NoQuery, wire.NoBody]) -> Response:
+    found = await x.system.library.text(x.path["document_id"])
+    return Response(found.encode(), 200, content_type="text/plain; charset=utf-8")
+
+
+async def delete(x: Exchange[wire.NoQuery, wire.NoBody]) -> Response:
+    await x.system.library.delete(x.path["document_id"])
+    return Response(b"", 204)
+
+
+async def search(x: Exchange[wire.SearchQuery, wire.NoBody]) -> Response:
+    hits = await x.system.library.search(x.query.q, limit=x.query.limit)
+    return render(200, {"results": [asdict(passage) for passage in hits.passages]})
+
+
+def _view(found: Document) -> dict[str, object]:
+    return asdict(found)
+
+
+ROUTES = [
+    Route(
+        "POST",
+        "/documents",
+        add,
+        "Add a document to the library, as a raw body or as files of a form",
+        {201: wire.DocumentView, 200: wire.DocumentView},
+        query=wire.NewDocumentQuery,
+        raw_body=True,
+        problems=(400, 413, 415, 422, 503),
+    ),
+    Route(
+        "GET",
+        "/documents",
+        listing,
+        "List documents, newest first",
+        {200: wire.DocumentList},
+        query=wire.DocumentsQuery,
+        problems=(422,),
+    ),
+    Route(
+        "GET",
+        "/documents/search",
+        search,
+        "Find passages",
+        {200: wire.SearchResults},
+        query=wire.SearchQuery,
+        problems=(422,),
+    ),
+    Route(
+        "GET",
+        "/documents/{document_id}",
+        document,
+        "One document",
+        {200: wire.DocumentView},
+        problems=(404, 422),
+    ),
+    Route(
+        "GET",
+        "/documents/{document_id}/text",
+        text,
+        "The text that was read from a document",
+        {200: "text/plain"},
+        problems=(404, 422),
+    ),
+    Route(
+        "DELETE",
+        "/documents/{document_id}",
+        delete,
+        "Forget a document",
+        {204: None},
+        problems=(404, 409, 422, 503),
+    ),
+]

@@ -1,0 +1,59 @@
+"""Terzetto inside the command's own process: the same words as over HTTP, without HTTP.
+
+Rule: what a command sees does not depend on whether a server runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from actors.system import System, open_system
+from web.media_types import media_type
+from web.server_settings import ServerSettings
+from web.wire import task_view
+
+
+@asynccontextmanager
+async def open_local(settings: ServerSettings) -> AsyncIterator[LocalService]:
+    """A system of this process on the data folder, which the caller holds."""
+    async with open_system(settings) as system:
+        yield LocalService(system)
+
+
+class LocalService:
+    """A `Service` over the in-process API."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    async def create(self, description: str, *, deadline_s: float | None = None) -> str:
+        return (await self._system.create(description, deadline_s=deadline_s)).task_id
+
+    async def lines(self, task_id: str, after: int = 0) -> AsyncGenerator[bytes, None]:
+        await self._system.start(task_id)
+        async for piece in await self._system.follow(task_id, after=after):
+            for line in piece.lines.splitlines():
+                yield line
+
+    async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, Any]:
+        return task_view(await self._system.cancel(task_id, reason))
+
+    async def search(self, q: str, limit: int = 10) -> list[dict[str, Any]]:
+        hits = await self._system.library.search(q, limit=limit)
+        return [asdict(passage) for passage in hits.passages]
+
+    async def add(self, path: Path) -> tuple[dict[str, Any], bool]:
+        body = await trio.Path(path).read_bytes()
+        added = await self._system.library.add(
+            body,
+            media_type=media_type(path),
+            file_name=path.name,
+            source=str(path.absolute()),
+        )
+        return asdict(added.document), added.created

@@ -1,0 +1,124 @@
+"""Errors as RFC 9457 problems: one table from codes to statuses, one form for all.
+
+Rule: no answer shows a traceback or a path of the server. What is not in the table is a 500.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quart import Response, request
+from werkzeug.exceptions import HTTPException
+
+from actors.errors import ActorError
+
+log = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a code is answered: status, title, and seconds to wait before another try."""
+
+    status: int
+    title: str
+    retry_after_s: int | None = None
+
+
+KINDS: dict[str, Kind] = {
+    "malformed_body": Kind(400, "The body is not JSON in UTF-8"),
+    "bad_request": Kind(400, "The request cannot be read"),
+    "foreign_origin": Kind(403, "Requests from other sites are refused"),
+    "not_found": Kind(404, "There is nothing here"),
+    "task_not_found": Kind(404, "No such task"),
+    "document_not_found": Kind(404, "No such document"),
+    "method_not_allowed": Kind(405, "This method is not allowed here"),
+    "illegal_state": Kind(409, "The task's state does not allow this"),
+    "too_large": Kind(413, "The body is too large"),
+    "unsupported_media_type": Kind(415, "This media type is not supported"),
+    "invalid_request": Kind(422, "The request has the wrong shape or values"),
+    "unreadable_document": Kind(422, "The document cannot be read"),
+    "internal_error": Kind(500, "Something is wrong with the server"),
+    "overloaded": Kind(503, "The server is full", retry_after_s=1),
+    "draining": Kind(503, "The server is about to stop", retry_after_s=5),
+    "storage_unavailable": Kind(503, "The log cannot be written", retry_after_s=10),
+    "cancel_unfinished": Kind(503, "The work has not stopped yet", retry_after_s=1),
+    "actor_stopped": Kind(503, "The server is about to stop", retry_after_s=5),
+}
+"""Every code that a request can be answered with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with the input: where, and what."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+
+
+class RequestProblem(Exception):
+    """The web layer refuses a request, before or instead of asking an actor."""
+
+    def __init__(self, code: str, detail: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.faults = faults
+
+
+def problem(code: str, detail: str, faults: Sequence[Fault] = ()) -> Response:
+    """The response that says so."""
+    kind = KINDS[code]
+    body = {
+        "type": f"urn:terzetto:error:{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "code": code,
+        "instance": request.path,
+    }
+    if faults or code == "invalid_request":
+        faults = faults or (Fault((), detail),)
+        body["errors"] = [{"loc": list(fault.loc), "msg": fault.msg} for fault in faults]
+    # Input comes back in details, and may hold what UTF-8 cannot: ASCII takes everything.
+    response = Response(json.dumps(body), kind.status, content_type=CONTENT_TYPE)
+    if kind.retry_after_s is not None:
+        response.headers["Retry-After"] = str(kind.retry_after_s)
+    return response
+
+
+def of_actor_error(error: ActorError) -> Response:
+    """An actor's refusal as a problem."""
+    if error.code not in KINDS:
+        log.error("no answer for the error %s", error.code, exc_info=error)
+        return problem("internal_error", "The server has met a bug; its log says more.")
+    return problem(error.code, error.message)
+
+
+def of_http_exception(error: HTTPException) -> Response:
+    """What the framework refuses by itself: no route, no such method, a body it cannot take."""
+    match error.code:
+        case 404:
+            return problem("not_found", f"There is no {request.path} here.")
+        case 405:
+            response = problem("method_not_allowed", f"{request.method} is not allowed here.")
+            response.headers["Allow"] = dict(error.get_headers()).get("Allow", "")
+            return response
+        case 413:
+            return problem("too_large", "The body is larger than this server takes.")
+        case code if code is not None and 300 <= code < 400:
+            return problem("not_found", f"There is no {request.path} here.")
+        case code if code is not None and 400 <= code < 500:
+            return problem("bad_request", error.description or "The request cannot be read.")
+        case _:
+            return problem("internal_error", "The server has met a bug; its log says more.")
+
+
+def of_bug(error: Exception) -> Response:
+    """Anything else."""
+    log.error("a request failed: %s %s", request.method, request.path, exc_info=error)
+    return problem("internal_error", "The server has met a bug; its log says more.")

@@ -1,0 +1,97 @@
+"""The server of one data folder: it owns the folder, the system, and the sockets, in that order.
+
+Rule: the system lives around the server and not in it, so that HTTP never answers for actors that
+are gone. The first signal drains, the second ends at once.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+
+from actors.journal.schema import UnusableDatabase
+from actors.system import open_system
+from web.app import create_app
+from web.data_folder import announce, hold
+from web.server_settings import ServerSettings
+
+log = logging.getLogger(__name__)
+
+CLOSING_S = 1.0
+"""Time that open connections get once every stream has been ended."""
+
+FAILED = 1
+"""Exit code of a system that ended by itself."""
+
+
+def run(settings: ServerSettings) -> int:
+    """Serve until a signal comes; the exit code. Raises `FolderHeld` and `FolderUnusable`."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    gc.set_threshold(10_000, 20, 50)  # A third less work where thousands of small objects live.
+    with hold(settings.data_dir):
+        try:
+            return trio.run(_serve, settings)
+        except* (OSError, UnusableDatabase) as problems:
+            for problem in _leaves(problems):
+                _say(f"terzetto: {problem}")
+        except* Exception as failure:
+            log.critical("the system has failed and ends", exc_info=failure)
+    return FAILED
+
+
+async def _serve(settings: ServerSettings) -> int:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with open_system(settings) as system, trio.open_nursery() as watch:
+            closing = trio.Event()
+            app = create_app(system, settings)
+            listening = partial(serve, app, config(settings), shutdown_trigger=closing.wait)
+            async with trio.open_nursery() as nursery:
+                (url, *_) = await nursery.start(listening)
+                with announce(settings.data_dir, url):
+                    _say(f"Terzetto listens at {url} (Ctrl-C stops it)")
+                    await anext(signals)
+                    watch.start_soon(_end_at_once, signals)
+                    _say("Terzetto stops. Running steps may finish; a second Ctrl-C ends it at once.")
+                    await system.drain(settings.grace_s)
+                closing.set()
+            watch.cancel_scope.cancel()
+    return 0
+
+
+async def _end_at_once(signals: AsyncIterator[int]) -> None:
+    """Nothing is lost by it: what had been told is in the log."""
+    number = await anext(signals)
+    _say("Terzetto ends at once. Unfinished tasks go on at the next start.")
+    os._exit(128 + number)
+
+
+def config(settings: ServerSettings) -> Config:
+    """Hypercorn's settings for a server like this."""
+    found = Config()
+    found.bind = [settings.bind]
+    found.backlog = 1024
+    found.keep_alive_max_requests = 1_000_000
+    found.graceful_timeout = CLOSING_S
+    found.loglevel = "WARNING"
+    found.include_server_header = False
+    return found
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

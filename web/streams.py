@@ -1,0 +1,144 @@
+"""A task's log as a response: NDJSON lines, or server-sent events, as long as the client reads.
+
+Rule: a stream costs its connection and a cursor. The lines are the log's own bytes; only heartbeat
+and stream_closing stand between them, without a seq.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Literal, Self
+
+import trio
+from quart import Response
+from quart.wrappers.response import ResponseBody
+
+from actors.clock import rfc3339, wall_clock
+from actors.journal.follower import Follower
+from actors.system import System
+from actors.tasks.events import encode_line
+
+NDJSON = "application/x-ndjson"
+SSE = "text/event-stream"
+StreamType = Literal["application/x-ndjson", "text/event-stream"]
+
+_HEAD = re.compile(rb'\{"seq":(\d+),"event_type":"(\w+)"')
+
+
+class Readers:
+    """Who reads which task over HTTP, so that the last one to leave can be told."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._count: Counter[str] = Counter()
+
+    def join(self, task_id: str, *, cancels: bool) -> Reader:
+        """One more reader; if it `cancels`, losing it as the last one cancels the task."""
+        self._count[task_id] += 1
+        return Reader(self, task_id, cancels)
+
+    def leave(self, task_id: str, *, cancel: bool) -> None:
+        """One reader less."""
+        self._count[task_id] -= 1
+        if self._count[task_id] == 0:
+            del self._count[task_id]
+            if cancel:
+                self._system.cancel_soon(task_id, "The client disconnected.")
+
+    def open_streams(self) -> int:
+        """How many streams are open."""
+        return self._count.total()
+
+
+class Reader:
+    """One connection's interest in a task, given up exactly once."""
+
+    def __init__(self, readers: Readers, task_id: str, cancels: bool) -> None:
+        self._readers: Readers | None = readers
+        self._task_id = task_id
+        self._cancels = cancels
+
+    def leave(self, *, lost: bool) -> None:
+        """`lost`: the connection went, and not the server or the end of the stream ended it."""
+        if self._readers is not None:
+            readers, self._readers = self._readers, None
+            readers.leave(self._task_id, cancel=lost and self._cancels)
+
+    def __del__(self) -> None:  # A response can be dropped before its body is ever entered.
+        self.leave(lost=True)
+
+
+class EventStream(ResponseBody):
+    """The body of a streaming response."""
+
+    def __init__(
+        self, follower: Follower, reader: Reader, task_id: str, kind: StreamType, heartbeat_s: float
+    ) -> None:
+        self._follower = follower
+        self._reader = reader
+        self._task_id = task_id
+        self._sse = kind == SSE
+        self._heartbeat_s = heartbeat_s
+        self._ended = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._reader.leave(lost=not self._ended)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._ended:
+            raise StopAsyncIteration
+        try:
+            with trio.move_on_after(self._heartbeat_s):
+                piece = await self._follower.__anext__()
+                return _as_sse(piece.lines) if self._sse else piece.lines
+        except StopAsyncIteration:
+            self._ended = True
+            if self._follower.closing is None:
+                raise
+            return self._closing_line()
+        return b":heartbeat\n\n" if self._sse else self._line("heartbeat", {})
+
+    def _closing_line(self) -> bytes:
+        closing = self._follower.closing
+        assert closing is not None
+        data = {"reason": closing.reason, "resume_after": closing.resume_after}
+        line = self._line("stream_closing", data)
+        return b"event: stream_closing\ndata: " + line + b"\n" if self._sse else line
+
+    def _line(self, event_type: str, data: Mapping[str, object]) -> bytes:
+        at = rfc3339(wall_clock())
+        names = ("event_type", "task_id", "timestamp", "data")
+        return encode_line(dict(zip(names, (event_type, self._task_id, at, data), strict=True)))
+
+
+def stream_response(body: EventStream, task_id: str, kind: StreamType) -> Response:
+    """The response around a stream."""
+    response = Response(body, 200, content_type=kind)
+    response.timeout = None  # Quart would cut the stream, silently, after a minute.
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    response.headers["X-Task-ID"] = task_id
+    return response
+
+
+def _as_sse(lines: bytes) -> bytes:
+    events = []
+    for line in lines.splitlines():
+        head = _HEAD.match(line)
+        assert head is not None
+        events.append(b"id: %b\nevent: %b\ndata: %b\n\n" % (*head.groups(), line))
+    return b"".join(events)
