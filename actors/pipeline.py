@@ -86,6 +86,7 @@ class Pipeline:
         failure: tuple[Failure, str | None] | None = None
         with trio.CancelScope(deadline=self._deadline()) as deadline:
             try:
+                await trio.lowlevel.checkpoint()  # A deadline that has passed stops us here.
                 plan: Plan = await self._play(ANALYSIS)
                 await self._walk(plan)
             except* StepGaveUp as gave_up:

@@ -1,0 +1,318 @@
+"""The supervisor through the in-process API, in virtual time: admission, cancel, retry, recovery."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from scripted import Cast, scripted_system
+
+from actors.clock import virtual_clock
+from actors.errors import (
+    AgentFailed,
+    CancelUnfinished,
+    Draining,
+    IllegalState,
+    InvalidRequest,
+    Overloaded,
+    TaskNotFound,
+)
+from actors.journal.memory import MemoryStore
+from actors.settings import Settings
+from actors.system import System, open_system
+from actors.tasks.events import Stamped, decode
+
+ENDINGS = {"task_completed", "task_failed", "task_cancelled"}
+SLOW = 1_000.0
+
+
+async def log_of(system: System, task_id: str) -> list[Stamped]:
+    follower = await system.follow(task_id, follow=False)
+    lines = b"".join([piece.lines async for piece in follower]).splitlines()
+    return [decode(line) for line in lines]
+
+
+async def finish(system: System, task_id: str) -> list[Stamped]:
+    return [event async for event in system.execute(task_id)]
+
+
+async def started(system: System, count: int = 1) -> list[str]:
+    ids = [(await system.create("frogs")).task_id for _ in range(count)]
+    for task_id in ids:
+        await system.start(task_id)
+    return ids
+
+
+async def test_executing_twice_runs_once(autojump_clock: object) -> None:
+    cast = Cast()
+    async with scripted_system(cast) as system:
+        task = await system.create("frogs")
+        logs = []
+
+        async def read() -> None:
+            logs.append(await finish(system, task.task_id))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(read)
+    assert all(log == logs[0] for log in logs)
+    assert cast.plans.keys == [f"{task.task_id}/s1"]
+
+
+async def test_slots_are_bounded_and_the_queue_is_first_come_first_served(
+    autojump_clock: object,
+) -> None:
+    settings = Settings(max_running_tasks=2, max_queued_tasks=2)
+    async with scripted_system(Cast(plans=[10.0] * 9), settings=settings) as system:
+        ids = [(await system.create("frogs")).task_id for _ in range(5)]
+        states = [(await system.start(task_id)).status for task_id in ids[:4]]
+        assert states[2:] == ["queued", "queued"]
+        with pytest.raises(Overloaded):
+            await system.start(ids[4])
+        assert (await system.status(ids[4])).status == "pending"
+        positions = []
+        for task_id in ids[:4]:
+            positions.append((await log_of(system, task_id))[1].data["position"])
+        assert positions == [0, 0, 1, 2]
+        await trio.sleep(15)
+        assert (await system.status(ids[0])).status == "completed"
+        assert (await system.start(ids[4])).status in ("queued", "executing")
+        for task_id in ids:
+            assert (await finish(system, task_id))[-1].event_type == "task_completed"
+
+
+async def test_pending_tasks_are_bounded(autojump_clock: object) -> None:
+    async with scripted_system(settings=Settings(max_pending_tasks=2)) as system:
+        first = await system.create("frogs")
+        await system.create("frogs")
+        with pytest.raises(Overloaded):
+            await system.create("frogs")
+        await finish(system, first.task_id)
+        await system.create("frogs")
+
+
+@pytest.mark.parametrize("steps", range(60))
+async def test_cancelled_at_any_moment_nothing_works_and_one_ending_stands(
+    steps: int, autojump_clock: object
+) -> None:
+    cast = Cast()
+    async with scripted_system(cast) as system:
+        (task_id,) = await started(system)
+        for _ in range(steps):
+            await trio.lowlevel.checkpoint()
+        try:
+            task = await system.cancel(task_id, "enough")
+        except IllegalState:
+            task = await system.status(task_id)
+            assert task.status == "completed"
+        assert cast.working == 0
+        log = await log_of(system, task_id)
+        assert [e.event_type for e in log if e.event_type in ENDINGS] == [log[-1].event_type]
+        assert log[-1].event_type == f"task_{task.status}"
+        await trio.testing.wait_all_tasks_blocked()
+        assert await log_of(system, task_id) == log
+
+
+async def test_a_cancel_keeps_the_text_and_answers_the_same_again(autojump_clock: object) -> None:
+    async with scripted_system(Cast(pause_s=1)) as system:
+        (task_id,) = await started(system)
+        await trio.sleep(2.5)
+        first = await system.cancel(task_id, "enough")
+        assert (first.status, first.partial_output) == ("cancelled", "Frogs sing. ")
+        assert await system.cancel(task_id, "again") == first
+        ending = (await log_of(system, task_id))[-1]
+        assert ending.data == {"reason": "enough", "partial_output": "Frogs sing. "}
+
+
+async def test_a_queued_and_a_pending_task_can_be_cancelled(autojump_clock: object) -> None:
+    async with scripted_system(Cast(plans=[SLOW]), settings=Settings(max_running_tasks=1)) as system:
+        running, queued = await started(system, 2)
+        pending = (await system.create("frogs")).task_id
+        for task_id in (pending, queued, running):
+            assert (await system.cancel(task_id)).status == "cancelled"
+        assert system.gauges()["running_tasks"] == system.gauges()["queued_tasks"] == 0
+
+
+async def test_a_cancelled_slot_goes_to_the_next_in_the_queue(autojump_clock: object) -> None:
+    async with scripted_system(Cast(plans=[SLOW]), settings=Settings(max_running_tasks=1)) as system:
+        running, queued = await started(system, 2)
+        await system.cancel(running)
+        assert (await finish(system, queued))[-1].event_type == "task_completed"
+
+
+async def test_what_does_not_stop_is_not_called_stopped(autojump_clock: object) -> None:
+    class Stubborn:
+        async def handle(self, request: object, call: object) -> None:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(25)
+
+    agents = {**Cast().factories(), "retriever": Stubborn}
+    async with open_system(Settings(), agents=agents, now=virtual_clock) as system:
+        (task_id,) = await started(system)
+        await trio.sleep(1)
+        with pytest.raises(CancelUnfinished):
+            await system.cancel(task_id)
+        assert (await system.status(task_id)).status == "executing"
+        with pytest.raises(CancelUnfinished):
+            await system.cancel(task_id)
+        assert (await system.cancel(task_id)).status == "cancelled"
+
+
+async def test_a_caller_that_hangs_up_does_not_undo_its_cancel(autojump_clock: object) -> None:
+    async with scripted_system(Cast(plans=[SLOW])) as system:
+        (task_id,) = await started(system)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await system.cancel(task_id)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(system.cancel, task_id)
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await system.status(task_id)).status == "cancelled"
+
+
+async def test_a_failed_task_goes_on_from_its_first_unfinished_step(autojump_clock: object) -> None:
+    cast = Cast(weighs=[AgentFailed("no")] * 5)
+    async with scripted_system(cast) as system:
+        (task_id,) = await started(system)
+        first = await finish(system, task_id)
+        ending = await system.retry(task_id)
+        assert ending == first[-1].seq
+        log = await finish(system, task_id)
+        second = log[ending:]
+        assert log[:ending] == first
+        assert [e.event_type for e in second[:3]] == ["task_queued", "task_resumed", "step_started"]
+        assert second[1].data == {"reason": "retry", "kept_steps": ["s1", "s2", "s3"], "run": 2}
+        assert (second[2].data["step_id"], second[2].data["attempt"]) == ("s4", 6)
+        assert second[-1].event_type == "task_completed"
+        assert len(cast.plans.keys) == 1
+        with pytest.raises(IllegalState):
+            await system.retry(task_id)
+
+
+async def test_a_task_cancelled_before_it_ran_can_be_retried(autojump_clock: object) -> None:
+    async with scripted_system() as system:
+        task = await system.create("frogs")
+        await system.cancel(task.task_id)
+        await system.retry(task.task_id)
+        assert (await finish(system, task.task_id))[-1].event_type == "task_completed"
+
+
+async def test_the_same_key_and_values_give_the_same_task(autojump_clock: object) -> None:
+    async with scripted_system() as system:
+        first = await system.create("frogs", idempotency_key="k")
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(lambda: system.create("toads", idempotency_key="other"))
+        again = await system.create("frogs", idempotency_key="k")
+        assert again.task_id == first.task_id
+        with pytest.raises(InvalidRequest):
+            await system.create("newts", idempotency_key="k")
+        assert len((await system.tasks()).tasks) == 2
+        await system.delete(first.task_id)
+        assert (await system.create("newts", idempotency_key="k")).task_description == "newts"
+
+
+async def test_a_deleted_task_is_gone_and_its_readers_are_told(autojump_clock: object) -> None:
+    async with scripted_system(Cast(plans=[SLOW])) as system:
+        task_id = (await system.create("frogs")).task_id
+        follower = await system.follow(task_id)
+        assert (await anext(follower)).last_seq == 1
+
+        async def wait_for_more() -> None:
+            assert [piece async for piece in follower] == []
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_more)
+            await trio.testing.wait_all_tasks_blocked()
+            await system.delete(task_id)
+        assert follower.closing is not None
+        assert (follower.closing.reason, follower.closing.resume_after) == ("deleted", None)
+        with pytest.raises(TaskNotFound):
+            await system.status(task_id)
+        (running,) = await started(system)
+        with pytest.raises(IllegalState):
+            await system.delete(running)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5, 3.5])
+async def test_a_task_goes_on_after_an_orderly_stop_from_its_last_finished_step(
+    seconds: float, autojump_clock: object
+) -> None:
+    store = MemoryStore()
+    cast = Cast(plans=[1.0], retrieves=[1.0, 1.0], weighs=[1.0], pause_s=1)
+    async with scripted_system(cast, store=store) as system:
+        (task_id,) = await started(system)
+        await trio.sleep(seconds)
+        before = await log_of(system, task_id)
+    assert cast.working == 0
+    async with scripted_system(Cast(), store=store) as system:
+        log = await finish(system, task_id)
+    assert log[: len(before)] == before
+    assert log[-1].event_type == "task_completed"
+    done = [e.data["step_id"] for e in log if e.event_type == "step_completed"]
+    assert sorted(done) == ["s1", "s2", "s3", "s4", "s5"]
+    (resumed,) = (e for e in log if e.event_type == "task_resumed")
+    assert resumed.data["after"] == "shutdown"
+
+
+async def test_tasks_that_waited_go_on_after_those_that_ran(autojump_clock: object) -> None:
+    store = MemoryStore()
+    settings = Settings(max_running_tasks=1)
+    async with scripted_system(Cast(plans=[SLOW]), store=store, settings=settings) as system:
+        ids = await started(system, 3)
+        await trio.sleep(1)
+    async with scripted_system(Cast(), store=store, settings=settings) as system:
+        ends = []
+        for task_id in ids:
+            log = await finish(system, task_id)
+            ends.append(log[-1].timestamp)
+            assert log[-1].event_type == "task_completed"
+        assert ends == sorted(ends)
+
+
+async def test_the_deadline_counts_the_time_when_the_server_was_down(
+    autojump_clock: object,
+) -> None:
+    store = MemoryStore()
+    async with scripted_system(Cast(plans=[SLOW]), store=store) as system:
+        task = await system.create("frogs", deadline_s=60)
+        await system.start(task.task_id)
+        await trio.sleep(1)
+    await trio.sleep(100)
+    async with scripted_system(Cast(), store=store) as system:
+        log = await finish(system, task.task_id)
+    assert log[-1].data["error"]["code"] == "deadline_exceeded"
+    assert log[-2].event_type == "task_resumed"
+
+
+async def test_while_it_drains_running_steps_get_their_grace_and_new_work_is_refused(
+    autojump_clock: object,
+) -> None:
+    store = MemoryStore()
+    async with scripted_system(Cast(plans=[5.0, SLOW]), store=store) as system:
+        quick, slow = await started(system, 2)
+        pending = await system.create("frogs")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(system.drain, 10)
+            await trio.sleep(1)
+            with pytest.raises(Draining):
+                await system.create("frogs")
+            with pytest.raises(Draining):
+                await system.start(pending.task_id)
+        assert trio.current_time() == 10
+        assert (await system.status(quick)).status == "completed"
+        assert (await system.status(slow)).status == "executing"
+        follower = await system.follow(slow)
+        assert [piece.last_seq async for piece in follower][-1] > 0
+        assert follower.closing is not None and follower.closing.reason == "draining"
+
+
+async def test_the_tree_shows_every_actor(autojump_clock: object) -> None:
+    async with scripted_system(Cast(plans=[SLOW])) as system:
+        await started(system)
+        await trio.sleep(1)
+        tree = {actor.name: actor for actor in system.tree()}
+    assert set(tree) == {"supervisor", "journal", "analyzer", "retriever", "writer"}
+    assert (tree["analyzer"].in_flight, tree["analyzer"].state) == (1, "running")
