@@ -100,6 +100,6 @@ class Desk:
 
     def clear(self, live: LiveTask) -> None:
         """Take it off the desk if nobody needs it there, or if its log could not be written."""
-        if live.idle or live.ledger.failed:
-            if self.live.get(live.ledger.task_id) is live:
-                del self.live[live.ledger.task_id]
+        known = self.live.get(live.ledger.task_id) is live
+        if known and (live.idle or live.ledger.failed):
+            del self.live[live.ledger.task_id]

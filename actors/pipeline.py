@@ -196,9 +196,7 @@ class Pipeline:
             empty = Evidence(question)
             await self._completed(step, empty, duration_s, failure)
             return empty
-        await self._record(
-            e.StepFailed(step.step_id, step.step, self._attempt_of(step), failure)
-        )
+        await self._record(e.StepFailed(step.step_id, step.step, self._attempt_of(step), failure))
         raise StepGaveUp(step.step_id, failure)
 
     async def _completed(

@@ -35,8 +35,8 @@ from actors.pipeline import Agents, Limits, Pipeline
 from actors.runtime import Call
 from actors.tasks import events as e
 from actors.tasks.evidence import Failure
-from actors.tasks.limits import check_new_task
 from actors.tasks.life import FINAL, Task
+from actors.tasks.limits import check_new_task
 from actors.tasks.outputs import load_output
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,9 @@ class Supervisor:
         waiting = len(self._desk.queue)
         starts = waiting == 0 and self._desk.running < self._slots
         if not starts and waiting >= self._max_queued:
-            raise Overloaded(f"All slots are taken and {waiting} tasks wait. The task is unchanged.")
+            raise Overloaded(
+                f"All slots are taken and {waiting} tasks wait. The task is unchanged."
+            )
         live.ledger.record(e.TaskQueued(0 if starts else waiting + 1, live.task.run + 1))
         self._enqueue(live)
         self._fill_slots()
@@ -233,7 +235,9 @@ class Supervisor:
                 live.scope.cancel()
                 await live.ended.park()
             if live.task.status in ("completed", "failed"):
-                raise IllegalState(f"The task is {live.task.status}, so there is nothing to cancel.")
+                raise IllegalState(
+                    f"The task is {live.task.status}, so there is nothing to cancel."
+                )
             if live.task.status != "cancelled":
                 self._unqueue(live)
                 live.ledger.record(e.TaskCancelled(request.reason, live.task.partial_output))
@@ -250,7 +254,9 @@ class Supervisor:
     async def _forget(self, task_id: str) -> None:
         async with self._desk.take(task_id) as live:
             if live.task.status not in ("pending", *FINAL):
-                raise IllegalState(f"The task is {live.task.status}. Cancel it before you delete it.")
+                raise IllegalState(
+                    f"The task is {live.task.status}. Cancel it before you delete it."
+                )
             await live.ledger.flush()
             if live.task.status == "pending":
                 self._desk.pending -= 1

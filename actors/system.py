@@ -214,7 +214,9 @@ class System:
         with trio.move_on_after(self.settings.room_wait_s) as waiting:
             call = await self._supervisor.send(request)
         if waiting.cancelled_caught:
-            raise Overloaded("The server has more requests than it can take. Come back in a moment.")
+            raise Overloaded(
+                "The server has more requests than it can take. Come back in a moment."
+            )
         return await call.reply()
 
 
@@ -262,7 +264,10 @@ async def open_system(
     ones, for tests and for programs that bring their own.
     """
     settings = settings or Settings()
-    async with _open_store(settings, store) as the_store, _open_library(settings, library, now) as lib:
+    async with (
+        _open_store(settings, store) as the_store,
+        _open_library(settings, library, now) as lib,
+    ):
         orderly = await the_store.claim()
         factories: dict[str, Callable[[], Any]] = {
             "analyzer": AnalyzerAgent,

@@ -31,14 +31,20 @@ ALL = [
 
 # Lines as release 0.1 wrote them. They stay here for ever; new forms are added below them.
 CORPUS = [
-    b'{"seq":1,"event_type":"task_created","task_id":"t","timestamp":"2026-01-31T12:00:00.123Z",'
-    b'"data":{"task_description":"frogs","deadline_s":null,"metadata":{}}}\n',
-    b'{"seq":4,"event_type":"step_started","task_id":"t","timestamp":"2026-01-31T12:00:00.123Z",'
-    b'"data":{"step_id":"s1","step":"analysis","step_number":1,"total_steps":null,'
-    b'"agent_type":"analyzer","description":"plan","attempt":1}}\n',
-    b'{"seq":9,"event_type":"step_completed","task_id":"t","timestamp":"2026-01-31T12:00:00.123Z",'
-    b'"data":{"step_id":"s1","step":"analysis","attempt":1,"duration_s":0.5,"degraded":false,'
-    b'"error":null,"result":{},"status":"completed"}}\n',
+    (
+        b'{"seq":1,"event_type":"task_created","task_id":"t","timestamp":"2026-01-31T12:00:00.123Z",'
+        b'"data":{"task_description":"frogs","deadline_s":null,"metadata":{}}}\n'
+    ),
+    (
+        b'{"seq":4,"event_type":"step_started","task_id":"t","timestamp":"2026-01-31T12:00:00.123Z",'
+        b'"data":{"step_id":"s1","step":"analysis","step_number":1,"total_steps":null,'
+        b'"agent_type":"analyzer","description":"plan","attempt":1}}\n'
+    ),
+    (
+        b'{"seq":9,"event_type":"step_completed","task_id":"t","timestamp":"2026-01-31T12:00:00.123Z",'
+        b'"data":{"step_id":"s1","step":"analysis","attempt":1,"duration_s":0.5,"degraded":false,'
+        b'"error":null,"result":{},"status":"completed"}}\n'
+    ),
 ]
 
 

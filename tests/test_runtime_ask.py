@@ -154,9 +154,7 @@ async def test_what_must_finish_runs_to_its_end_without_its_asker(
     assert letters["late reply"] == 1
 
 
-async def test_a_full_mailbox_makes_askers_wait(
-    ref: ActorHandle, autojump_clock: object
-) -> None:
+async def test_a_full_mailbox_makes_askers_wait(ref: ActorHandle, autojump_clock: object) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ref.ask, Work(10))
         await trio.testing.wait_all_tasks_blocked()

@@ -124,7 +124,9 @@ async def test_a_cancel_keeps_the_text_and_answers_the_same_again(autojump_clock
 
 
 async def test_a_queued_and_a_pending_task_can_be_cancelled(autojump_clock: object) -> None:
-    async with scripted_system(Cast(plans=[SLOW]), settings=Settings(max_running_tasks=1)) as system:
+    async with scripted_system(
+        Cast(plans=[SLOW]), settings=Settings(max_running_tasks=1)
+    ) as system:
         running, queued = await started(system, 2)
         pending = (await system.create("frogs")).task_id
         for task_id in (pending, queued, running):
@@ -133,7 +135,9 @@ async def test_a_queued_and_a_pending_task_can_be_cancelled(autojump_clock: obje
 
 
 async def test_a_cancelled_slot_goes_to_the_next_in_the_queue(autojump_clock: object) -> None:
-    async with scripted_system(Cast(plans=[SLOW]), settings=Settings(max_running_tasks=1)) as system:
+    async with scripted_system(
+        Cast(plans=[SLOW]), settings=Settings(max_running_tasks=1)
+    ) as system:
         running, queued = await started(system, 2)
         await system.cancel(running)
         assert (await finish(system, queued))[-1].event_type == "task_completed"

@@ -24,6 +24,7 @@ from web.streams import NDJSON, SSE, EventStream, Reader, StreamType, stream_res
 
 A = TypeVar("A", int, int | None)
 
+
 async def create(x: Exchange[wire.NoQuery, wire.NewTask]) -> Response:
     key = x.request.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= MAX_KEY:

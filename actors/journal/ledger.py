@@ -59,7 +59,9 @@ class Ledger:
         """Whether the task has at least been decided to exist."""
         return self._task is not None
 
-    def record(self, event: Event, *, step_id: str | None = None, output: bytes | None = None) -> None:
+    def record(
+        self, event: Event, *, step_id: str | None = None, output: bytes | None = None
+    ) -> None:
         """Decide that `event` has happened. Raises `OutputTooLarge` if its line would be too long."""
         if self.failed:
             raise self.failed

@@ -73,7 +73,10 @@ def connect(file: Path) -> sqlite3.Connection:
 def connect_reader(file: Path) -> sqlite3.Connection:
     """One more connection, which cannot write."""
     reader = sqlite3.connect(
-        f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        f"{file.absolute().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
     )
     reader.execute("PRAGMA query_only = ON")
     return reader

@@ -159,7 +159,7 @@ class ActorHandle(Ref):
                 call.settle(value)
         except ActorError as error:
             call.fail(error)
-        except Exception as crash:  # The one place that may: a bug in an agent stays there.
+        except Exception as crash:  # noqa: BLE001 - a bug in an agent stays in that agent.
             call.fail(AgentCrashed(f"The {self.name} crashed: {type(crash).__name__}."))
             self._crashed(instance, crash)
         finally:
@@ -199,7 +199,7 @@ class ActorHandle(Ref):
         with scope:
             try:
                 await background()
-            except Exception as crash:
+            except Exception as crash:  # noqa: BLE001 - as in `_handle`.
                 self._crashed(instance, crash)
 
     def _crashed(self, instance: Actor, crash: Exception) -> None:

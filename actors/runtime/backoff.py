@@ -47,7 +47,9 @@ class RestartLimit:
         """Seconds before the next restart after that many crashes; None: it must escalate."""
         if crashes_in_window > self.restarts:
             return None
-        return 0.0 if crashes_in_window == 1 else self.first_delay_s * 2.0 ** (crashes_in_window - 2)
+        return (
+            0.0 if crashes_in_window == 1 else self.first_delay_s * 2.0 ** (crashes_in_window - 2)
+        )
 
 
 NO_RESTARTS = RestartLimit(restarts=0)

@@ -19,9 +19,7 @@ MAX_REASON = 1_000
 MAX_KEY = 255
 
 
-def check_new_task(
-    description: str, deadline_s: float | None, metadata: Mapping[str, str]
-) -> None:
+def check_new_task(description: str, deadline_s: float | None, metadata: Mapping[str, str]) -> None:
     """Raise `InvalidRequest` unless a task may be made of these."""
     check_text(description, "task_description", MAX_DESCRIPTION)
     if not description.strip():

@@ -76,4 +76,6 @@ def check_graph(steps: Iterable[PlannedStep]) -> None:
     try:
         TopologicalSorter({step.step_id: step.depends_on for step in steps}).prepare()
     except CycleError as cycle:
-        raise InvalidPlan(f"The steps wait for one another: {' -> '.join(cycle.args[1])}.") from None
+        raise InvalidPlan(
+            f"The steps wait for one another: {' -> '.join(cycle.args[1])}."
+        ) from None

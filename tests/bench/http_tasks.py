@@ -1,0 +1,111 @@
+"""Tasks per second of server CPU, over real HTTP with the log on disk.
+
+    python tests/bench/http_tasks.py [--tasks 300] [--concurrency 50]
+
+A real server process with scripted agents (no thinking, 20 parts of text) and the SQLite log; each
+task is created, executed, and its stream read to the end. The same once more in memory tells what
+the disk costs, as a ratio in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import trio
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+PARTS = 20
+
+
+async def client(url: str, tasks: int, concurrency: int) -> float:
+    """Run the tasks; the wall-clock seconds it took."""
+    left = iter(range(tasks))
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as http:
+
+        async def worker() -> None:
+            for _ in left:
+                created = await http.post("/tasks", json={"task_description": "frogs"})
+                log = await http.post(f"/tasks/{created.json()['task_id']}/execute")
+                assert log.text.splitlines()[-1].startswith('{"seq":'), log.text
+
+        started = time.perf_counter()
+        async with trio.open_nursery() as nursery:
+            for _ in range(concurrency):
+                nursery.start_soon(worker)
+        return time.perf_counter() - started
+
+
+async def serve(folder: Path | None, ready: int, done: int) -> None:
+    from conftest import serving
+    from scripted import Cast, scripted_system
+
+    from actors.settings import Settings
+
+    cast = Cast(parts=[f"This is sentence number {n}. [1] " for n in range(PARTS)])
+    async with scripted_system(cast, settings=Settings(data_dir=folder)) as system:
+        async with serving(system) as http:
+            os.write(ready, str(http.base_url).encode())
+            await trio.lowlevel.wait_readable(done)
+
+
+def server_of(folder: Path | None) -> tuple[int, str, int]:
+    """A child process that serves until its pipe is closed: pid, URL, pipe."""
+    ready_read, ready_write = os.pipe()
+    done_read, done_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(done_write)
+        trio.run(serve, folder, ready_write, done_read)
+        os._exit(0)
+    os.close(done_read)
+    return pid, os.read(ready_read, 200).decode(), done_write
+
+
+def measure(folder: Path | None, tasks: int, concurrency: int) -> tuple[float, float]:
+    """CPU seconds of the server and wall-clock seconds, for all tasks."""
+    pid, url, done = server_of(folder)
+    trio.run(client, url, 20, concurrency)  # Warm up.
+    before = _cpu_of(pid)
+    wall = trio.run(client, url, tasks, concurrency)
+    cpu = _cpu_of(pid) - before
+    os.close(done)
+    os.waitpid(pid, 0)
+    return cpu, wall
+
+
+def _cpu_of(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=300)
+    parser.add_argument("--concurrency", type=int, default=50)
+    asked = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8_192), hard))
+    rates = {}
+    for name in ("memory", "disk"):
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) if name == "disk" else None
+            cpu, wall = measure(place, asked.tasks, asked.concurrency)
+        rates[name] = asked.tasks / cpu
+        print(
+            f"log in {name:6}: {asked.tasks / cpu:6.0f} tasks per second of server CPU,"
+            f" {asked.tasks / wall:6.0f} per second of wall clock"
+        )
+    print(f"disk / memory: {rates['disk'] / rates['memory']:.2f}")
+
+
+if __name__ == "__main__":
+    main()

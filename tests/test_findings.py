@@ -1,0 +1,172 @@
+"""Which sentences are chosen from the evidence, and which never are."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.agents.candidates import candidates, is_citable
+from actors.agents.planning import plan
+from actors.agents.weighing import MAX_FINDINGS, weigh
+from actors.tasks.evidence import Evidence, Finding, Findings, Passage
+
+FROGS = (
+    "A frog is a small animal with long legs and a wet skin. "
+    "Most frogs live near water, because their eggs dry out in the air. "
+    "This is why they are rarely seen in deserts."
+)
+
+
+def passage(text: str, position: int = 1, title: str = "Frogs", section: str = "") -> Passage:
+    return Passage(title.lower(), title, section, position, text)
+
+
+def found(task: str, *passages: Passage) -> Findings:
+    """What is found for a task when every question is given the same passages."""
+    made = plan(task)
+    return weigh(made, tuple(Evidence(question, passages) for question in made.questions))
+
+
+def cited(findings: Findings) -> list[Finding]:
+    return [*findings.answer, *(f for section in findings.sections for f in section.findings)]
+
+
+def texts(findings: Findings) -> list[str]:
+    return [finding.text for finding in cited(findings)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Frogs live near water.. and",
+        "Too short here.",
+        "The following example shows how a frog jumps into the water.",
+        "A frog is described by these words in the list below:",
+        ">>> frog.jump() makes the frog jump into the water.",
+        "the frog that has lost its capital letter jumps into the water.",
+        "A small animal for people who like to look at water.",
+        "See the frog that jumps into the water.",
+        "PEP 428: The frog module has classes for frogs and toads.",
+        "A frog (and its eggs lives near the water.",
+        "Frogs " + "and frogs " * 40 + "are animals.",
+    ],
+)
+def test_what_is_not_a_whole_sentence_of_prose_is_not_cited(text: str) -> None:
+    assert not is_citable(text)
+
+
+def test_code_tables_and_headings_are_not_cited() -> None:
+    text = (
+        "    frog.jump() is a line of code and has many words.\n\n"
+        "| A frog | is a row of a table that has words. |\n\n"
+        "Frogs and their lives\n\n"
+        "- A frog is an item of a list and a whole sentence."
+    )
+
+    assert [c.text for c in candidates(passage(text))] == [
+        "A frog is an item of a list and a whole sentence."
+    ]
+
+
+def test_a_sentence_that_leans_on_the_one_before_is_cited_only_after_it() -> None:
+    leaning = "This is why they are rarely seen in deserts."
+
+    alone = texts(found("Where do frogs live?", passage(f"Frogs jump. {leaning}", 1)))
+    after = texts(found("Why do frogs live near water and not in deserts?", passage(FROGS)))
+
+    assert leaning not in alone
+    assert leaning not in after or after[after.index(leaning) - 1].startswith("Most frogs")
+
+
+def test_the_library_has_nothing_on_what_no_passage_names() -> None:
+    findings = found(
+        "What is the capital of France?", passage(FROGS), passage("Capital letters are big.", 2)
+    )
+
+    assert findings == Findings((), findings.sections, ())
+    assert [section.findings for section in findings.sections] == [()]
+
+
+def test_a_question_without_passages_leaves_its_section_empty() -> None:
+    made = plan("What is a frog? What is a zeppelin?")
+    frogs, zeppelins = made.questions
+
+    findings = weigh(made, (Evidence(frogs, (passage(FROGS),)), Evidence(zeppelins)))
+
+    assert findings.answer
+    assert not findings.sections[1].findings and not findings.sections[1].in_answer
+
+
+def test_near_copies_of_a_sentence_are_cited_once() -> None:
+    copies = [
+        passage(f"A frog is a small animal with long legs and {skin}.", n, title=f"Frogs {n}")
+        for n, skin in enumerate(["a wet skin", "wet skin", "a very wet skin", "a wet skin"], 1)
+    ]
+
+    assert len(texts(found("What is a frog?", *copies))) == 1
+
+
+def test_a_definition_opens_the_answer_to_what_something_is() -> None:
+    text = f"Many people keep a frog at home for some years. {FROGS}"
+
+    assert found("What is a frog?", passage(text)).answer[0].text.startswith("A frog is")
+
+
+def test_advice_on_both_things_opens_the_answer_to_which_to_use() -> None:
+    advice = "A frog is recommended for a small pond, while a toad suits a dry garden."
+    passages = [
+        passage("A frog is a green animal for a small pond with clean water.", 1),
+        passage("A toad is a brown animal for a small pond without fish.", 2),
+        passage(advice, 3),
+    ]
+
+    assert (
+        found("Should I choose a frog or a toad for a small pond?", *passages).answer[0].text
+        == advice
+    )
+
+
+def test_the_answer_gives_each_question_its_turn() -> None:
+    toads = "A toad is a brown animal with a dry skin."
+
+    findings = found(
+        "What is a frog? What is a toad?", passage(FROGS), passage(toads, title="Toads")
+    )
+
+    assert {finding.source for finding in findings.answer} == {0, 1}
+
+
+def test_a_sentence_on_the_other_thing_is_not_cited_for_this_one() -> None:
+    toads = "A toad likes dry ground. A toad hides under stones. A toad eats many slugs."
+    book = passage(f"{FROGS} {toads}", title="Frogs and toads of the pond")
+
+    sections = found("Compare frogs and toads", book).sections
+
+    for_frogs = [finding.text for finding in sections[0].findings]
+    assert not [text for text in for_frogs if text.startswith("A toad")]
+
+
+def test_release_notes_yield_to_other_documents_unless_changes_are_asked_for() -> None:
+    new = passage("The frog module now makes a frog jump twice as high.", 1, "What's New In Frogs")
+    plain = passage("The frog module makes a frog jump over a small stone.", 1, "The frog module")
+
+    asked_how = found("How does the frog module make a frog jump?", new, plain)
+    asked_new = found("What changed in the frog module?", new, plain)
+
+    assert asked_how.sources[asked_how.answer[0].source] == plain
+    assert asked_new.sources[asked_new.answer[0].source] == new
+
+
+def test_a_section_is_never_longer_than_its_bound() -> None:
+    many = [passage(f"A frog of kind number {n} eats insect number {n * 7}.", n) for n in range(40)]
+
+    findings = found("What does a frog eat?", *many)
+
+    assert all(len(section.findings) <= MAX_FINDINGS for section in findings.sections)
+
+
+def test_the_same_evidence_gives_the_same_findings() -> None:
+    passages = [passage(FROGS, 1), passage("A toad is a brown animal.", 2)]
+
+    assert found("Compare frogs and toads", *passages) == found(
+        "Compare frogs and toads", *passages
+    )

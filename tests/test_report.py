@@ -1,0 +1,101 @@
+"""The text of a report, as a person reads it."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.agents.headline import headline
+from actors.agents.report import parts
+from actors.tasks.evidence import Finding, Findings, Passage, Section
+from actors.tasks.plan import Question
+
+FROGS = Question("s2", "What is a frog?", "frog")
+TOADS = Question("s3", "What is a toad?", "toad")
+BOOK = Passage("b", "The Pond", "Frogs", 3, "A frog is green. It lives in water. Toads are brown.")
+NOTES = Passage("n", "Notes", "", 1, "Toads sleep in winter.")
+
+
+def written(findings: Findings, task: str = "What is a frog? What is a toad?") -> str:
+    return "".join(parts(task, findings))
+
+
+def test_a_report_has_an_answer_a_section_for_each_question_and_its_sources() -> None:
+    findings = Findings(
+        answer=(Finding("A frog is green.", 0, 1.0), Finding("Toads sleep in winter.", 1, 1.0)),
+        sections=(
+            Section(
+                FROGS, (Finding("It lives in water.", 0, 1.0), Finding("Toads are brown.", 0, 1.0))
+            ),
+            Section(TOADS),
+        ),
+        sources=(BOOK, NOTES),
+    )
+
+    assert written(findings) == (
+        "# What is a frog?\n\n"
+        "## Answer\n\n"
+        "A frog is green. [1]\n\nToads sleep in winter. [2]\n\n"
+        "## What is a frog?\n\n"
+        "It lives in water. [1] Toads are brown. [1]\n\n"
+        "## What is a toad?\n\n"
+        "The library has nothing on “What is a toad?”.\n\n"
+        "## Sources\n\n"
+        "1. The Pond, section “Frogs”, passage 3\n"
+        "2. Notes, passage 1\n"
+    )
+
+
+def test_a_report_says_when_it_draws_on_the_sample_library() -> None:
+    findings = Findings((Finding("A frog is green.", 0, 1.0),), (), (BOOK,), sample=True)
+
+    assert "Terzetto's sample library" in written(findings)
+    assert "terzetto ingest PATH" in written(findings)
+
+
+def test_a_question_that_the_answer_covers_says_so() -> None:
+    section = Section(FROGS, in_answer=True)
+    findings = Findings((Finding("A frog is green.", 0, 1.0),), (section,), (BOOK,))
+
+    assert "stands in the answer above" in written(findings)
+    assert "has nothing" not in written(findings)
+
+
+def test_a_report_without_findings_is_short_and_says_what_to_do() -> None:
+    text = written(Findings((), (Section(FROGS), Section(TOADS)), ()))
+
+    assert "The library has nothing on this." in text
+    assert "terzetto ingest PATH" in text
+    assert "##" not in text
+
+
+@pytest.mark.parametrize(
+    ("task", "title"),
+    [
+        (
+            "Compare threads and async I/O for a web server, then recommend one",
+            "Threads and async I/O for a web server",
+        ),
+        ("Please explain how the GIL works.", "How the GIL works"),
+        ("what is the GIL", "What is the GIL?"),
+        (
+            "I run a small web app. Should I use SQLite or PostgreSQL?",
+            "Should I use SQLite or PostgreSQL?",
+        ),
+        (
+            "Explain the actor model, then compare it with threads.",
+            "The actor model, then compare it with threads",
+        ),
+        ("SQLite WAL", "SQLite WAL"),
+        ("os.path", "os.path"),
+        ("   ", "Report"),
+    ],
+)
+def test_the_title_is_the_task_without_courtesies(task: str, title: str) -> None:
+    assert headline(task) == title
+
+
+def test_a_long_task_has_a_short_title_on_one_line() -> None:
+    title = headline("How do frogs\nlive " + "in very deep water " * 20 + "?")
+
+    assert len(title) < 130
+    assert "\n" not in title
