@@ -7,9 +7,10 @@ for ever would be worse.
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from quart_trio import QuartTrio
+if TYPE_CHECKING:
+    from quart_trio import QuartTrio
 
 Scope = dict[str, Any]
 
@@ -28,7 +29,8 @@ class App:
             await self._app(scope, receive, send)
 
     async def _live(self, receive: Any, send: Any) -> None:
-        from hypercorn.utils import LifespanFailureError  # Here, so that commands start fast.
+        # Imported here, so that commands, which import the package `web` as well, start fast.
+        from hypercorn.utils import LifespanFailureError
 
         from actors.system import open_system
         from web.app import create_app
