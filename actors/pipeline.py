@@ -247,7 +247,7 @@ class Pipeline:
         async with writer as parts:
             async for part in parts:
                 text = part.encode(errors="replace").decode()  # Lone surrogates have no UTF-8.
-                size += len(e.encode_line({"content": text}))
+                size += len(e.encode_line({"": text}))  # As the ending will hold it.
                 if size > limit:
                     raise OutputTooLarge(f"The text is longer than {limit:,} bytes.")
                 if text:

@@ -145,7 +145,8 @@ class System:
 
     def cancel_soon(self, task_id: str, reason: str) -> None:
         """Cancel without waiting, for whoever is gone; a task that has ended stays as it is."""
-        self._desk.runs.start_soon(self._cancel_quietly, task_id, reason)
+        if not self.draining:  # Then it is the server that ends connections.
+            self._desk.runs.start_soon(self._cancel_quietly, task_id, reason)
 
     async def _cancel_quietly(self, task_id: str, reason: str) -> None:
         with contextlib.suppress(ActorError):

@@ -66,7 +66,7 @@ class Script:
             if isinstance(act, Exception):
                 await trio.lowlevel.checkpoint()
                 raise act
-            await (trio.sleep(act) if act else trio.lowlevel.checkpoint())
+            await trio.sleep(act or 0)
             yield
         finally:
             self.working -= 1

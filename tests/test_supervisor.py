@@ -187,7 +187,12 @@ async def test_a_failed_task_goes_on_from_its_first_unfinished_step(autojump_clo
         second = log[ending:]
         assert log[:ending] == first
         assert [e.event_type for e in second[:3]] == ["task_queued", "task_resumed", "step_started"]
-        assert second[1].data == {"reason": "retry", "kept_steps": ["s1", "s2", "s3"], "run": 2}
+        assert second[1].data == {
+            "reason": "retry",
+            "kept_steps": ["s1", "s2", "s3"],
+            "run": 2,
+            "after": None,
+        }
         assert (second[2].data["step_id"], second[2].data["attempt"]) == ("s4", 6)
         assert second[-1].event_type == "task_completed"
         assert len(cast.plans.keys) == 1

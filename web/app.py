@@ -6,6 +6,7 @@ Rule: the app owns nothing. Whoever made the system decides how long it lives.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from quart import Response, request
@@ -40,15 +41,16 @@ def create_app(system: System, settings: ServerSettings) -> QuartTrio:
     return app
 
 
-def _refuse_strangers(settings: ServerSettings):  # type: ignore[no-untyped-def]
+def _refuse_strangers(settings: ServerSettings) -> Callable[[], Response | None]:
     """Nobody's web page may talk to a server on this machine behind its owner's back."""
     own = {"localhost", settings.address.host.lower(), *settings.allowed_hosts}
 
     def check() -> Response | None:
-        host = _host_name(f"//{request.headers.get('Host', '')}")
+        name = request.headers.get("Host", "localhost")  # Browsers always send one.
+        host = _host_name(f"//{name}")
         if host is None or not (host in own or _is_loopback(host)):
             return problems.problem(
-                "foreign_origin", f"This server does not answer to the name {host}."
+                "foreign_origin", f"This server does not answer to the name {name}."
             )
         origin = request.headers.get("Origin")
         if origin is not None and _host_name(origin) != host:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
-Scope = dict[str, Any]
+Scope = Any
 
 
 class App:

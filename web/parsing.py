@@ -36,9 +36,7 @@ async def json_body(request: Request, model: type[M], most: int, *, optional: bo
         return model()
     kind = request.mimetype
     if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise RequestProblem(
-            "unsupported_media_type", f"Send application/json here, not {kind}."
-        )
+        raise RequestProblem("unsupported_media_type", f"Send application/json here, not {kind}.")
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -50,7 +48,9 @@ async def json_body(request: Request, model: type[M], most: int, *, optional: bo
 def query(request: Request, model: type[M]) -> M:
     """The query string as a `model`; a parameter may stand once."""
     given = request.args.to_dict(flat=False)
-    twice = [Fault((name,), "This parameter stands twice.") for name in given if len(given[name]) > 1]
+    twice = [
+        Fault((name,), "This parameter stands twice.") for name in given if len(given[name]) > 1
+    ]
     if twice:
         raise RequestProblem("invalid_request", "A query parameter stands twice.", twice)
     return _validate(model, {name: values[0] for name, values in given.items()})

@@ -60,7 +60,9 @@ async def _serve(settings: ServerSettings) -> int:
                     _say(f"Terzetto listens at {url} (Ctrl-C stops it)")
                     await anext(signals)
                     watch.start_soon(_end_at_once, signals)
-                    _say("Terzetto stops. Running steps may finish; a second Ctrl-C ends it at once.")
+                    _say(
+                        "Terzetto stops. Running steps may finish; a second Ctrl-C ends it at once."
+                    )
                     await system.drain(settings.grace_s)
                 closing.set()
             watch.cancel_scope.cancel()

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from pydantic_core import to_json
+
 from actors.tasks.evidence import Failure, Source
 from actors.tasks.plan import PlannedStep, StepKind
 
@@ -201,33 +203,18 @@ class Stamped:
         )
 
 
-_json = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), default=lambda value: _plain(value)
-).encode
-
 # Some readers of lines, JavaScript's and Python's among them, end a line at these three as well.
-_LINE_BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+_ESCAPED = {c.encode(): f"\\u{ord(c):04x}".encode() for c in "\x85\u2028\u2029"}
 
 
 def encode_line(value: Mapping[str, Any]) -> bytes:
     """One line of NDJSON in UTF-8. Text must be free of lone surrogates."""
-    text = _json(value)
-    if not text.isascii():
-        text = text.translate(_LINE_BREAKS)
-    return text.encode() + b"\n"
+    line = to_json(value)
+    if not line.isascii():
+        for character, escape in _ESCAPED.items():
+            line = line.replace(character, escape)
+    return line + b"\n"
 
-
-def _plain(value: Any) -> dict[str, Any]:
-    names = _FIELDS.get(type(value)) or _FIELDS.setdefault(
-        type(value), tuple(f.name for f in fields(value))
-    )
-    plain = {name: getattr(value, name) for name in names}
-    if plain.get("after", 0) is None:
-        del plain["after"]
-    return plain
-
-
-_FIELDS: dict[type, tuple[str, ...]] = {}
 
 _NESTED: dict[str, Callable[[Any], Any]] = {
     "error": lambda raw: _construct(Failure, raw),

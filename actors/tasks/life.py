@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, assert_never, cast
+from typing import Any, Literal, TypeAlias, assert_never, cast
 
 from actors.tasks import events as e
 from actors.tasks.evidence import Failure
@@ -107,7 +107,6 @@ class Task:
     last_seq: int = 1
     run: int = 0
     steps: Mapping[str, Step] = field(default_factory=dict)
-    planned: bool = False
     final_output: str | None = None
     text: str = ""
     kept_text: str | None = None
@@ -147,29 +146,31 @@ def evolve(task: Task | None, stamped: e.Stamped) -> Task:
         raise IllegalMove(
             f"{event.event_type} {stamped.seq} on a task that is {task.status} at {task.last_seq}"
         )
-    moved = _apply(task, stamped)
-    return replace(moved, status=status, last_seq=stamped.seq, updated_at=stamped.timestamp)
+    changes = _changes(task, stamped)
+    return replace(
+        task, status=status, last_seq=stamped.seq, updated_at=stamped.timestamp, **changes
+    )
 
 
-def _apply(task: Task, stamped: e.Stamped) -> Task:
+def _changes(task: Task, stamped: e.Stamped) -> dict[str, Any]:
     event = cast("e.AnyEvent", stamped.event)
     match event:
         case e.TaskCreated():
             raise AssertionError("The table has no move for it.")
         case e.TaskQueued(run=run):
-            return replace(task, run=run, error=None, run_started_at=None)
+            return {"run": run, "error": None, "run_started_at": None}
         case e.TaskStarted():
-            return replace(task, run_started_at=stamped.timestamp)
+            return {"run_started_at": stamped.timestamp}
         case e.TaskResumed():
             return _resumed(task, event, stamped.timestamp)
         case e.PlanCreated(steps=planned):
-            return replace(task, planned=True, steps=_planned(task, planned))
+            return {"steps": _planned(task, planned)}
         case e.TaskCompleted(final_output=text, degraded=degraded):
-            return replace(task, final_output=text, degraded=degraded)
+            return {"final_output": text, "degraded": degraded}
         case e.TaskFailed(error=error):
-            return replace(task, error=error, steps=_stopped(task))
+            return {"error": error, "steps": _stopped(task)}
         case e.TaskCancelled():
-            return replace(task, steps=_stopped(task))
+            return {"steps": _stopped(task)}
         case (
             e.StepStarted()
             | e.PartialOutput()
@@ -182,36 +183,33 @@ def _apply(task: Task, stamped: e.Stamped) -> Task:
             assert_never(event)
 
 
-def _step_moved(task: Task, event: StepEvent, at: str) -> Task:
+def _step_moved(task: Task, event: StepEvent, at: str) -> dict[str, Any]:
     step = task.steps.get(event.step_id)
     if step is None and isinstance(event, e.StepStarted) and not task.steps:
         step = Step(event.step_id, event.step, event.agent_type, event.description)
     status = STEP_MOVES[step.status].get(type(event)) if step else None
     if step is None or status is None:
         raise IllegalMove(f"{event.event_type} on step {event.step_id}: {step and step.status}")
+    changes: dict[str, Any] = {}
     match event:
-        case e.StepStarted(attempt=attempt):
-            step = replace(
-                step,
-                attempts=attempt,
-                tries=step.tries + 1,
-                started_at=step.started_at or at,
-                finished_at=None,
-            )
-            if event.step == "writing":
-                task = replace(task, kept_text=task.text or task.kept_text, text="")
         case e.PartialOutput(content=content):
-            return replace(task, text=task.text + content)
+            return {"text": task.text + content}
+        case e.StepStarted(attempt=attempt):
+            tries, began = step.tries + 1, step.started_at or at
+            step = replace(step, attempts=attempt, tries=tries, started_at=began, finished_at=None)
+            if event.step == "writing":
+                changes = {"kept_text": task.text or task.kept_text, "text": ""}
         case e.StepRetrying(error=error):
             step = replace(step, error=error)
         case e.StepCompleted(error=error, degraded=degraded):
             step = replace(step, error=error, finished_at=at)
-            task = replace(task, degraded=task.degraded or degraded)
+            changes = {"degraded": task.degraded or degraded}
         case e.StepFailed(error=error):
             step = replace(step, error=error, finished_at=at)
         case _:
             assert_never(event)
-    return replace(task, steps={**task.steps, step.step_id: replace(step, status=status)})
+    steps = {**task.steps, step.step_id: replace(step, status=status)}
+    return {"steps": steps, **changes}
 
 
 def _planned(task: Task, planned: tuple[PlannedStep, ...]) -> dict[str, Step]:
@@ -223,7 +221,7 @@ def _planned(task: Task, planned: tuple[PlannedStep, ...]) -> dict[str, Step]:
     return {**steps, **{key: step for key, step in task.steps.items() if key in steps}}
 
 
-def _resumed(task: Task, event: e.TaskResumed, at: str) -> Task:
+def _resumed(task: Task, event: e.TaskResumed, at: str) -> dict[str, Any]:
     """What a new run, or the same one after a restart, starts from: finished steps stay."""
     fresh = event.reason == "retry"
     steps = {}
@@ -236,7 +234,7 @@ def _resumed(task: Task, event: e.TaskResumed, at: str) -> Task:
             forgiven = 1 if event.after == "shutdown" else 0
             step = replace(step, status="retrying", tries=step.tries - forgiven)
         steps[key] = step
-    return replace(task, steps=steps, run_started_at=at if fresh else task.run_started_at)
+    return {"steps": steps, "run_started_at": at if fresh else task.run_started_at}
 
 
 def _stopped(task: Task) -> dict[str, Step]:
