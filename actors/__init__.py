@@ -20,10 +20,30 @@
 Errors are `ActorError`s with a stable `code`; they are listed in `actors.errors`.
 """
 
-from actors.errors import ActorError
-from actors.settings import Settings
-from actors.system import System, open_system
-from actors.tasks.events import Stamped
-from actors.tasks.life import Task
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actors.errors import ActorError
+    from actors.settings import Settings
+    from actors.system import System, open_system
+    from actors.tasks.events import Stamped
+    from actors.tasks.life import Task
 
 __all__ = ["ActorError", "Settings", "Stamped", "System", "Task", "open_system"]
+
+_HOMES = {
+    "ActorError": "actors.errors",
+    "Settings": "actors.settings",
+    "Stamped": "actors.tasks.events",
+    "System": "actors.system",
+    "Task": "actors.tasks.life",
+    "open_system": "actors.system",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when first asked for, so that a command that needs one module loads one module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

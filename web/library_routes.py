@@ -42,18 +42,24 @@ async def _add_files(x: Exchange[wire.NewDocumentQuery, wire.NoBody]) -> Respons
         kind = file.headers.get("Content-Type")
         try:
             added = await x.system.library.add(
-                file.read(), media_type=_known(kind), title=None, file_name=name
+                file.read(),
+                media_type=_known(kind),
+                title=x.query.title if len(files) == 1 else None,
+                file_name=name,
+                source=x.query.source if len(files) == 1 else None,
             )
         except ActorError as error:
-            if error.retryable:
+            if error.retryable or len(files) == 1:
                 raise
             faults.append(Fault(("files", name), error.message))
         else:
             documents.append(_view(added.document))
             created = created or added.created
     if faults:
-        read = f"{len(documents)} of {len(files)} files were added."
-        raise RequestProblem("unreadable_document", f"{faults[0].msg} {read}", faults)
+        told = faults[0].msg
+        if len(files) > 1:
+            told += f" {len(documents)} of {len(files)} files were added."
+        raise RequestProblem("unreadable_document", told, faults)
     return render(201 if created else 200, {"documents": documents})
 
 

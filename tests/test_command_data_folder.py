@@ -1,0 +1,96 @@
+"""The data folder's lock and the address beside it, and who answers a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_fakes import FakeService, answer_with
+
+from web.client import HttpService
+from web.command.services import open_service
+from web.data_folder import FolderHeld, FolderUnusable, announce, hold, running_server
+from web.server_settings import ServerSettings
+
+
+def mode(folder: Path) -> int:
+    return folder.stat().st_mode & 0o777
+
+
+def test_only_one_holds_a_folder(tmp_path: Path) -> None:
+    with hold(tmp_path / "data"), pytest.raises(FolderHeld), hold(tmp_path / "data"):
+        pass
+    with hold(tmp_path / "data"):
+        pass
+
+
+def test_a_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    with hold(tmp_path / "a" / "data"):
+        assert mode(tmp_path / "a" / "data") == 0o700
+        assert mode(tmp_path / "a" / "data" / "lock") == 0o600
+
+
+def test_an_empty_folder_is_closed_and_so_is_one_that_was_ours(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with hold(tmp_path):
+        assert mode(tmp_path) == 0o700
+    tmp_path.chmod(0o755)
+    with hold(tmp_path):
+        assert mode(tmp_path) == 0o700
+
+
+def test_somebodys_open_folder_is_left_alone(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "letter.txt").touch()
+
+    with pytest.raises(FolderUnusable, match="a folder of its own"), hold(tmp_path):
+        pass
+
+    assert mode(tmp_path) == 0o755
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+
+    with pytest.raises(FolderUnusable), hold(tmp_path / "data"):
+        pass
+
+
+def test_an_address_stands_while_its_server_does(tmp_path: Path) -> None:
+    with hold(tmp_path):
+        assert running_server(tmp_path) is None
+        with announce(tmp_path, "http://127.0.0.1:1"):
+            assert running_server(tmp_path) == "http://127.0.0.1:1"
+        assert running_server(tmp_path) is None
+
+
+@pytest.mark.parametrize("left", ['{"url": "http://127.0.0.1:1", "pid": 1}', "{", "[]", "{}"])
+def test_what_a_crash_left_is_removed_by_the_next_holder(tmp_path: Path, left: str) -> None:
+    (tmp_path / "server.json").write_text(left)
+    tmp_path.chmod(0o700)
+
+    with hold(tmp_path):
+        assert running_server(tmp_path) is None
+
+
+async def test_a_free_folder_is_opened_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = answer_with(monkeypatch, FakeService())
+
+    async with open_service(ServerSettings(data_dir=tmp_path)) as service:
+        assert service is fake
+        with pytest.raises(FolderHeld), hold(tmp_path):
+            pass
+
+
+async def test_a_servers_folder_is_reached_through_the_server(tmp_path: Path) -> None:
+    with hold(tmp_path), announce(tmp_path, "http://127.0.0.1:1"):
+        async with open_service(ServerSettings(data_dir=tmp_path)) as service:
+            assert isinstance(service, HttpService)
+
+
+async def test_a_folder_without_anybody_to_ask_is_refused(tmp_path: Path) -> None:
+    with hold(tmp_path), pytest.raises(FolderHeld, match="wait for it or use --data"):
+        async with open_service(ServerSettings(data_dir=tmp_path)):
+            pass

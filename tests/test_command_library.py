@@ -1,0 +1,301 @@
+"""`terzetto ingest` and `terzetto search`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from command_fakes import FakeService, answer_with, opened
+
+from actors.errors import ActorError, Draining, UnreadableDocument
+from web.command import main
+from web.command.document_files import FoundFiles, find_documents
+from web.command.ingest import Intake, ingest_files
+from web.command.search import query_pattern, snippet
+
+Text = pytest.CaptureFixture[str]
+MIB = 1_048_576
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Flags that keep a command away from this user's own data."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return ["--data", str(tmp_path / "data")]
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with three notes of different content, the last in a folder below."""
+    folder = tmp_path / "notes"
+    (folder / "below").mkdir(parents=True)
+    for name in ("b.txt", "a.md", "below/c.html"):
+        (folder / name).write_text(f"Note {name}")
+    return folder
+
+
+def names(found: FoundFiles) -> list[str]:
+    return [path.name for path in found.files]
+
+
+def test_a_folder_is_walked_in_order_without_what_is_hidden(notes: Path) -> None:
+    (notes / ".hidden.md").touch()
+    (notes / ".git").mkdir()
+    (notes / ".git" / "x.md").touch()
+
+    assert names(find_documents([notes], MIB)) == ["a.md", "b.txt", "c.html"]
+
+
+@pytest.mark.parametrize("ending", ["txt", "TEXT", "md", "markdown", "html", "htm", "xhtml", "PDF"])
+def test_the_kind_is_told_by_the_ending(tmp_path: Path, ending: str) -> None:
+    (tmp_path / f"x.{ending}").touch()
+
+    assert len(find_documents([tmp_path], MIB).files) == 1
+
+
+def test_other_kinds_are_counted_in_folders_and_told_when_named(notes: Path) -> None:
+    for name in ("x.png", "y.PNG", "Makefile"):
+        (notes / name).touch()
+
+    found = find_documents([notes, notes / "z.rst"], MIB)
+    assert found.passed_over == {".png": 2, "no ending": 1}
+
+    named = find_documents([notes / "x.png"], MIB)
+    assert named.unreadable[0][0] == notes / "x.png" and ".png is not" in named.unreadable[0][1]
+
+
+def test_loops_of_links_end_and_a_file_is_found_once(notes: Path) -> None:
+    (notes / "below" / "up").symlink_to(notes)
+    (notes / "again.md").symlink_to(notes / "a.md")
+    os.link(notes / "b.txt", notes / "d.txt")
+
+    found = find_documents([notes, notes / "a.md", notes], MIB)
+
+    assert names(found) == ["a.md", "b.txt", "c.html"]
+
+
+def test_broken_links_pipes_and_large_files_are_told(notes: Path) -> None:
+    (notes / "broken.md").symlink_to(notes / "nowhere")
+    os.mkfifo(notes / "pipe.txt")
+    (notes / "large.txt").write_bytes(b"x" * 101)
+
+    found = find_documents([notes], 100)
+
+    assert {path.name: reason for path, reason in found.unreadable} == {
+        "broken.md": "No such file or directory",
+        "pipe.txt": "It is not a regular file",
+        "large.txt": "101 bytes, where 100 are the limit",
+    }
+
+
+def test_a_name_that_is_not_utf_8_is_told(notes: Path) -> None:
+    (notes / os.fsdecode(b"caf\xe9.md")).touch()
+
+    assert find_documents([notes], MIB).unreadable[0][1] == "Its name is not UTF-8"
+
+
+def test_ingest_adds_what_is_new_and_skips_what_is_not(
+    data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    service = answer_with(monkeypatch, FakeService())
+
+    assert main(["ingest", str(notes), *data]) == 0
+    assert capsys.readouterr().out == "added 3, unchanged 0, could not read 0\n"
+
+    (notes / "new.md").write_text("New")
+    assert main(["ingest", str(notes), *data]) == 0
+    assert capsys.readouterr().out == "added 1, unchanged 3, could not read 0\n"
+    assert len(service.library) == 4
+
+
+def test_what_could_not_be_read_is_named_with_the_reason(
+    data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    service = answer_with(monkeypatch, FakeService())
+    no_text = UnreadableDocument("No text was found.")
+    service.on_add = lambda path: no_text if path.name == "a.md" else None
+
+    assert main(["ingest", str(notes), *data]) == 0
+
+    out, err = capsys.readouterr()
+    assert out == "added 2, unchanged 0, could not read 1\n"
+    assert "a.md" in err and "No text was found." in err
+
+
+def test_nothing_readable_is_a_failure(
+    data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = answer_with(monkeypatch, FakeService())
+    service.on_add = lambda path: UnreadableDocument("No text was found.")
+
+    assert main(["ingest", str(notes), *data]) == 1
+
+
+def test_an_empty_folder_is_no_failure(
+    data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with(monkeypatch, FakeService())
+    (tmp_path / "empty").mkdir()
+
+    assert main(["ingest", str(tmp_path / "empty"), *data]) == 0
+
+
+def test_a_path_that_does_not_exist_stops_it_before_anything_starts(
+    data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    service = answer_with(monkeypatch, FakeService())
+
+    assert main(["ingest", str(notes), str(notes / "nowhere"), *data]) == 2
+
+    assert "there is no" in capsys.readouterr().err and not service.calls
+
+
+def test_trouble_of_the_server_ends_it_and_what_was_added_is_told(
+    data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    service = answer_with(monkeypatch, FakeService())
+    service.on_add = lambda path: Draining("It stops.") if path.name == "c.html" else None
+
+    assert main(["ingest", str(notes), *data]) == 75
+
+    out, err = capsys.readouterr()
+    assert out.startswith("added 2,") and "It stops. [draining]" in err
+
+
+def test_a_signal_stops_it_and_what_was_added_stays(
+    data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    service = answer_with(monkeypatch, FakeService())
+    for number in range(50):
+        (notes / f"n{number:02}.md").write_text(str(number))
+
+    def interrupt_at_ten(path: Path) -> ActorError | None:
+        if len(service.calls) == 10:
+            signal.raise_signal(signal.SIGINT)
+        return None
+
+    service.on_add = interrupt_at_ten
+
+    assert main(["ingest", str(notes), *data]) == 130
+
+    out, _ = capsys.readouterr()
+    added = len(service.library)
+    assert 10 <= added < 50
+    assert out.startswith(f"Stopped. What was added stays: added {added},")
+
+
+async def test_two_files_at_a_time(notes: Path) -> None:
+    busy, most = set[str](), 0
+
+    class Counting(FakeService):
+        async def add(self, path: Path):  # type: ignore[no-untyped-def]
+            nonlocal most
+            busy.add(path.name)
+            most = max(most, len(busy))
+            try:
+                return await super().add(path)
+            finally:
+                busy.discard(path.name)
+
+    class Silent:
+        def step(self, path: Path, intake: Intake) -> None:
+            pass
+
+    service, intake = Counting(), Intake()
+    found = find_documents([notes], MIB)
+    await ingest_files(lambda: opened(service), found, intake, Silent())
+
+    assert (most, intake.added) == (2, 3)
+
+
+def test_a_log_gets_a_line_now_and_then(
+    data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    answer_with(monkeypatch, FakeService())
+    for number in range(97):
+        (notes / f"n{number}.md").write_text(str(number))
+
+    main(["ingest", str(notes), *data])
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 20 and lines[-1] == "100 of 100 files"
+
+
+PASSAGE = {
+    "document_id": "d",
+    "title": "On threads",
+    "section": "Costs",
+    "position": 3,
+    "text": "Each thread costs memory for its stack. Caching does not help.",
+    "score": 1.5,
+}
+
+
+def test_search_prints_ranked_passages(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    service = answer_with(monkeypatch, FakeService())
+    service.results = [PASSAGE, PASSAGE | {"section": "", "score": 0.25}]
+
+    assert main(["search", "thread costs", "--limit", "2", *data]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1. On threads › Costs  passage 3, score 1.5"
+    assert lines[1].startswith("Each thread costs memory")
+    assert lines[3] == "2. On threads  passage 3, score 0.25"
+    assert service.calls == [("search", "thread costs", 2)]
+
+
+def test_search_prints_json_for_machines(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    answer_with(monkeypatch, FakeService()).results = [PASSAGE]
+
+    assert main(["search", "x", "--json", *data]) == 0
+
+    assert json.loads(capsys.readouterr().out) == {"results": [PASSAGE]}
+
+
+def test_a_search_without_results_says_so(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    answer_with(monkeypatch, FakeService())
+
+    assert main(["search", "x", *data]) == 0
+
+    assert "Nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "x"])
+def test_a_limit_out_of_range_is_bad_usage(data: list[str], limit: str, capsys: Text) -> None:
+    assert main(["search", "x", "--limit", limit, *data]) == 2
+
+
+def marked(text: str, query: str) -> list[str]:
+    shown = snippet(text, query_pattern(query))
+    return [shown.plain[span.start : span.end] for span in shown.spans]
+
+
+def test_matches_are_marked_in_their_other_forms_too() -> None:
+    text = "Threads, a thread's caching; caches and libraries. Threshold."
+
+    found = marked(text, "thread cache library")
+
+    assert found == ["Threads", "thread", "caching", "caches", "libraries"]
+
+
+def test_a_query_without_words_marks_nothing() -> None:
+    assert marked("Anything (.*)", "?? .*") == []
+
+
+def test_a_snippet_is_cut_where_the_matches_are() -> None:
+    text = "filler " * 200 + "the needle and the needles " + "filler " * 200
+
+    shown = snippet(text, query_pattern("needle"), 100)
+
+    assert "needle and the needles" in shown.plain
+    assert shown.plain.startswith("… ") and shown.plain.endswith(" …")
+    assert len(shown.plain) <= 104

@@ -1,0 +1,284 @@
+"""`terzetto run`: what is printed where, exit codes, and Ctrl-C."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+from command_fakes import HEARTBEAT, TASK_ID, FakeService, Log, answer_with, opened, whole_log
+
+from actors.errors import (
+    CancelUnfinished,
+    IllegalState,
+    InvalidRequest,
+    Overloaded,
+    StorageUnavailable,
+)
+from web.command import main
+from web.command.run import run_task
+from web.command.run_screens import JsonScreen, PlainScreen
+from web.command.run_view import RunView
+from web.service import ServerUnreachable
+
+ERROR = {"code": "agent_failed", "message": "No luck"}
+Text = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Flags that keep a command away from this user's own data."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return ["--data", str(tmp_path / "data")]
+
+
+def interrupt_at(line: int, signum: signal.Signals = signal.SIGINT) -> dict[str, object]:
+    """Send a signal to this process once that line has been shown."""
+    return {"on_line": lambda at: signal.raise_signal(signum) if at == line else None}
+
+
+def open_log() -> Log:
+    return Log().until_writing().part("So far")
+
+
+def test_the_report_alone_goes_to_stdout_and_progress_to_stderr(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    service = answer_with(monkeypatch, FakeService())
+
+    assert main(["run", "Compare threads and async", "--deadline-s", "60", *data]) == 0
+
+    out, err = capsys.readouterr()
+    assert out == "# Report\n\nThreads cost memory [1].\n"
+    assert "s2 retrieval: Threads?" in err and f"Completed in 1.6 s. Task {TASK_ID}" in err
+    assert service.calls == [("create", "Compare threads and async", 60.0)]
+
+
+def test_json_prints_the_lines_as_they_came_and_nothing_else(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    lines = [*whole_log().lines()[:3], HEARTBEAT, *whole_log().lines()[3:]]
+    answer_with(monkeypatch, FakeService(lines))
+
+    assert main(["run", "x", "--json", *data]) == 0
+
+    assert capsysbinary.readouterr() == (b"".join(line + b"\n" for line in lines), b"")
+
+
+def test_a_hyphen_reads_the_task_from_stdin(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    service = answer_with(monkeypatch, FakeService())
+    monkeypatch.setattr(sys, "stdin", io.StringIO("From a pipe\n"))
+
+    assert main(["run", "-", *data]) == 0
+
+    assert service.calls[0][1] == "From a pipe\n"
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ({"event_type": "task_failed", "error": ERROR, "step_id": None}, 1),
+        ({"event_type": "task_cancelled", "reason": "by the web page"}, 3),
+    ],
+)
+def test_the_exit_code_tells_the_ending_and_the_partial_text_stays(
+    data: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Text,
+    ending: dict[str, object],
+    code: int,
+) -> None:
+    log = open_log().add(**ending, partial_output="So far")  # type: ignore[arg-type]
+    answer_with(monkeypatch, FakeService(log.lines()))
+
+    assert main(["run", "x", *data]) == code
+
+    out, err = capsys.readouterr()
+    assert out == "So far\n"
+    assert "Kept: the plan, 2 of 2 searches, the findings, 6 characters of text." in err
+    assert f"POST /tasks/{TASK_ID}/retry" in err
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [(InvalidRequest("Too long."), 2), (Overloaded("Full."), 75), (ServerUnreachable("Gone."), 1)],
+)
+def test_a_refusal_is_told_with_its_code(
+    data: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Text,
+    refusal: InvalidRequest,
+    code: int,
+) -> None:
+    answer_with(monkeypatch, FakeService(refusals={"create": refusal}))
+
+    assert main(["run", "x", *data]) == code
+
+    assert capsys.readouterr().err == f"terzetto: {refusal.message} [{refusal.code}]\n"
+
+
+def test_a_stream_that_is_lost_keeps_what_was_shown(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    class Losing(FakeService):
+        async def lines(self, task_id: str, after: int = 0):  # type: ignore[no-untyped-def]
+            for line in self.given:
+                yield line
+            raise StorageUnavailable("No room.")
+
+    answer_with(monkeypatch, Losing(open_log().lines()))
+
+    assert main(["run", "x", *data]) == 75
+
+    out, err = capsys.readouterr()
+    assert out == "So far\n"
+    assert "ended early" in err and "No room. [storage_unavailable]" in err
+
+
+@pytest.mark.parametrize("at", [1, 5, 12])
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_cancels_and_tells_what_is_kept(
+    data: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Text,
+    at: int,
+    signum: signal.Signals,
+    code: int,
+) -> None:
+    log = open_log()
+    interrupting = interrupt_at(at, signum)
+    service = FakeService(log.lines(), stays_open=log, **interrupting)  # type: ignore[arg-type]
+    answer_with(monkeypatch, service)
+
+    assert main(["run", "x", *data]) == code
+
+    out, err = capsys.readouterr()
+    reason = "Ctrl-C" if signum == signal.SIGINT else "SIGTERM"
+    assert service.calls[1:] == [("cancel", TASK_ID, reason)]
+    assert out == "So far\n"
+    assert "Kept: the plan, 2 of 2 searches, the findings, 6 characters of text." in err
+
+
+def test_a_signal_before_the_task_began_starts_nothing(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    class Slow(FakeService):
+        async def create(self, description: str, *, deadline_s: float | None = None) -> str:
+            signal.raise_signal(signal.SIGINT)
+            await trio.sleep_forever()
+            raise AssertionError
+
+    answer_with(monkeypatch, Slow())
+
+    assert main(["run", "x", *data]) == 130
+
+    assert "before the task began" in capsys.readouterr().err
+
+
+def test_a_task_that_completes_before_the_cancel_has_completed(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    service = FakeService(
+        refusals={"cancel": IllegalState("It is completed.")},
+        **interrupt_at(5),  # type: ignore[arg-type]
+    )
+    answer_with(monkeypatch, service)
+
+    assert main(["run", "x", *data]) == 0
+
+
+async def test_an_unfinished_cancel_is_asked_again(autojump_clock: object, capsys: Text) -> None:
+    log, view = open_log(), RunView()
+
+    class Stubborn(FakeService):
+        async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, object]:
+            if len(self.calls) < 3:
+                self.calls.append(("cancel", task_id, reason))
+                raise CancelUnfinished("Not yet.")
+            return await super().cancel(task_id, reason)
+
+    service = Stubborn(log.lines(), stays_open=log, **interrupt_at(5))  # type: ignore[arg-type]
+
+    assert await run_task(lambda: opened(service), "x", PlainScreen(view), view) == 130
+
+    assert [call[0] for call in service.calls] == ["create", "cancel", "cancel", "cancel"]
+    assert capsys.readouterr().err.count("Not yet. Asking again.") == 2
+
+
+async def test_the_second_signal_ends_the_process_at_once(capsys: Text) -> None:
+    view, codes = RunView(), list[int]()
+
+    class Deaf(FakeService):
+        async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, object]:
+            signal.raise_signal(signal.SIGINT)
+            await trio.sleep_forever()
+            raise AssertionError
+
+    log = open_log()
+    service = Deaf(log.lines(), stays_open=log, **interrupt_at(5))  # type: ignore[arg-type]
+    with trio.CancelScope() as scope:
+
+        def end_at_once(code: int) -> None:
+            codes.append(code)
+            scope.cancel()
+
+        screen = JsonScreen()
+        await run_task(lambda: opened(service), "x", screen, view, end_at_once=end_at_once)
+
+    assert codes == [130]
+
+
+def test_a_reader_that_goes_away_takes_the_task_with_it(
+    data: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = answer_with(monkeypatch, FakeService())
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+
+        assert main(["run", "x", "--json", *data]) == 141
+
+    assert service.calls[1:] == [("cancel", TASK_ID, "its reader went away")]
+
+
+def test_a_terminal_gets_the_tree_the_report_and_the_sources(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    answer_with(monkeypatch, FakeService())
+
+    assert main(["run", "x", *data]) == 0
+
+    out, err = capsys.readouterr()
+    assert "\x1b[?25l" in out and out.rindex("\x1b[?25h") > out.rindex("\x1b[?25l")
+    final = out[out.rindex("\x1b[?25h") :]
+    for part in ("analysis", "Threads cost memory", "Sources", "On threads"):
+        assert part in final
+    assert "Completed" in err
+
+
+def test_a_terminal_is_given_back_when_a_run_is_refused(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    answer_with(monkeypatch, FakeService(refusals={"create": Overloaded("Full.")}))
+
+    assert main(["run", "x", *data]) == 75
+
+    out, _ = capsys.readouterr()
+    assert out.rindex("\x1b[?25h") > out.rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize("task", ["", "  \n", "--unknown"])
+def test_no_task_is_bad_usage(data: list[str], capsys: Text, task: str) -> None:
+    assert main(["run", task, *data]) == 2
+    assert "task" in capsys.readouterr().err

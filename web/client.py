@@ -1,0 +1,192 @@
+"""A client of a running Terzetto server: the verbs of `Service` over HTTP.
+
+Rule: it says what API.md says and nothing else. A cut stream is taken up again after the last line
+that arrived; errors come back as the `ActorError` whose code the server sent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+
+from actors.errors import CODES, ActorError, UnreadableDocument, UnsupportedMediaType
+from web.media_types import media_type
+from web.ndjson import LineSplitter, event_of, is_ending
+from web.service import ServerUnreachable, UnexpectedAnswer
+
+RECONNECT_DELAYS_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+SILENCE_S = 90.0
+"""A stream without a line for so long is cut: the server sends a heartbeat every 60 s at least."""
+
+
+class _Cursor:
+    """How far a stream has been read, over all its connections."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.begun = False
+        self.ended = False
+        self.failures = 0
+
+    def saw(self, event: dict[str, Any]) -> None:
+        """Move on past this event. Lines without a seq stand between events."""
+        if "seq" in event:
+            self.after, self.ended = event["seq"], is_ending(event)
+            self.begun, self.failures = True, 0
+        elif event["event_type"] == "stream_closing":
+            self.ended = event["data"]["reason"] == "deleted"
+
+
+class HttpService:
+    """`Service`, answered by the server behind `http`."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        reconnect_delays_s: tuple[float, ...] = RECONNECT_DELAYS_S,
+    ) -> None:
+        self._http = http
+        self._reconnect_delays_s = reconnect_delays_s
+
+    async def create(self, description: str, *, deadline_s: float | None = None) -> str:
+        """POST /tasks. The key makes it safe to ask again should the first answer get lost."""
+        body: dict[str, Any] = {"task_description": description}
+        if deadline_s is not None:
+            body["deadline_s"] = deadline_s
+        key = {"Idempotency-Key": os.urandom(16).hex()}
+        task = await self._ask("POST", "/tasks", json=body, headers=key)
+        return str(task["task_id"])
+
+    async def lines(self, task_id: str, after: int = 0) -> AsyncGenerator[bytes, None]:
+        """POST /tasks/{id}/execute, again and again until the log has ended."""
+        cursor = _Cursor(after)
+        while not cursor.ended:
+            lost: ActorError = ServerUnreachable(
+                f"The server keeps closing the stream of {task_id}."
+            )
+            try:
+                async with aclosing(self._stream(task_id, cursor.after)) as stream:
+                    async for line in stream:
+                        cursor.saw(event_of(line))
+                        yield line
+            except httpx.TransportError as error:
+                lost = _unreachable(self._http, error)
+            except ActorError as error:
+                if not error.retryable:
+                    raise
+                lost = error
+            if not cursor.ended:
+                await self._pause(cursor, lost)
+
+    async def _pause(self, cursor: _Cursor, lost: ActorError) -> None:
+        """Wait before the next connection; raise `lost` if nothing came of those before."""
+        if not cursor.begun or cursor.failures >= len(self._reconnect_delays_s):
+            raise lost
+        await trio.sleep(self._reconnect_delays_s[cursor.failures])
+        cursor.failures += 1
+
+    async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, Any]:
+        """POST /tasks/{id}/cancel."""
+        body = {} if reason is None else {"reason": reason}
+        return await self._ask("POST", f"/tasks/{task_id}/cancel", json=body)
+
+    async def search(self, q: str, limit: int = 10) -> list[dict[str, Any]]:
+        """GET /documents/search."""
+        params: dict[str, str | int] = {"q": q, "limit": limit}
+        found = await self._ask("GET", "/documents/search", params=params)
+        return list(found["results"])
+
+    async def add(self, path: Path) -> tuple[dict[str, Any], bool]:
+        """POST /documents as a form, so that the file's name comes along."""
+        kind = media_type(path)
+        if kind is None:
+            raise UnsupportedMediaType(f"{path.suffix or 'no ending'} is not read here.")
+        try:
+            content = await trio.Path(path).read_bytes()
+        except OSError as error:
+            raise UnreadableDocument(error.strerror or str(error)) from None
+        form = {"file": (path.name, content, kind)}
+        source = {"source": str(path.absolute())}
+        response = await self._send("POST", "/documents", files=form, params=source)
+        return _json(response)["documents"][0], response.status_code == 201
+
+    async def _stream(self, task_id: str, after: int) -> AsyncGenerator[bytes, None]:
+        path = f"/tasks/{task_id}/execute"
+        request = self._http.build_request("POST", path, params={"after": after})
+        response = await self._http.send(request, stream=True)
+        pieces = response.aiter_bytes()
+        try:
+            if response.is_error:
+                await response.aread()
+                raise _refusal(response)
+            splitter = LineSplitter()
+            async for piece in pieces:
+                for line in splitter.feed(piece):
+                    yield line
+        finally:
+            with trio.CancelScope(shield=True):
+                await response.aclose()
+                # httpx nests generators and closes none. Read on, each meets the closed
+                # connection and ends here, rather than whenever it is collected.
+                with suppress(httpx.HTTPError, httpx.StreamError):
+                    async for _ in pieces:
+                        pass
+
+    async def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        return _json(await self._send(method, path, **request))
+
+    async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            response = await self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            raise _unreachable(self._http, error) from None
+        if response.is_error:
+            raise _refusal(response)
+        return response
+
+
+@asynccontextmanager
+async def open_http(url: str) -> AsyncIterator[HttpService]:
+    """A client of the server at `url`, which is on this machine: no proxy stands in between."""
+    timeout = httpx.Timeout(SILENCE_S, connect=5.0)
+    async with httpx.AsyncClient(base_url=url, timeout=timeout, trust_env=False) as http:
+        yield HttpService(http)
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise UnexpectedAnswer(f"{response.url} did not answer with a JSON object.")
+    return body
+
+
+def _refusal(response: httpx.Response) -> ActorError:
+    """The error that a problem+json body names, as the class that carries its code."""
+    try:
+        problem = response.json()
+        code, detail = problem["code"], problem.get("detail") or problem["title"]
+        reasons = [
+            f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
+            for error in problem.get("errors", [])
+            if error["msg"] not in detail
+        ]
+    except (ValueError, KeyError, TypeError):
+        return UnexpectedAnswer(f"{response.url} answered {response.status_code}.")
+    message = " ".join([detail, *reasons])
+    if code in CODES:
+        return CODES[code](message)
+    return UnexpectedAnswer(f"{message} ({response.status_code} {code})")
+
+
+def _unreachable(http: httpx.AsyncClient, error: httpx.TransportError) -> ServerUnreachable:
+    why = str(error) or type(error).__name__
+    return ServerUnreachable(f"The server at {http.base_url} does not answer: {why}.")

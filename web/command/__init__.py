@@ -1,0 +1,22 @@
+"""The command line: `terzetto serve | run | ingest | search | settings`.
+
+Rule: whatever a command needs is imported when that command runs, so that each starts fast.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code (see `web.command.exits`)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == ["--version"]:  # The one answer that needs no parser.
+        from importlib.metadata import version
+
+        print(version("terzetto"))
+        return 0
+    from web.command.arguments import run_command
+
+    return run_command(given)

@@ -1,0 +1,181 @@
+"""The commands as a person types them: names, arguments, flags and help.
+
+Rule: a function here parses and delegates; the work, and what it imports, is in its own module.
+"""
+
+from __future__ import annotations
+
+import json as jsons
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter, validators
+
+from web.command.exits import Exit, ends_well, say
+from web.command.given import Given
+
+app = App(
+    name="terzetto",
+    help="Complex tasks in plain words: planned, researched in your documents, and written up.",
+    backend="trio",
+    help_format="plaintext",
+    help_epilogue=(
+        "Settings come from a TOML file, then TERZETTO_NAME in the environment, then flags: "
+        "see terzetto settings."
+    ),
+    suppress_keyboard_interrupt=False,
+    version=lambda: _version(),
+)
+
+Task = Annotated[str, Parameter(allow_leading_hyphen=True)]
+Json = Annotated[bool, Parameter(negative="")]
+Deadline = Annotated[float | None, Parameter(validator=validators.Number(gte=1, lte=86_400))]
+Limit = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))]
+
+
+GIVEN = Given()
+
+
+@app.command
+def serve(*, bind: str | None = None, given: Given = GIVEN) -> int:
+    """Serve the HTTP API and the web page until a signal ends it.
+
+    Parameters
+    ----------
+    bind
+        Address to listen at: host:port, [IPv6]:port or port; else the setting `bind`.
+    """
+    loaded = given.load(bind)
+    from web.server import run as run_server
+
+    return run_server(loaded.settings)
+
+
+@app.command
+async def run(
+    task: Task, /, *, deadline_s: Deadline = None, json: Json = False, given: Given = GIVEN
+) -> int:
+    """Run one task and show it live; the exit code says how it ended.
+
+    Parameters
+    ----------
+    task
+        What to do, in plain words; - reads it from stdin.
+    deadline_s
+        Seconds that the whole task may take.
+    json
+        Print the events as NDJSON and nothing else.
+    """
+    settings = given.load().settings
+    description = sys.stdin.read() if task == "-" else task
+    if task.startswith("-") and task != "-":
+        say(f"terzetto: unknown option {task}. A task that begins with a hyphen goes to stdin.")
+        return Exit.USAGE
+    if not description.strip():
+        say("terzetto: the task is empty.")
+        return Exit.USAGE
+    from web.command.run import run_task
+    from web.command.run_screens import choose_screen
+    from web.command.run_view import RunView
+    from web.command.services import open_service
+
+    view = RunView()
+    screen = choose_screen(view, json=json)
+    opening = partial(open_service, settings)
+    return await run_task(opening, description, screen, view, deadline_s=deadline_s)
+
+
+@app.command
+async def ingest(path: Path, /, *paths: Path, given: Given = GIVEN) -> int:
+    """Add files and folders of text, Markdown, HTML and PDF to the library.
+
+    Parameters
+    ----------
+    path
+        A file or a folder; folders are searched to the bottom, hidden ones passed over.
+    paths
+        More of them.
+    """
+    settings = given.load().settings
+    every = [path, *paths]
+    if missing := [str(one) for one in every if not one.exists()]:
+        say(f"terzetto: there is no {', '.join(missing)}.")
+        return Exit.USAGE
+    from web.command.ingest_command import ingest_paths
+
+    return await ingest_paths(settings, every)
+
+
+@app.command
+async def search(
+    query: str, /, *, limit: Limit = 10, json: Json = False, given: Given = GIVEN
+) -> int:
+    """Search the library.
+
+    Parameters
+    ----------
+    query
+        Words to look for.
+    limit
+        How many passages, at most.
+    json
+        Print the passages as one JSON object.
+    """
+    settings = given.load().settings
+    from web.command.services import open_service
+
+    async with open_service(settings) as service:
+        results = await service.search(query, limit)
+    if json:
+        print(jsons.dumps({"results": results}, ensure_ascii=False))
+        return Exit.OK
+    from rich.console import Console
+
+    from web.command.search import print_results
+
+    print_results(results, query, Console())
+    if not results:
+        say("Nothing in the library matches.")
+    return Exit.OK
+
+
+@app.command
+def settings(*, json: Json = False, given: Given = GIVEN) -> int:
+    """Show every setting, its value and where it came from.
+
+    Parameters
+    ----------
+    json
+        Print one JSON object, with what each setting takes.
+    """
+    loaded = given.load()
+    from rich.console import Console
+
+    from web.command.settings_table import print_settings, settings_json
+
+    if json:
+        print(settings_json(loaded))
+    else:
+        print_settings(loaded, Console())
+    return Exit.OK
+
+
+def run_command(arguments: list[str]) -> int:
+    """Parse and run; mistakes in what was typed end with 2."""
+    return ends_well(partial(_run_command, arguments))
+
+
+def _run_command(arguments: list[str]) -> int:
+    try:
+        code = app(arguments, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        return Exit.USAGE  # Cyclopts has said what is wrong.
+    return code if isinstance(code, int) else Exit.OK
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("terzetto")

@@ -1,0 +1,52 @@
+"""`terzetto settings`: every setting, its value and where that came from.
+
+Rule: what is shown can be typed back: a value looks as the environment and flags take it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from web.settings_problems import allowed
+from web.settings_sources import FIELDS, LoadedSettings
+
+
+def print_settings(loaded: LoadedSettings, console: Console) -> None:
+    """A table; what is not a default stands out."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Name", no_wrap=True)
+    table.add_column("Value", overflow="fold")
+    table.add_column("From", overflow="fold")
+    for name, origin in loaded.origins.items():
+        style = "dim" if origin == "default" else "cyan"
+        value = _spelled(getattr(loaded.settings, name))
+        table.add_row(name, Text(value), Text(origin, style=style))
+    console.print(table)
+
+
+def settings_json(loaded: LoadedSettings) -> str:
+    """The same for machines, with what each setting takes."""
+    rows = {
+        name: {
+            "value": _plain(getattr(loaded.settings, name)),
+            "origin": origin,
+            "description": FIELDS[name].description,
+            "allowed": allowed(FIELDS[name]),
+        }
+        for name, origin in loaded.origins.items()
+    }
+    return json.dumps(rows, indent=2, ensure_ascii=False)
+
+
+def _spelled(value: Any) -> str:
+    return ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
