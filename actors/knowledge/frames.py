@@ -1,0 +1,30 @@
+"""How the library and the child process that parses for it talk: frames over two pipes.
+
+Rule: a frame is its length in four bytes and then that many bytes. To the child: the job as JSON,
+then the document. From the child: JSON replies, each small, the last one with `end` or `error`.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+LENGTH: Final = struct.Struct(">I")
+LONGEST_REPLY: Final = 4 * 1024 * 1024
+"""Longer replies mean that the child has lost its mind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A document to parse. All but the bytes may be unknown."""
+
+    body: bytes
+    media_type: str | None = None
+    title: str | None = None
+    file_name: str | None = None
+
+
+def frame(payload: bytes) -> bytes:
+    """A payload as it goes over the pipe."""
+    return LENGTH.pack(len(payload)) + payload

@@ -1,0 +1,107 @@
+"""PDF: paragraphs from lines, pages as sections, and refusals that help."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from pypdf import PdfReader, PdfWriter
+
+from actors.errors import UnreadableDocument
+from actors.knowledge.parsing import Parsed, parse
+
+
+def pdf(*pages: list[str]) -> bytes:
+    """A PDF with these lines of text on its pages."""
+    count = len(pages)
+    kids = " ".join(f"{4 + 2 * n} 0 R" for n in range(count))
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {count} >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    for n, lines in enumerate(pages):
+        shown = "".join(f"({line}) Tj 0 -14 Td " for line in lines)
+        content = f"BT /F1 12 Tf 72 720 Td {shown}ET"
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {5 + 2 * n} 0 R "
+            "/Resources << /Font << /F1 3 0 R >> >> >>"
+        )
+        objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
+    body = b"%PDF-1.4\n"
+    offsets = []
+    for number, text in enumerate(objects, start=1):
+        offsets.append(len(body))
+        body += f"{number} 0 obj\n{text}\nendobj\n".encode()
+    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
+    end = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
+    end += f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{len(body)}\n%%EOF"
+    return body + end.encode()
+
+
+def read(*pages: list[str]) -> Parsed:
+    return parse(pdf(*pages), media_type="application/pdf", file_name="paper.pdf")
+
+
+LINE = "A line that is about as long as most of the lines are"
+
+
+def test_lines_become_paragraphs_and_pages_are_sections() -> None:
+    parsed = read([LINE, "and here it ends.", LINE, "ends."], [LINE, "too."])
+
+    assert parsed.title == "paper"
+    assert [(block.section, block.text) for block in parsed.blocks] == [
+        ("page 1", f"{LINE} and here it ends."),
+        ("page 1", f"{LINE} ends."),
+        ("page 2", f"{LINE} too."),
+    ]
+
+
+def test_a_paragraph_goes_on_over_the_end_of_a_page() -> None:
+    (block,) = read([LINE, LINE], [LINE, "and ends."]).blocks
+
+    assert (block.section, block.text) == ("page 1", f"{LINE} {LINE} {LINE} and ends.")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([f"{LINE} docu-", "ments."], "documents."),
+        ([f"{LINE} well-", "known and well-known."], "well-known and well-known."),
+        ([f"{LINE} state-of-the-", "art."], "state-of-the-art."),
+        ([f"{LINE} Anglo-", "Saxon."], "Anglo- Saxon."),
+    ],
+)
+def test_hyphens_at_line_ends_go_only_when_they_were_made_there(
+    lines: list[str], expected: str
+) -> None:
+    (block,) = read(lines).blocks
+
+    assert block.text == f"{LINE} {expected}"
+
+
+def test_running_heads_and_page_numbers_are_left_out() -> None:
+    parsed = read(*[["A Journal, page " + str(n), f"{LINE} {n}.", str(n)] for n in range(1, 5)])
+
+    assert all("Journal" not in block.text for block in parsed.blocks)
+
+
+def test_a_pdf_without_text_asks_for_text_recognition() -> None:
+    with pytest.raises(UnreadableDocument, match="scanned"):
+        read([])
+
+
+def test_an_encrypted_pdf_asks_for_one_without_a_password() -> None:
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pdf([LINE]))))
+    writer.encrypt("secret", algorithm="RC4-128")
+    out = io.BytesIO()
+    writer.write(out)
+
+    with pytest.raises(UnreadableDocument, match="encrypted"):
+        parse(out.getvalue(), media_type="application/pdf")
+
+
+@pytest.mark.parametrize("body", [b"%PDF-1.7\ngarbage", b"no pdf at all", pdf([LINE])[:200]])
+def test_a_damaged_pdf_is_refused(body: bytes) -> None:
+    with pytest.raises(UnreadableDocument, match="PDF"):
+        parse(body, media_type="application/pdf")
