@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -102,7 +102,9 @@ async def test_the_retriever_merges_the_question_and_its_words_each_passage_once
     shelf = Shelf(*passages)
     question = Question("s2", "Frogs in ponds", "frogs ponds")
 
-    evidence = await RetrieverAgent(shelf, limit=6).handle(Retrieve("k", question), Slot())  # type: ignore[arg-type]
+    retriever = RetrieverAgent(cast(Library, shelf), limit=6)
+
+    evidence = await retriever.handle(Retrieve("k", question), Slot())
 
     assert shelf.asked == ["frogs ponds", "frogs", "ponds"]
     assert evidence == Evidence(question, tuple(passages[:6]), sample=False)
@@ -110,7 +112,7 @@ async def test_the_retriever_merges_the_question_and_its_words_each_passage_once
 
 async def test_the_retriever_lets_a_storage_error_be_the_answer() -> None:
     shelf = Shelf(error=StorageUnavailable("The library cannot be used now."))
-    retriever = RetrieverAgent(shelf)  # type: ignore[arg-type]
+    retriever = RetrieverAgent(cast(Library, shelf))
 
     with pytest.raises(StorageUnavailable) as raised:
         await retriever.handle(Retrieve("k", Question("s2", "Frogs?", "frogs")), Slot())

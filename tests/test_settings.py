@@ -69,7 +69,17 @@ def test_values_out_of_range_and_unknown_names_are_refused(values: dict[str, obj
 def test_an_address_has_three_forms(text: str, address: Address, spelled: str) -> None:
     assert parse_address(text) == address
     assert str(address) == spelled
-    assert ServerSettings(bind=text).address == address
+
+
+@pytest.mark.parametrize("bind", ["8080", "127.0.0.1:1", "127.9.9.9:1", "[::1]:0", "localhost:80"])
+def test_a_server_listens_to_its_own_machine(bind: str) -> None:
+    assert ServerSettings(bind=bind).address == parse_address(bind)
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:80", "[::]:80", "my-host.local:80", "10.0.0.1:80"])
+def test_a_server_without_keys_listens_to_nobody_else(bind: str) -> None:
+    with pytest.raises(ValidationError, match="this machine only"):
+        ServerSettings(bind=bind)
 
 
 @pytest.mark.parametrize(
