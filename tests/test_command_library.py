@@ -43,6 +43,8 @@ def names(found: FoundFiles) -> list[str]:
 
 def test_a_folder_is_walked_in_order_without_what_is_hidden(notes: Path) -> None:
     (notes / ".hidden.md").touch()
+    (notes / "_sources").mkdir()
+    (notes / "_sources" / "page.rst.txt").touch()
     (notes / ".git").mkdir()
     (notes / ".git" / "x.md").touch()
 

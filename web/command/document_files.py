@@ -17,6 +17,9 @@ from web.media_types import MEDIA_TYPES, media_type
 
 KINDS = ", ".join(MEDIA_TYPES)
 
+SECOND_COPIES = frozenset({"_sources"})
+"""Folders in which a documentation builder (Sphinx) keeps each of its pages again, as markup."""
+
 
 @dataclass(slots=True)
 class FoundFiles:
@@ -54,7 +57,9 @@ class _Walk:
             self._seen.add(identity)
             if stat.S_ISDIR(status.st_mode):
                 for name in sorted(os.listdir(path)):
-                    if not name.startswith("."):
+                    if name in SECOND_COPIES:
+                        self.found.passed_over[f"{name} folder"] += 1
+                    elif not name.startswith("."):
                         self.enter(path / name)
                 return
         except OSError as error:
