@@ -22,6 +22,10 @@ from actors.runtime import Ref
 from actors.tasks.life import Task
 
 
+LastEnd = Literal["crash", "shutdown", "storage"]
+"""How the work on a task stopped before it goes on; only a crash uses up an attempt."""
+
+
 class LiveTask:
     """A task on the desk: its ledger, and while it runs the scope that stops it."""
 
@@ -29,6 +33,7 @@ class LiveTask:
         self.ledger = ledger
         self.users = 0
         self.queued = False
+        self.last_end: LastEnd = "shutdown"
         self.scope: trio.CancelScope | None = None
         self.cancelled_for: CancelReason | None = None
         self.ended = trio.lowlevel.ParkingLot()
@@ -53,7 +58,10 @@ class CancelReason:
 
 @dataclass
 class Desk:
-    """The tasks at work, by id; the ids that wait for a slot; and how many slots are taken."""
+    """The tasks at work, by id; the ids that wait for a slot; and how many slots are taken.
+
+    `stalled` holds the ids of tasks whose log could not be written.
+    """
 
     view: CommittedView
     journal: Ref
@@ -65,7 +73,8 @@ class Desk:
     running: int = 0
     pending: int = 0
     draining: bool = False
-    last_end: Literal["crash", "shutdown"] = "shutdown"
+    stalled: set[str] = field(default_factory=set)
+    last_end: LastEnd = "shutdown"
     retries: Counter[str] = field(default_factory=Counter)
     slot_freed: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
 

@@ -11,13 +11,14 @@ is in the log. No handler waits for an agent.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import uuid
 from typing import Any, assert_never
 
 import trio
 
-from actors.desk import CancelReason, Desk, LiveTask
+from actors.desk import CancelReason, Desk, LastEnd, LiveTask
 from actors.errors import (
     ActorError,
     ActorStopped,
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 
 KEYED_TASKS = uuid.UUID("2f6f1a0e-6d2b-5a4e-9a55-7c1d5a0c7e11")
 """The namespace (RFC 9562, version 5) that turns an idempotency key into a task id."""
+
+STORAGE_RETRY_S = 2.0
+"""How long tasks wait, whose log could not be written, before they try again."""
 
 STOPPED_AT_ONCE = 64
 """How many runs are cancelled between two checkpoints, so that the loop never stalls."""
@@ -107,22 +111,23 @@ class Supervisor:
         async with self._desk.take(task_id, create=True) as live:
             if live.ledger.exists:
                 _check_same(live.task, new)
+                await live.ledger.flush()
             elif self._desk.pending >= self._max_pending:
                 raise Overloaded("Too many tasks are pending. Execute or delete some first.")
             else:
-                self._desk.pending += 1
                 live.ledger.record(
                     e.TaskCreated(new.task_description, new.deadline_s, dict(new.metadata))
                 )
-            await live.ledger.flush()
+                await self._flush(live, pending=1)
             return live.task
 
     async def _execute(self, task_id: str) -> Task:
         async with self._desk.take(task_id) as live:
             if live.task.status == "pending":
                 self._admit(live)
-                self._desk.pending -= 1
-            await live.ledger.flush()
+                await self._flush(live, pending=-1)
+            else:
+                await live.ledger.flush()
         return await self._desk.view.task(task_id)
 
     async def _retry(self, task_id: str) -> int:
@@ -133,8 +138,18 @@ class Supervisor:
                 )
             ending = live.task.last_seq
             self._admit(live)
-            await live.ledger.flush()
+            await self._flush(live)
             return ending
+
+    async def _flush(self, live: LiveTask, *, pending: int = 0) -> None:
+        """Wait for the commit of what was decided; if there is none, it was not decided."""
+        self._desk.pending += pending
+        try:
+            await live.ledger.flush()
+        except StorageUnavailable:
+            self._desk.pending -= pending
+            self._unqueue(live)
+            raise
 
     def _check_open(self) -> None:
         if self._desk.draining:
@@ -150,12 +165,9 @@ class Supervisor:
                 f"All slots are taken and {waiting} tasks wait. The task is unchanged."
             )
         live.ledger.record(e.TaskQueued(0 if starts else waiting + 1, live.task.run + 1))
-        self._enqueue(live)
-        self._fill_slots()
-
-    def _enqueue(self, live: LiveTask) -> None:
         live.queued = True
         self._desk.queue.append(live.ledger.task_id)
+        self._fill_slots()
 
     def _fill_slots(self) -> None:
         desk = self._desk
@@ -178,8 +190,7 @@ class Supervisor:
                     partial = live.task.partial_output
                     live.ledger.record(e.TaskCancelled(live.cancelled_for.text, partial))
         except* StorageUnavailable:
-            log.error("task %s stopped: its log cannot be written", live.ledger.task_id)
-            self._desk.view.close_streams("storage", live.ledger.task_id)
+            self._stall(live.ledger.task_id)
         except* ActorStopped:
             pass  # The system is going down, and the task goes on at the next start.
         finally:
@@ -193,10 +204,34 @@ class Supervisor:
         self._fill_slots()
         self._desk.slot_freed.unpark_all()
 
+    def _stall(self, task_id: str) -> None:
+        """The log could not be written: as after a crash, the task goes on when there is room."""
+        log.error("task %s stops until its log can be written", task_id)
+        self._desk.view.close_streams("storage", task_id)
+        if not self._desk.stalled:
+            self._desk.runs.start_soon(self._resume_stalled)
+        self._desk.stalled.add(task_id)
+
+    async def _resume_stalled(self) -> None:
+        await trio.sleep(STORAGE_RETRY_S)
+        stalled, self._desk.stalled = self._desk.stalled, set()
+        for task_id in stalled:
+            with contextlib.suppress(TaskNotFound):
+                await self._resume(task_id, "storage")
+        self._fill_slots()
+
+    async def _resume(self, task_id: str, after: LastEnd) -> None:
+        """Queue a task again that nobody works for; the queue's limit does not count here."""
+        async with self._desk.take(task_id) as live:
+            if live.task.status in ("queued", "executing") and not (live.queued or live.scope):
+                live.last_end = after
+                live.queued = True
+                self._desk.queue.append(task_id)
+
     async def _play(self, live: LiveTask) -> None:
         try:
             outputs = await self._kept_outputs(live)
-            live.ledger.record(self._opening(live.task))
+            live.ledger.record(self._opening(live))
             pipeline = Pipeline(
                 live.ledger, self._agents, self._limits, outputs, self._desk.retries
             )
@@ -218,10 +253,11 @@ class Supervisor:
         stored = await self._desk.view.store.outputs(live.ledger.task_id)
         return {key: load_output(step.step, stored[key]) for key, step in done.items()}
 
-    def _opening(self, task: Task) -> e.Event:
+    def _opening(self, live: LiveTask) -> e.Event:
+        task = live.task
         kept = tuple(key for key, step in task.steps.items() if step.status == "completed")
         if task.status == "executing":
-            return e.TaskResumed("restart", kept, task.run, self._desk.last_end)
+            return e.TaskResumed("restart", kept, task.run, live.last_end)
         return e.TaskStarted(1) if task.run == 1 else e.TaskResumed("retry", kept, task.run)
 
     # --- cancel, delete ---------------------------------------------------------------------
@@ -238,41 +274,39 @@ class Supervisor:
                 raise IllegalState(
                     f"The task is {live.task.status}, so there is nothing to cancel."
                 )
-            if live.task.status != "cancelled":
+            was = live.task.status
+            if was != "cancelled":
                 self._unqueue(live)
                 live.ledger.record(e.TaskCancelled(request.reason, live.task.partial_output))
-            await live.ledger.flush()
+            await self._flush(live, pending=-1 if was == "pending" else 0)
         return await desk.view.task(request.task_id)
 
     def _unqueue(self, live: LiveTask) -> None:
         if live.queued:
             self._desk.queue.remove(live.ledger.task_id)
             live.queued = False
-        else:
-            self._desk.pending -= 1
 
     async def _forget(self, task_id: str) -> None:
         async with self._desk.take(task_id) as live:
+            await live.ledger.flush()
             if live.task.status not in ("pending", *FINAL):
                 raise IllegalState(
                     f"The task is {live.task.status}. Cancel it before you delete it."
                 )
-            await live.ledger.flush()
-            if live.task.status == "pending":
-                self._desk.pending -= 1
+            was_pending = live.task.status == "pending"
             live.ledger.failed = TaskNotFound(f"There is no task {task_id}.")
             await self._desk.journal.ask(Delete(task_id))
+            self._desk.pending -= was_pending
 
     # --- start and stop ---------------------------------------------------------------------
 
     async def _recover(self) -> int:
-        """Queue what was executing, then what was queued; the queue's limit does not count here."""
+        """Queue what was executing, then what was queued."""
         desk = self._desk
         desk.pending = (await desk.view.store.counts()).get("pending", 0)
         unfinished = await desk.view.store.unfinished()
         for task_id in unfinished:
-            async with desk.take(task_id) as live:
-                self._enqueue(live)
+            await self._resume(task_id, desk.last_end)
         self._fill_slots()
         return len(unfinished)
 

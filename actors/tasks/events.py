@@ -50,13 +50,13 @@ class TaskStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class TaskResumed(Event):
-    """`after` says how the run before ended: a "crash" uses up an attempt, a "shutdown" does not."""
+    """`after` says how the work had stopped: a "crash" uses up an attempt, the others do not."""
 
     event_type: ClassVar[str] = "task_resumed"
     reason: Literal["restart", "retry"]
     kept_steps: tuple[str, ...]
     run: int
-    after: Literal["crash", "shutdown"] | None = None
+    after: Literal["crash", "shutdown", "storage"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,96 @@
+"""A disk that is full for a while: nothing is told that is not so, and the tasks go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import trio
+from scripted import Cast, scripted_system
+
+from actors.errors import ActorError, StorageUnavailable
+from actors.journal.log import Append, Position
+from actors.journal.memory import MemoryStore
+
+
+class SmallDisk(MemoryStore):
+    """Refuses every append while it is `full`."""
+
+    full = False
+
+    async def append(self, group: Sequence[Append]) -> list[Position | ActorError]:
+        if self.full:
+            await trio.lowlevel.checkpoint()
+            raise StorageUnavailable("There is no room left for the log.")
+        return await super().append(group)
+
+
+async def test_a_run_stops_without_an_ending_and_goes_on_when_there_is_room(
+    autojump_clock: object,
+) -> None:
+    disk = SmallDisk()
+    cast = Cast(retrieves=[5.0, 5.0])
+    async with scripted_system(cast, store=disk) as system:
+        task_id = (await system.create("frogs")).task_id
+        await system.start(task_id)
+        await trio.sleep(1)
+        follower = await system.follow(task_id)
+        disk.full = True
+        pieces = [piece async for piece in follower]
+        assert follower.closing is not None and follower.closing.reason == "storage"
+        assert follower.closing.resume_after == pieces[-1].last_seq
+        await trio.sleep(20)
+        assert (await system.status(task_id)).status == "executing"
+        assert cast.working == 0
+        disk.full = False
+        log = [event async for event in system.execute(task_id)]
+    assert log[-1].event_type == "task_completed"
+    resumed = [event.data for event in log if event.event_type == "task_resumed"]
+    assert [data["after"] for data in resumed] == ["storage"]
+    assert len(cast.plans.keys) == 1
+
+
+async def test_writes_are_refused_and_reads_answered(autojump_clock: object) -> None:
+    disk = SmallDisk()
+    async with scripted_system(Cast(plans=[100.0]), store=disk) as system:
+        pending = (await system.create("frogs")).task_id
+        queued = (await system.create("toads")).task_id
+        await system.start(queued)
+        disk.full = True
+        with pytest.raises(StorageUnavailable):
+            await system.create("newts")
+        with pytest.raises(StorageUnavailable):
+            await system.start(pending)
+        with pytest.raises(StorageUnavailable):
+            await system.cancel(pending)
+        with pytest.raises(StorageUnavailable):
+            await system.cancel(queued)
+        assert (await system.status(pending)).status == "pending"
+        assert system.gauges()["pending_tasks"] == 1
+        disk.full = False
+        await trio.sleep(10)
+        assert (await system.cancel(pending)).status == "cancelled"
+        assert (await system.create("newts")).status == "pending"
+        assert [e.event_type async for e in system.execute(queued)][-1] == "task_completed"
+        assert system.gauges()["pending_tasks"] == 1
+        assert system.gauges()["running_tasks"] == system.gauges()["queued_tasks"] == 0
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 1.5, 2.5, 3.5, 4.5])
+async def test_at_whatever_moment_the_disk_fills_up_no_finished_step_runs_again(
+    seconds: float, autojump_clock: object
+) -> None:
+    disk = SmallDisk()
+    cast = Cast(plans=[1.0], retrieves=[1.0, 1.0], weighs=[1.0], pause_s=1)
+    async with scripted_system(cast, store=disk) as system:
+        task_id = (await system.create("frogs")).task_id
+        await system.start(task_id)
+        await trio.sleep(seconds)
+        disk.full = True
+        await trio.sleep(30)
+        disk.full = False
+        log = [event async for event in system.execute(task_id)]
+    done = [e.data["step_id"] for e in log if e.event_type == "step_completed"]
+    assert sorted(done) == ["s1", "s2", "s3", "s4", "s5"]
+    assert log[-1].event_type == "task_completed"
+    assert [event.seq for event in log] == list(range(1, len(log) + 1))
