@@ -21,7 +21,6 @@ from actors.journal.ledger import Ledger, Window
 from actors.runtime import Ref
 from actors.tasks.life import Task
 
-
 LastEnd = Literal["crash", "shutdown", "storage"]
 """How the work on a task stopped before it goes on; only a crash uses up an attempt."""
 

@@ -42,6 +42,7 @@ KINDS: dict[str, Kind] = {
     "unsupported_media_type": Kind(415, "This media type is not supported"),
     "invalid_request": Kind(422, "The request has the wrong shape or values"),
     "unreadable_document": Kind(422, "The document cannot be read"),
+    "too_many_requests": Kind(429, "You ask for too much at once", retry_after_s=1),
     "internal_error": Kind(500, "Something is wrong with the server"),
     "overloaded": Kind(503, "The server is full", retry_after_s=1),
     "draining": Kind(503, "The server is about to stop", retry_after_s=5),

@@ -38,6 +38,11 @@ class Exchange(Generic[Q, B]):
     query: Q
     body: B
 
+    @property
+    def client(self) -> str:
+        """Who asks; without keys that is the peer's address."""
+        return self.request.remote_addr or "unknown"
+
 
 Handler = Callable[[Exchange[Any, Any]], Awaitable[Response]]
 
@@ -63,7 +68,7 @@ def add_routes(
     app: QuartTrio, routes: list[Route], system: System, settings: ServerSettings
 ) -> Readers:
     """Let `app` answer these routes."""
-    readers = Readers(system)
+    readers = Readers(system, settings.max_streams_per_client)
     for route in routes:
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),

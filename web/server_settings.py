@@ -63,6 +63,9 @@ class ServerSettings(Settings):
         le=3_600,
         description="A client that reads nothing for this long is dropped.",
     )
+    max_streams_per_client: int = Field(
+        default=256, ge=1, le=65_536, description="Streams one client may have open; past it: 429."
+    )
     max_body_bytes: int = Field(
         default=1_048_576,
         ge=4_096,

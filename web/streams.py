@@ -20,6 +20,7 @@ from actors.clock import rfc3339, wall_clock
 from actors.journal.follower import Follower
 from actors.system import System
 from actors.tasks.events import encode_line
+from web.problems import RequestProblem
 
 NDJSON = "application/x-ndjson"
 SSE = "text/event-stream"
@@ -29,43 +30,55 @@ _HEAD = re.compile(rb'\{"seq":(\d+),"event_type":"(\w+)"')
 
 
 class Readers:
-    """Who reads which task over HTTP, so that the last one to leave can be told."""
+    """Who reads which task over HTTP, so that the last one to leave can be told.
 
-    def __init__(self, system: System) -> None:
+    A client, which without keys is a peer's address, may have `most` streams open.
+    """
+
+    def __init__(self, system: System, most: int) -> None:
         self._system = system
-        self._count: Counter[str] = Counter()
+        self._most = most
+        self._of_task: Counter[str] = Counter()
+        self._of_client: Counter[str] = Counter()
 
-    def join(self, task_id: str, *, cancels: bool) -> Reader:
+    def join(self, task_id: str, client: str, *, cancels: bool) -> Reader:
         """One more reader; if it `cancels`, losing it as the last one cancels the task."""
-        self._count[task_id] += 1
-        return Reader(self, task_id, cancels)
+        if self._of_client[client] >= self._most:
+            raise RequestProblem(
+                "too_many_requests", f"You have {self._most} streams open, which is the most."
+            )
+        self._of_task[task_id] += 1
+        self._of_client[client] += 1
+        return Reader(self, task_id, client, cancels)
 
-    def leave(self, task_id: str, *, cancel: bool) -> None:
+    def leave(self, task_id: str, client: str, *, cancel: bool) -> None:
         """One reader less."""
-        self._count[task_id] -= 1
-        if self._count[task_id] == 0:
-            del self._count[task_id]
-            if cancel:
-                self._system.cancel_soon(task_id, "The client disconnected.")
+        for counter, key in ((self._of_task, task_id), (self._of_client, client)):
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
+        if cancel and task_id not in self._of_task:
+            self._system.cancel_soon(task_id, "The client disconnected.")
 
     def open_streams(self) -> int:
         """How many streams are open."""
-        return self._count.total()
+        return self._of_task.total()
 
 
 class Reader:
     """One connection's interest in a task, given up exactly once."""
 
-    def __init__(self, readers: Readers, task_id: str, cancels: bool) -> None:
+    def __init__(self, readers: Readers, task_id: str, client: str, cancels: bool) -> None:
         self._readers: Readers | None = readers
         self._task_id = task_id
+        self._client = client
         self._cancels = cancels
 
     def leave(self, *, lost: bool) -> None:
         """`lost`: the connection went, and not the server or the end of the stream ended it."""
         if self._readers is not None:
             readers, self._readers = self._readers, None
-            readers.leave(self._task_id, cancel=lost and self._cancels)
+            readers.leave(self._task_id, self._client, cancel=lost and self._cancels)
 
     def __del__(self) -> None:  # A response can be dropped before its body is ever entered.
         self.leave(lost=True)

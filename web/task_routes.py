@@ -69,7 +69,7 @@ async def events(x: Exchange[wire.EventsQuery, wire.NoBody]) -> Response:
     task_id = x.path["task_id"]
     after = _after(x, x.query.after)
     follower = await x.system.follow(task_id, after=after, follow=x.query.follow == "true")
-    reader = x.readers.join(task_id, cancels=False)
+    reader = x.readers.join(task_id, x.client, cancels=False)
     return await _stream(x, follower, reader)
 
 
@@ -112,7 +112,8 @@ async def _start_and_stream(
         task = await x.system.status(task_id)
         headers = {"Location": f"/tasks/{task_id}", "Preference-Applied": "respond-async"}
         return render(200 if task.finished else 202, wire.task_view(task), headers)
-    reader = x.readers.join(task_id, cancels=x.query.on_disconnect == "cancel")
+    cancels = x.query.on_disconnect == "cancel"
+    reader = x.readers.join(task_id, x.client, cancels=cancels)
     try:
         follower = await x.system.follow(task_id, after=await start())
     except ActorError:
@@ -179,7 +180,7 @@ ROUTES = [
         _STREAM,
         query=wire.ExecuteQuery,
         headers=_RESPOND_ASYNC | _LAST_EVENT,
-        problems=(404, 422, 503),
+        problems=(404, 422, 429, 503),
     ),
     *(
         Route(
@@ -200,7 +201,7 @@ ROUTES = [
         {200: NDJSON, 204: None},
         query=wire.EventsQuery,
         headers=_LAST_EVENT,
-        problems=(404, 422),
+        problems=(404, 422, 429),
     ),
     Route(
         "POST",
@@ -220,7 +221,7 @@ ROUTES = [
         _STREAM,
         query=wire.RetryQuery,
         headers=_RESPOND_ASYNC | _LAST_EVENT,
-        problems=(404, 409, 422, 503),
+        problems=(404, 409, 422, 429, 503),
     ),
     Route(
         "DELETE",
