@@ -16,6 +16,9 @@ FROGS = (
 )
 
 
+VERBS = tuple(enumerate(["swims alone", "sleeps at noon", "eats slugs", "hides eggs"], 1))
+
+
 def passage(text: str, position: int = 1, title: str = "Frogs", section: str = "") -> Passage:
     return Passage(title.lower(), title, section, position, text)
 
@@ -67,14 +70,24 @@ def test_code_tables_and_headings_are_not_cited() -> None:
     ]
 
 
-def test_a_sentence_that_leans_on_the_one_before_is_cited_only_after_it() -> None:
-    leaning = "This is why they are rarely seen in deserts."
+def test_a_sentence_that_leans_on_one_that_is_not_cited_is_not_cited_either() -> None:
+    text = "Crickets sing at night in spring. This helps a frog to find its way to the pond."
 
-    alone = texts(found("Where do frogs live?", passage(f"Frogs jump. {leaning}", 1)))
-    after = texts(found("Why do frogs live near water and not in deserts?", passage(FROGS)))
+    assert texts(found("How does a frog find the pond?", passage(text))) == []
 
-    assert leaning not in alone
-    assert leaning not in after or after[after.index(leaning) - 1].startswith("Most frogs")
+
+def test_a_sentence_that_leans_on_the_one_before_follows_it() -> None:
+    said = texts(found("Why do frogs live near water and not in deserts?", passage(FROGS)))
+
+    assert said[-2].startswith("Most frogs live near water")
+    assert said[-1] == "This is why they are rarely seen in deserts."
+
+
+def test_a_passage_that_names_less_than_half_of_the_question_is_not_cited() -> None:
+    insects = passage("A frog eats many small insects every day.")
+
+    assert texts(found("How do frogs eat zeppelin engines?", insects)) == []
+    assert texts(found("How do frogs eat insects?", insects)) == [insects.text]
 
 
 def test_the_library_has_nothing_on_what_no_passage_names() -> None:
@@ -93,7 +106,18 @@ def test_a_question_without_passages_leaves_its_section_empty() -> None:
     findings = weigh(made, (Evidence(frogs, (passage(FROGS),)), Evidence(zeppelins)))
 
     assert findings.answer
-    assert not findings.sections[1].findings and not findings.sections[1].in_answer
+    assert not findings.sections[1].findings
+    assert [section.in_answer for section in findings.sections] == [True, False]
+
+
+def test_a_section_says_when_the_answer_took_all_that_was_found() -> None:
+    one = found("What is a frog?", passage("A frog is a small animal with a wet skin."))
+    many = found(
+        "What is a frog?", *[passage(f"A frog {verb} in the pond.", n) for n, verb in VERBS]
+    )
+
+    assert not one.sections[0].findings and one.sections[0].in_answer
+    assert many.sections[0].findings and not many.sections[0].in_answer
 
 
 def test_near_copies_of_a_sentence_are_cited_once() -> None:
@@ -106,9 +130,10 @@ def test_near_copies_of_a_sentence_are_cited_once() -> None:
 
 
 def test_a_definition_opens_the_answer_to_what_something_is() -> None:
-    text = f"Many people keep a frog at home for some years. {FROGS}"
+    habits = passage("In winter a frog is a guest under large stones.", 1)
+    definition = passage("A frog is a small animal with long legs.", 2)
 
-    assert found("What is a frog?", passage(text)).answer[0].text.startswith("A frog is")
+    assert found("What is a frog?", habits, definition).answer[0].text == definition.text
 
 
 def test_advice_on_both_things_opens_the_answer_to_which_to_use() -> None:
@@ -146,14 +171,31 @@ def test_a_sentence_on_the_other_thing_is_not_cited_for_this_one() -> None:
 
 
 def test_release_notes_yield_to_other_documents_unless_changes_are_asked_for() -> None:
-    new = passage("The frog module now makes a frog jump twice as high.", 1, "What's New In Frogs")
-    plain = passage("The frog module makes a frog jump over a small stone.", 1, "The frog module")
+    new = passage("The frog module now makes a frog jump over a big stone.", 1, "What's New")
+    plain = passage("The frog module makes each frog jump across one small pond.", 1, "Manual")
 
     asked_how = found("How does the frog module make a frog jump?", new, plain)
-    asked_new = found("What changed in the frog module?", new, plain)
+    asked_new = found("What changed in how the frog module makes a frog jump?", plain, new)
 
     assert asked_how.sources[asked_how.answer[0].source] == plain
     assert asked_new.sources[asked_new.answer[0].source] == new
+
+
+def test_a_block_takes_at_most_three_sentences_of_one_passage() -> None:
+    verbs = ("swims alone", "sleeps at noon", "eats slugs", "hides eggs", "fears storks", "sings")
+    chapter = passage(" ".join(f"A frog {verb} near this or that pond." for verb in verbs))
+
+    section = found("What does a frog do?", chapter).sections[0]
+
+    assert len(section.findings) == 3
+
+
+def test_a_sentence_without_a_subject_yields_to_whole_ones() -> None:
+    bare = passage("Prints frogs and sits closest beside the pond until evening falls.", 1)
+    whole = passage("The green frog sits closest to the pond all day.", 2)
+
+    assert texts(found("Which frog sits closest to the pond?", bare, whole)) == [whole.text]
+    assert texts(found("Which frog sits closest to the pond?", bare)) == [bare.text]
 
 
 def test_a_section_is_never_longer_than_its_bound() -> None:

@@ -1,0 +1,133 @@
+"""From the clauses of a task to the questions that are searched.
+
+Rule: a question that leans on another ("how does that differ from threads?") is searched with the
+subject of that other, its own words first. Statements next to questions are not searched; they are
+what questions lean on.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from actors.agents.clauses import Clause
+from actors.agents.comparisons import enumerated, side_by_side
+from actors.agents.intents import EMPTY, names_nothing, search_words
+from actors.agents.orders import asked
+from actors.agents.slices import Sliced
+from actors.agents.words import terms, word_set
+
+_LEANS = re.compile(
+    r"\b(?:it|its|they|them|their|theirs|these|those|this|both|each|one|ones|the (?:two|latter|"
+    r"former|"
+    r"same|other)|there)\b|\b(?:does|do|is|are|did|can|will|would|should|of|with|from|about|than|"
+    r"to|for|like|use|and)\s+that\b(?!\s+(?:the|a|an|it|they|we|i|you)\b)",
+    re.IGNORECASE,
+)
+_AUXILIARY = (
+    r"(?:is|are|was|were|does|do|did|can|could|should|would|will|has|have|happens?|changed|"
+    r"makes?)\b"
+)
+_IS_QUESTION = re.compile(
+    rf"(?:\w+ )?(?:how|why|when|where|who)(?: and (?:how|why|when|where))?(?: (?:many|much|long|"
+    rf"often|far|fast)(?: \w+)?)? {_AUXILIARY}"
+    rf"|(?:\w+ )?(?:what|which|whose)(?: (?!an?\b|the\b)\w+){{0,3}}? {_AUXILIARY}|{_AUXILIARY}",
+    re.IGNORECASE,
+)
+_PLAIN_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*[,:?]?(?=\s|$)")
+_PLURAL = re.compile(r"\b(?:they|them|their|these|those|both|each)\b", re.IGNORECASE)
+_MAX_COMPARED = 400
+_MAX_SUBJECT = 6
+_MANY_WORDS = 3
+_VERBS_OF_ASKING = word_set("difference differences differ different compare compared")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A question before it has its number: as people read it, and the words that are searched."""
+
+    text: str
+    words: tuple[str, ...]
+
+
+def questions(clauses: list[Clause]) -> Sliced[list[Draft]]:
+    """The questions in their order, each once."""
+    drafts: list[Draft] = []
+    subjects: list[tuple[str, ...]] = []
+    several = False
+    anything_asked = any(clause.asks for clause in clauses)
+    for clause in clauses:
+        own = _own(clause)
+        if clause.asks or not anything_asked:
+            meant = subjects[-2:] if _PLURAL.search(clause.text) else subjects[-1:]
+            if not drafts or not names_nothing(asked(clause.text), of_several=several):
+                made = _of(clause, _merged(*meant))
+                several = several or len(made) > 1
+                drafts += made
+        if not subjects or not _leans(clause, own):
+            subjects += filter(None, [_subject(clause, own)])
+        yield
+    each: dict[tuple[str, ...], Draft] = {}
+    for draft in drafts:
+        each.setdefault(draft.words or (draft.text,), draft)
+    return list(each.values())
+
+
+def _of(clause: Clause, subject: tuple[str, ...]) -> list[Draft]:
+    """The questions of one clause: one, or one for each thing that it sets side by side."""
+    text = asked(clause.text)
+    above = _above(clause)
+    opening = clause.opening[:1].lower() + clause.opening[1:]
+    short = text if len(text) <= _MAX_COMPARED else ""
+    if compared := side_by_side(short):
+        return [_side(f"{thing} {opening}".strip(), compared, above) for thing in compared]
+    if listed := enumerated(short):
+        return [_side(f"{thing} {opening}".strip(), (), above) for thing in listed]
+    lent = subject if _leans(clause, _own(clause)) else ()
+    shown = as_heading(text)
+    if clause.opening:
+        shown = f"{clause.opening}, {shown[:1].lower() + shown[1:]}"
+    return [Draft(shown, _merged(_own(clause), above, lent, search_words(text)))]
+
+
+def _side(text: str, things: tuple[str, ...], above: tuple[str, ...]) -> Draft:
+    """One of several things. A bare name ("list") is searched together with the names beside it."""
+    own = tuple(terms(text))
+    beside = [word for other in things for word in terms(other)] if len(own) < _MANY_WORDS else []
+    return Draft(as_heading(text), _merged(own, above, tuple(beside)))
+
+
+def _own(clause: Clause) -> tuple[str, ...]:
+    return tuple(terms(asked(clause.text)))
+
+
+def _above(clause: Clause) -> tuple[str, ...]:
+    return tuple(w for w in terms(f"{clause.opening} {asked(clause.lead)}") if w not in EMPTY)
+
+
+def _subject(clause: Clause, own: tuple[str, ...]) -> tuple[str, ...]:
+    """What a later clause may call "it"."""
+    words = tuple(word for word in own if word not in EMPTY | _VERBS_OF_ASKING)
+    return _merged(words, _above(clause))[:_MAX_SUBJECT]
+
+
+def _leans(clause: Clause, own: tuple[str, ...]) -> bool:
+    """Whether a clause leans on one before it: by a pronoun, or by having few words of its own."""
+    if not clause.first and len(own) < _MANY_WORDS:
+        return True
+    found = _LEANS.search(clause.text)
+    if not found:
+        return False
+    return len(terms(asked(clause.text[: found.start()]))) < _MANY_WORDS
+
+
+def _merged(*groups: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for group in groups for word in group))
+
+
+def as_heading(text: str) -> str:
+    """A question as a heading: a capital first, a question mark if it is one, no full stop."""
+    bare = text.strip().rstrip(" .;,:!?？") or text.strip()
+    name = not _PLAIN_WORD.match(bare)  # os.path and sqlite3 keep their small letter.
+    shown = bare if name else bare[:1].upper() + bare[1:]
+    return f"{shown}?" if _IS_QUESTION.match(bare) else shown

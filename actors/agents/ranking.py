@@ -1,0 +1,144 @@
+"""The sentences that may answer one question, best first.
+
+Rule: a question has an answer here only if one passage names most of what it asks, and a sentence
+is ranked only if it names enough of it itself. Otherwise there is nothing to cite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from actors.agents.candidates import Candidate, candidates
+from actors.agents.relevance import coverage, style
+from actors.agents.slices import Sliced
+from actors.agents.targets import Rarity, Target, target
+from actors.agents.theme import Theme
+from actors.agents.words import stems
+from actors.tasks.evidence import Evidence, Passage
+from actors.tasks.plan import Plan
+
+PASSAGE_FLOOR = 0.5
+"""The share of a question's words, by weight, that a passage has to name."""
+
+SENTENCE_FLOOR = 0.34
+_OF_BEST = 0.45
+_PASSAGE = 0.3
+"""How much it counts that the passage around a sentence is on the question."""
+
+_MOST_RANKED = 80
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A candidate with its score for one question; `before` is the sentence that it leans on."""
+
+    candidate: Candidate
+    score: float
+    before: Candidate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What may answer one question, best first; empty if the library has nothing on it."""
+
+    target: Target
+    ranked: tuple[Ranked, ...]
+
+
+class Pool:
+    """The candidates of every passage that was found, each passage read once."""
+
+    def __init__(self) -> None:
+        self._of: dict[Key, list[Candidate]] = {}
+        self._headings: dict[Key, frozenset[str]] = {}
+        self._words: dict[Key, frozenset[str]] = {}
+
+    def read(self, passage: Passage) -> None:
+        """Take the passage's sentences in."""
+        key = key_of(passage)
+        if key not in self._of:
+            self._of[key] = candidates(passage)
+            self._headings[key] = frozenset(stems(f"{passage.title} {passage.section}"))
+            self._words[key] = self._headings[key] | frozenset(stems(passage.text))
+
+    def sentences(self, passage: Passage) -> list[Candidate]:
+        """The candidates of a passage that was read."""
+        return self._of[key_of(passage)]
+
+    def heading(self, passage: Passage) -> frozenset[str]:
+        """The stems of the passage's title and section."""
+        return self._headings[key_of(passage)]
+
+    def words(self, passage: Passage) -> frozenset[str]:
+        """The stems of all of the passage, its heading included."""
+        return self._words[key_of(passage)]
+
+    def rarity(self) -> Rarity:
+        """How rare words are among all that was read."""
+        return Rarity(c.stems for found in self._of.values() for c in found)
+
+
+def key_of(passage: Passage) -> Key:
+    """What tells a passage from every other."""
+    return passage.document_id, passage.position
+
+
+def answers(plan: Plan, evidence: tuple[Evidence, ...]) -> Sliced[list[Answers]]:
+    """For each piece of evidence, what may answer its question."""
+    pool = Pool()
+    for found in evidence:
+        for passage in found.passages:
+            pool.read(passage)
+            yield
+    rarity = pool.rarity()
+    result: list[Answers] = []
+    for found in evidence:
+        others = [other for other in plan.questions if other != found.question]
+        aim = target(found.question, others, plan.intents, rarity)
+        result.append((yield from _answers(found, aim, pool)))
+    return result
+
+
+def _answers(found: Evidence, aim: Target, pool: Pool) -> Sliced[Answers]:
+    fit = [
+        (rank, passage)
+        for rank, passage in enumerate(found.passages)
+        if _is_on(pool.words(passage), aim)
+    ]
+    theme = Theme((passage, pool.sentences(passage)) for _, passage in fit)
+    scored: list[tuple[float, Ranked]] = []
+    for rank, passage in fit:
+        heading = pool.heading(passage)
+        around = _PASSAGE * aim.share(pool.words(passage), aim.needed)
+        for share, ranked in _scored(pool.sentences(passage), rank, aim, heading):
+            points = ranked.score + around + theme.points(ranked.candidate)
+            scored.append((share, replace(ranked, score=points)))
+        yield
+    best = max((share for share, _ in scored), default=0.0)
+    floor = max(SENTENCE_FLOOR, _OF_BEST * best)
+    good = [ranked for share, ranked in scored if share >= floor]
+    good = [ranked for ranked in good if not ranked.candidate.bare] or good
+    good.sort(key=lambda ranked: -ranked.score)  # Stable: ties stay in the order of the search.
+    return Answers(aim, tuple(good[:_MOST_RANKED]))
+
+
+def _is_on(said: frozenset[str], aim: Target) -> bool:
+    """Whether a passage is on the question: it names most of it, and what was lent to it."""
+    named = aim.share(said, aim.needed)
+    return named >= PASSAGE_FLOOR and (not aim.context or not aim.context.isdisjoint(said))
+
+
+def _scored(
+    sentences: list[Candidate], rank: int, aim: Target, heading: frozenset[str]
+) -> Iterator[tuple[float, Ranked]]:
+    """Each sentence that may speak to the question, with its coverage and its score."""
+    at_place = {candidate.place: candidate for candidate in sentences}
+    for candidate in sentences:
+        before = at_place.get(candidate.place - 1) if candidate.follows else None
+        lent = heading | before.stems if before and candidate.leans else heading
+        if aim.allows(candidate.stems, lent):
+            share = coverage(candidate, lent, aim)
+            yield share, Ranked(candidate, share + style(candidate, rank, aim), before)

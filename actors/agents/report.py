@@ -1,0 +1,72 @@
+"""From findings to the text of a report, part by part.
+
+Rule: every sentence that states something is word for word from a source and carries its number.
+What is not from a source (headings, notes) states nothing but what the library has and has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from actors.agents.headline import headline
+from actors.tasks.evidence import Finding, Findings, Passage, Section, Source
+
+_SAMPLE = (
+    "*This report draws on Terzetto's sample library. "
+    "Add your own documents with `terzetto ingest PATH`.*\n\n"
+)
+_NOTHING = (
+    "The library has nothing on this. "
+    "Add documents that cover it with `terzetto ingest PATH`, then ask again.\n"
+)
+
+
+def parts(task_description: str, findings: Findings) -> Iterator[str]:
+    """The report in Markdown, about a sentence at a time. The parts, joined, are its text."""
+    yield f"# {headline(task_description)}\n\n"
+    if findings.sample:
+        yield _SAMPLE
+    if not findings.sources:
+        yield _NOTHING
+        return
+    yield "## Answer\n\n"
+    yield from _block(findings.answer)
+    for section in findings.sections:
+        yield from _section(section)
+    yield "## Sources\n\n"
+    for number, source in enumerate(findings.sources, start=1):
+        yield _source_line(number, source)
+
+
+def sources(findings: Findings) -> tuple[Source, ...]:
+    """The sources with the numbers under which the report cites them."""
+    return tuple(
+        Source(number, s.document_id, s.title, s.section, s.position, s.text)
+        for number, s in enumerate(findings.sources, start=1)
+    )
+
+
+def _section(section: Section) -> Iterator[str]:
+    yield f"## {section.question.text}\n\n"
+    if section.findings:
+        yield from _block(section.findings)
+    elif section.in_answer:
+        yield "What the library has on this stands in the answer above.\n\n"
+    else:
+        yield f"The library has nothing on “{section.question.text}”.\n\n"
+
+
+def _block(findings: Iterable[Finding]) -> Iterator[str]:
+    """Cited sentences; those of one source make a paragraph."""
+    before: int | None = None
+    for finding in findings:
+        if before is not None:
+            yield " " if before == finding.source else "\n\n"
+        yield f"{finding.text} [{finding.source + 1}]"
+        before = finding.source
+    yield "\n\n"
+
+
+def _source_line(number: int, source: Passage) -> str:
+    section = f", section “{source.section}”" if source.section else ""
+    return f"{number}. {source.title}{section}, passage {source.position}\n"

@@ -1,0 +1,179 @@
+"""What sentences are measured against: the words of a question, and how much each one counts.
+
+Rule: a word counts somewhat more the rarer it is among the sentences found for the task, and most
+if it is in none of them: so that a question on something else is seen to be on something else. Only
+somewhat, for those sentences were found by these words: the subject itself is common among them.
+
+Source: the inverse document frequency of Okapi BM25 (S. Robertson and H. Zaragoza, "The
+Probabilistic Relevance Framework: BM25 and Beyond", 2009).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from actors.agents.intents import EMPTY, asks_for_work, intents
+from actors.agents.slices import at_once
+from actors.agents.stemming import singular, stem
+from actors.agents.words import content_words, stems, word_set
+from actors.tasks.plan import Question
+
+_LENT = 0.8
+"""The weight of a word that the question before lent this one, against a word of its own."""
+
+_BESIDE = 0.3
+"""Of a word that names another of the things that are set side by side."""
+
+_SHARED = 0.7
+"""Of a word that every question of the task has."""
+
+_WEAK = 0.3
+"""Of a word that says what kind of answer is wanted ("changed", "drawbacks")."""
+
+_FILLER = 0.1
+"""Of a word that says hardly anything ("work")."""
+
+_HEADING = 0.6
+"""Of a word that stands in the passage's heading, against one in the sentence itself."""
+
+_ACTION = 0.5
+"""Of a word for what is done to anything ("read", "create"): the subject is its object."""
+
+_ROOT = 5
+"""Letters that two stems need in common to be one word's ("collect", "collector")."""
+
+_FILLERS = word_set(
+    "deal deals dealing handle handles handled handling work works working happen happens mean "
+    "means exist exists support supports supported say says look looks way ways thing things kind "
+    "kinds sort sorts make makes made making take takes come comes go goes know knows find people "
+    "matter matters important importance significant needed necessary good proper properly correct "
+    "correctly right effective effectively possible"
+)
+
+
+_ACTIONS = frozenset(
+    stem(word)
+    for word in word_set(
+        "read write use create get set run call start open close add remove change convert check "
+        "print show build send receive load save store define implement choose install write need"
+    )
+)
+
+
+class Rarity:
+    """The weight of stems by how few sentences have them, and which stems are nearly the same."""
+
+    def __init__(self, sentences: Iterable[frozenset[str]]) -> None:
+        self._counts: Counter[str] = Counter()
+        self._total = 0
+        for sentence in sentences:
+            self._counts.update(sentence)
+            self._total += 1
+
+    def variants(self, word: str) -> frozenset[str]:
+        """The stem, and the stems that were found of which one begins with the other."""
+        near = (s for s in self._counts if s[:_ROOT] == word[:_ROOT] and _is_variant(s, word))
+        return frozenset((word, *near))
+
+    def of(self, variants: frozenset[str]) -> float:
+        """From 0.8 to 1.2: more for a rarer stem, and most for one that no sentence has."""
+        count = min(self._total, sum(self._counts[variant] for variant in variants))
+        return 0.8 + 0.4 * self._idf(count) / self._idf(0)
+
+    def has(self, variants: frozenset[str]) -> bool:
+        """Whether any sentence has it."""
+        return any(variant in self._counts for variant in variants)
+
+    def _idf(self, count: int) -> float:
+        return math.log(1 + (self._total - count + 0.5) / (count + 0.5))
+
+
+def _is_variant(one: str, other: str) -> bool:
+    shorter, longer = sorted((one, other), key=len)
+    return len(shorter) >= _ROOT and longer.startswith(shorter)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A question as stems: the weight of each, its spellings, and which are the question's own.
+
+    `needed` are those that a passage on it is measured by, `context` those that another question
+    lent it, `rivals` those that tell the others from it. `literal` are its own words in the
+    singular, and `intents` the kinds of work it asks for.
+    """
+
+    weights: dict[str, float]
+    variants: dict[str, frozenset[str]]
+    own: frozenset[str]
+    needed: frozenset[str]
+    context: frozenset[str]
+    rivals: frozenset[str]
+    literal: frozenset[str]
+    intents: tuple[str, ...]
+
+    def share(self, said: frozenset[str], of: Iterable[str]) -> float:
+        """How much of some of its stems are in a set of stems, by weight, 0 to 1."""
+        whole = list(of)
+        total = sum(self.weights[word] for word in whole)
+        there = (word for word in whole if not self.variants[word].isdisjoint(said))
+        return sum(self.weights[word] for word in there) / total if total else 0.0
+
+    def names_own(self, said: frozenset[str]) -> bool:
+        """Whether a set of stems has any of the question's own words."""
+        return any(not self.variants[word].isdisjoint(said) for word in self.own)
+
+    def allows(self, sentence: frozenset[str], heading: frozenset[str]) -> bool:
+        """Whether a sentence may speak to this question: not if it is on another one's subject."""
+        if self.names_own(sentence):
+            return True
+        return self.names_own(heading) and self.rivals.isdisjoint(sentence)
+
+
+def target(
+    question: Question, others: list[Question], asked: tuple[str, ...], rarity: Rarity
+) -> Target:
+    """What sentences are measured against for this question among the others of its task."""
+    named = [word for word in content_words(question.text) if word not in EMPTY]
+    own = dict.fromkeys(stem(word) for word in named) or dict.fromkeys(stems(question.query))
+    searched = [stem(word) for word in content_words(question.query) if word not in EMPTY]
+    every = dict.fromkeys([*own, *searched])
+    weak = _stems_where(_is_weak, question)
+    fillers = _stems_where(_FILLERS.__contains__, question)
+    shared = set(own).intersection(*(stems(other.text) for other in others)) if others else set()
+    shared = shared if len(shared) < len(own) else set()
+    leans = not any(own.keys() <= set(stems(other.query)) for other in others)
+    lent = every.keys() - own.keys() - weak
+    factors = dict.fromkeys(every, 1.0)
+    factors |= dict.fromkeys(lent, _LENT if leans else _BESIDE) | dict.fromkeys(shared, _SHARED)
+    factors |= dict.fromkeys(weak, _WEAK) | dict.fromkeys(fillers, _FILLER)
+    variants = {word: rarity.variants(word) for word in every}
+    context = (lent - _ACTIONS or lent) if leans else set()
+    rivals = {word for other in others for word in stems(other.text)} - own.keys() - context
+    return Target(
+        weights={w: _weight(rarity, variants[w], factors[w], w in weak) for w in every},
+        variants=variants,
+        own=frozenset(own.keys() - weak - shared or every),
+        needed=frozenset(own.keys() - weak | context or every),
+        context=frozenset(context),
+        rivals=frozenset(rivals),
+        literal=frozenset(singular(word) for word in named if not _is_weak(word)),
+        intents=at_once(intents([question.text], default=asked)),
+    )
+
+
+def _is_weak(word: str) -> bool:
+    return word in _FILLERS or asks_for_work(word)
+
+
+def _stems_where(holds: Callable[[str], bool], question: Question) -> set[str]:
+    return {stem(w) for w in content_words(f"{question.text} {question.query}") if holds(w)}
+
+
+def _weight(rarity: Rarity, near: frozenset[str], factor: float, is_weak: bool) -> float:
+    """The weight of a stem with these spellings; 0 for a weak one that no sentence has."""
+    if is_weak and not rarity.has(near):
+        return 0.0
+    return rarity.of(near) * factor * (1.0 if near.isdisjoint(_ACTIONS) else _ACTION)
