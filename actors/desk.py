@@ -107,7 +107,10 @@ class Desk:
         return self.live[task_id]
 
     def clear(self, live: LiveTask) -> None:
-        """Take it off the desk if nobody needs it there, or if its log could not be written."""
+        """Take it off the desk if nobody needs it there, or if its log could not be written.
+
+        One that is queued stays, because whoever takes its id from the queue looks for it here.
+        """
         known = self.live.get(live.ledger.task_id) is live
-        if known and (live.idle or live.ledger.failed):
+        if known and not live.queued and (live.idle or live.ledger.failed):
             del self.live[live.ledger.task_id]

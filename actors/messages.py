@@ -76,7 +76,7 @@ class Create(Request[Task]):
 
 @dataclass(frozen=True, slots=True)
 class Execute(Request[Task]):
-    """Start a pending task; for any other it changes nothing."""
+    """Start a pending task; the reply is the task as it was queued. Any other stays as it is."""
 
     must_finish: ClassVar[bool] = True
 
@@ -84,8 +84,8 @@ class Execute(Request[Task]):
 
 
 @dataclass(frozen=True, slots=True)
-class Retry(Request[int]):
-    """Let a failed or cancelled task go on. The reply is the seq of its last ending."""
+class Retry(Request[Task]):
+    """Let a failed or cancelled task go on. The reply is the task as it was queued again."""
 
     must_finish: ClassVar[bool] = True
 

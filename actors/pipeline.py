@@ -27,10 +27,7 @@ from actors.tasks import events as e
 from actors.tasks.evidence import Evidence, Failure, Findings, Report
 from actors.tasks.life import Step
 from actors.tasks.outputs import dump_output
-from actors.tasks.plan import Plan, PlannedStep
-
-ANALYSIS = PlannedStep("s1", "analysis", "analyzer", "Work out what the task asks for", ())
-"""The first step of every log; its description is replaced by the plan's own."""
+from actors.tasks.plan import ANALYSIS, Plan, PlannedStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,10 @@ class StepGaveUp(Exception):
 
 
 class Pipeline:
-    """One run. `outputs` holds the private outputs of the steps that are finished already."""
+    """One run. `outputs` holds the private outputs of the steps that are finished already.
+
+    `forgiven` says how many attempts of a step do not count, `retries` counts those of each agent.
+    """
 
     def __init__(
         self,
@@ -72,12 +72,14 @@ class Pipeline:
         agents: Agents,
         limits: Limits,
         outputs: Mapping[str, Any],
+        forgiven: Mapping[str, int],
         retries: Counter[str],
     ) -> None:
         self._ledger = ledger
         self._agents = agents
         self._limits = limits
         self._outputs = dict(outputs)
+        self._forgiven = forgiven
         self._retries = retries
 
     async def run(self) -> None:
@@ -273,7 +275,7 @@ class Pipeline:
 
     def _tries(self, step: PlannedStep) -> int:
         state = self._state(step)
-        return state.tries if state else 0
+        return state.tries - self._forgiven.get(step.step_id, 0) if state else 0
 
     def _number(self, step: PlannedStep) -> int:
         steps = list(self._ledger.task.steps)

@@ -79,7 +79,7 @@ class Settings(BaseModel):
     )
 
     retrieved_passages: int = Field(
-        default=12,
+        default=24,
         ge=1,
         le=100,
         description="Passages the retriever fetches for one question, at most.",

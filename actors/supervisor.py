@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import uuid
+from collections.abc import Mapping
 from typing import Any, assert_never
 
 import trio
@@ -38,7 +39,7 @@ from actors.tasks import events as e
 from actors.tasks.evidence import Failure
 from actors.tasks.life import FINAL, Task
 from actors.tasks.limits import check_new_task
-from actors.tasks.outputs import load_output
+from actors.tasks.outputs import FORGIVEN, dump_forgiven, load_forgiven, load_output
 
 log = logging.getLogger(__name__)
 
@@ -125,21 +126,23 @@ class Supervisor:
         async with self._desk.take(task_id) as live:
             if live.task.status == "pending":
                 self._admit(live)
+                admitted = live.task
                 await self._flush(live, pending=-1)
-            else:
-                await live.ledger.flush()
+                return admitted
+            await live.ledger.flush()
         return await self._desk.view.task(task_id)
 
-    async def _retry(self, task_id: str) -> int:
+    async def _retry(self, task_id: str) -> Task:
         async with self._desk.take(task_id) as live:
+            await self._run_left(live)
             if live.task.status not in ("failed", "cancelled"):
                 raise IllegalState(
                     f"The task is {live.task.status}; only a failed or cancelled one can be retried."
                 )
-            ending = live.task.last_seq
             self._admit(live)
+            admitted = live.task
             await self._flush(live)
-            return ending
+            return admitted
 
     async def _flush(self, live: LiveTask, *, pending: int = 0) -> None:
         """Wait for the commit of what was decided; if there is none, it was not decided."""
@@ -204,6 +207,11 @@ class Supervisor:
         self._fill_slots()
         self._desk.slot_freed.unpark_all()
 
+    async def _run_left(self, live: LiveTask) -> None:
+        """A run that has decided its ending still has to commit it; nothing may begin before."""
+        while live.scope is not None and live.task.finished:
+            await live.ended.park()
+
     def _stall(self, task_id: str) -> None:
         """The log could not be written: as after a crash, the task goes on when there is room."""
         log.error("task %s stops until its log can be written", task_id)
@@ -230,12 +238,22 @@ class Supervisor:
 
     async def _play(self, live: LiveTask) -> None:
         try:
-            outputs = await self._kept_outputs(live)
-            live.ledger.record(self._opening(live))
-            pipeline = Pipeline(
-                live.ledger, self._agents, self._limits, outputs, self._desk.retries
+            stored = await self._stored(live.task)
+            forgiven = self._forgiven(live, stored)
+            outputs = {
+                key: load_output(step.step, stored[key])
+                for key, step in live.task.steps.items()
+                if step.status == "completed"
+            }
+            live.ledger.record(
+                _opening(live.task),
+                step_id=FORGIVEN,
+                output=dump_forgiven(live.task.run, forgiven) if forgiven else None,
             )
-            await pipeline.run()
+            run = Pipeline(
+                live.ledger, self._agents, self._limits, outputs, forgiven, self._desk.retries
+            )
+            await run.run()
         except* ActorStopped:
             raise
         except* Exception as crash:
@@ -246,19 +264,19 @@ class Supervisor:
             failure = Failure.of(AgentCrashed("The run stopped because of a bug; see the log."))
             live.ledger.record(e.TaskFailed(failure, None, live.task.partial_output))
 
-    async def _kept_outputs(self, live: LiveTask) -> dict[str, Any]:
-        done = {key: s for key, s in live.task.steps.items() if s.status == "completed"}
-        if not done:
-            return {}
-        stored = await self._desk.view.store.outputs(live.ledger.task_id)
-        return {key: load_output(step.step, stored[key]) for key, step in done.items()}
+    async def _stored(self, task: Task) -> dict[str, bytes]:
+        """What stands beside the log; nothing does before the first start."""
+        fresh = task.status == "queued" and task.run == 1
+        return {} if fresh else await self._desk.view.store.outputs(task.task_id)
 
-    def _opening(self, live: LiveTask) -> e.Event:
-        task = live.task
-        kept = tuple(key for key, step in task.steps.items() if step.status == "completed")
-        if task.status == "executing":
-            return e.TaskResumed("restart", kept, task.run, live.last_end)
-        return e.TaskStarted(1) if task.run == 1 else e.TaskResumed("retry", kept, task.run)
+    def _forgiven(self, live: LiveTask, stored: Mapping[str, bytes]) -> dict[str, int]:
+        """How many attempts of each step do not count: all but a crash stopped them innocently."""
+        forgiven = load_forgiven(stored.get(FORGIVEN), live.task.run)
+        if live.task.status == "executing" and live.last_end != "crash":
+            for key, step in live.task.steps.items():
+                if step.status == "running":
+                    forgiven[key] = forgiven.get(key, 0) + 1
+        return forgiven
 
     # --- cancel, delete ---------------------------------------------------------------------
 
@@ -289,6 +307,7 @@ class Supervisor:
     async def _forget(self, task_id: str) -> None:
         async with self._desk.take(task_id) as live:
             await live.ledger.flush()
+            await self._run_left(live)
             if live.task.status not in ("pending", *FINAL):
                 raise IllegalState(
                     f"The task is {live.task.status}. Cancel it before you delete it."
@@ -326,6 +345,14 @@ class Supervisor:
     async def _runs_ended(self) -> None:
         while self._desk.running:
             await self._desk.slot_freed.park()
+
+
+def _opening(task: Task) -> e.Event:
+    """The first event of a run that has got its slot."""
+    kept = tuple(key for key, step in task.steps.items() if step.status == "completed")
+    if task.status == "executing":
+        return e.TaskResumed("restart", kept, task.run)
+    return e.TaskStarted(1) if task.run == 1 else e.TaskResumed("retry", kept, task.run)
 
 
 def _check_same(task: Task, new: Create) -> None:

@@ -113,7 +113,7 @@ class System:
         return await self._ask(request)
 
     async def start(self, task_id: str) -> Task:
-        """Start a pending task; any other stays as it is. The committed task."""
+        """Start a pending task; it is returned as it was queued. Any other stays as it is."""
         return await self._ask(Execute(task_id))
 
     def execute(self, task_id: str, *, after: int = 0) -> EventCursor:
@@ -152,8 +152,11 @@ class System:
         with contextlib.suppress(ActorError):
             await self.cancel(task_id, reason)
 
-    async def retry(self, task_id: str) -> int:
-        """Let a failed or cancelled task go on; the seq of its last ending."""
+    async def retry(self, task_id: str) -> Task:
+        """Let a failed or cancelled task go on; the task as it was queued again.
+
+        Its `last_seq` is that of its `task_queued`, the first event after the ending before.
+        """
         return await self._ask(Retry(task_id))
 
     async def delete(self, task_id: str) -> None:

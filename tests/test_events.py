@@ -17,7 +17,7 @@ ALL = [
     e.TaskQueued(0, 1),
     e.TaskStarted(1),
     e.TaskResumed("retry", ("s1", "s2"), 2),
-    e.TaskResumed("restart", (), 1, "shutdown"),
+    e.TaskResumed("restart", (), 1),
     e.StepStarted("s1", "analysis", 1, None, "analyzer", "plan", 1),
     e.PlanCreated((PlannedStep("s1", "analysis", "analyzer", "plan", ("s0",)),)),
     e.PartialOutput("s4", "writing", 1, "text"),

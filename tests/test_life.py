@@ -20,7 +20,7 @@ EVENTS: dict[type[e.Event], e.Event] = {
         e.TaskCreated("frogs"),
         e.TaskQueued(0, 1),
         e.TaskStarted(1),
-        e.TaskResumed("restart", (), 1, "crash"),
+        e.TaskResumed("restart", (), 1),
         e.StepStarted(*STEP, 1, None, "analyzer", "plan", 1),
         e.PlanCreated((PlannedStep("s1", "analysis", "analyzer", "plan", ()),)),
         e.PartialOutput(*STEP, 1, "text"),
@@ -111,11 +111,9 @@ def test_a_log_begins_with_the_task_and_only_there() -> None:
                 fold(kind)
 
 
-def test_a_crash_uses_up_the_attempt_it_interrupted_and_a_shutdown_does_not() -> None:
-    crashed = fold(*STARTED, e.TaskResumed("restart", (), 1, "crash")).steps["s1"]
-    stopped = fold(*STARTED, e.TaskResumed("restart", (), 1, "shutdown")).steps["s1"]
-    assert (crashed.status, crashed.attempts, crashed.tries) == ("retrying", 1, 1)
-    assert (stopped.status, stopped.attempts, stopped.tries) == ("retrying", 1, 0)
+def test_after_a_restart_the_step_that_ran_waits_for_its_next_attempt() -> None:
+    step = fold(*STARTED, e.TaskResumed("restart", (), 1)).steps["s1"]
+    assert (step.status, step.attempts, step.tries) == ("retrying", 1, 1)
 
 
 def test_a_retry_brings_fresh_tries_and_goes_on_counting_attempts() -> None:

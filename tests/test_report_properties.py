@@ -60,7 +60,7 @@ def collapsed(text: str) -> str:
 
 def cited(task: str, findings: Findings) -> list[tuple[str, int]]:
     """Each sentence that the parts of the report cite, with its number, in order."""
-    matches = [CITED.fullmatch(part) for part in parts(task, findings)]
+    matches = [CITED.fullmatch(part.rstrip()) for part in parts(task, findings)]
     return [(match["text"], int(match["n"])) for match in matches if match]
 
 

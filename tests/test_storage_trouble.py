@@ -45,8 +45,7 @@ async def test_a_run_stops_without_an_ending_and_goes_on_when_there_is_room(
         disk.full = False
         log = [event async for event in system.execute(task_id)]
     assert log[-1].event_type == "task_completed"
-    resumed = [event.data for event in log if event.event_type == "task_resumed"]
-    assert [data["after"] for data in resumed] == ["storage"]
+    assert [e.data["reason"] for e in log if e.event_type == "task_resumed"] == ["restart"]
     assert len(cast.plans.keys) == 1
 
 

@@ -181,8 +181,8 @@ async def test_a_failed_task_goes_on_from_its_first_unfinished_step(autojump_clo
     async with scripted_system(cast) as system:
         (task_id,) = await started(system)
         first = await finish(system, task_id)
-        ending = await system.retry(task_id)
-        assert ending == first[-1].seq
+        ending = first[-1].seq
+        assert (await system.retry(task_id)).last_seq == ending + 1
         log = await finish(system, task_id)
         second = log[ending:]
         assert log[:ending] == first
@@ -191,7 +191,6 @@ async def test_a_failed_task_goes_on_from_its_first_unfinished_step(autojump_clo
             "reason": "retry",
             "kept_steps": ["s1", "s2", "s3"],
             "run": 2,
-            "after": None,
         }
         assert (second[2].data["step_id"], second[2].data["attempt"]) == ("s4", 6)
         assert second[-1].event_type == "task_completed"
@@ -262,8 +261,49 @@ async def test_a_task_goes_on_after_an_orderly_stop_from_its_last_finished_step(
     assert log[-1].event_type == "task_completed"
     done = [e.data["step_id"] for e in log if e.event_type == "step_completed"]
     assert sorted(done) == ["s1", "s2", "s3", "s4", "s5"]
-    (resumed,) = (e for e in log if e.event_type == "task_resumed")
-    assert resumed.data["after"] == "shutdown"
+    assert [e.data["reason"] for e in log if e.event_type == "task_resumed"] == ["restart"]
+
+
+@pytest.mark.parametrize("step", ["plans", "retrieves", "weighs", "writes"])
+async def test_an_orderly_stop_uses_up_no_attempt(step: str, autojump_clock: object) -> None:
+    store, task_id = MemoryStore(), ""
+    for lap in range(9):
+        async with scripted_system(Cast(**{step: [SLOW, SLOW]}), store=store) as system:
+            task_id = (await started(system))[0] if lap == 0 else task_id
+            await trio.sleep(1)
+    async with scripted_system(Cast(), store=store) as system:
+        log = await finish(system, task_id)
+    assert log[-1].event_type == "task_completed"
+    assert log[-1].data["degraded"] is False
+    assert [e.event_type for e in log].count("task_resumed") == 9
+
+
+@pytest.mark.parametrize(
+    ("step", "ending"),
+    [
+        ("plans", "task_failed"),
+        ("retrieves", "task_completed"),
+        ("weighs", "task_failed"),
+        ("writes", "task_failed"),
+    ],
+)
+async def test_a_crash_uses_up_the_attempt_it_interrupted(
+    step: str, ending: str, autojump_clock: object
+) -> None:
+    store, task_id = MemoryStore(), ""
+    for lap in range(5):
+        with trio.CancelScope() as power:
+            async with scripted_system(Cast(**{step: [SLOW, SLOW]}), store=store) as system:
+                task_id = (await started(system))[0] if lap == 0 else task_id
+                await trio.sleep(1)
+                power.cancel()
+                await trio.sleep_forever()
+    async with scripted_system(Cast(), store=store) as system:
+        log = await finish(system, task_id)
+    assert log[-1].event_type == ending
+    codes = [e.data["error"]["code"] for e in log if e.data.get("error")]
+    assert codes and set(codes) == {"interrupted"}
+    assert log[-1].data.get("degraded", True) is True
 
 
 async def test_tasks_that_waited_go_on_after_those_that_ran(autojump_clock: object) -> None:

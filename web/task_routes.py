@@ -16,6 +16,7 @@ from quart import Response
 from actors.errors import ActorError
 from actors.journal.follower import Follower
 from actors.knowledge import cursors
+from actors.tasks.life import Task
 from actors.tasks.limits import MAX_KEY
 from web import wire
 from web.problems import Fault, RequestProblem
@@ -44,10 +45,9 @@ async def create(x: Exchange[wire.NoQuery, wire.NewTask]) -> Response:
 async def execute(x: Exchange[wire.ExecuteQuery, wire.NoBody]) -> Response:
     task_id, after = x.path["task_id"], _after(x, x.query.after)
 
-    async def start() -> int:
+    async def start() -> tuple[Task, int]:
         await x.system.follow(task_id, after=after)  # Nothing starts with a wrong `after`.
-        await x.system.start(task_id)
-        return after
+        return await x.system.start(task_id), after
 
     return await _start_and_stream(x, start)
 
@@ -56,11 +56,11 @@ async def retry(x: Exchange[wire.RetryQuery, wire.NoBody]) -> Response:
     task_id = x.path["task_id"]
     after = _after(x, x.query.after)
 
-    async def start() -> int:
+    async def start() -> tuple[Task, int]:
         if after is not None:
             await x.system.follow(task_id, after=after)
-        ending = await x.system.retry(task_id)
-        return ending if after is None else after
+        task = await x.system.retry(task_id)
+        return task, task.last_seq - 1 if after is None else after
 
     return await _start_and_stream(x, start)
 
@@ -103,19 +103,19 @@ async def delete(x: Exchange[wire.NoQuery, wire.NoBody]) -> Response:
 
 
 async def _start_and_stream(
-    x: Exchange[Any, wire.NoBody], start: Callable[[], Awaitable[int]]
+    x: Exchange[Any, wire.NoBody], start: Callable[[], Awaitable[tuple[Task, int]]]
 ) -> Response:
     """Start or attach; then stream, or with `Prefer: respond-async` answer at once."""
     task_id = x.path["task_id"]
     if "respond-async" in x.request.headers.get("Prefer", "").replace(" ", "").split(","):
-        await start()
-        task = await x.system.status(task_id)
+        task, _ = await start()
         headers = {"Location": f"/tasks/{task_id}", "Preference-Applied": "respond-async"}
         return render(200 if task.finished else 202, wire.task_view(task), headers)
     cancels = x.query.on_disconnect == "cancel"
     reader = x.readers.join(task_id, x.client, cancels=cancels)
     try:
-        follower = await x.system.follow(task_id, after=await start())
+        _, after = await start()
+        follower = await x.system.follow(task_id, after=after)
     except ActorError:
         reader.leave(lost=False)
         raise

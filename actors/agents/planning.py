@@ -11,7 +11,7 @@ from actors.agents.clauses import Clause, clauses
 from actors.agents.intents import intents
 from actors.agents.questions import Draft, questions
 from actors.agents.slices import Sliced, at_once
-from actors.tasks.plan import Plan, PlannedStep, Question
+from actors.tasks.plan import ANALYSIS, Plan, PlannedStep, Question
 
 MAX_QUESTIONS = 8
 """Questions of a plan. Past it, the last one searches for the words of all that are left."""
@@ -44,11 +44,12 @@ def planned(task_description: str) -> Sliced[Plan]:
 def _steps(asked: tuple[Question, ...], kinds: tuple[str, ...]) -> tuple[PlannedStep, ...]:
     weigh, write = f"s{len(asked) + 2}", f"s{len(asked) + 3}"
     searches = tuple(question.step_id for question in asked)
+    needs = (ANALYSIS.step_id,)
     things = "the question" if len(asked) == 1 else f"the {len(asked)} questions"
     return (
-        PlannedStep("s1", "analysis", "analyzer", "Split the task into its questions", ()),
+        ANALYSIS,
         *(
-            PlannedStep(q.step_id, "retrieval", "retriever", f"Find passages on: {q.text}", ("s1",))
+            PlannedStep(q.step_id, "retrieval", "retriever", f"Find passages on: {q.text}", needs)
             for q in asked
         ),
         PlannedStep(

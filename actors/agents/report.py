@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from actors.agents.headline import headline
 from actors.tasks.evidence import Finding, Findings, Passage, Section, Source
 
+PARAGRAPH = "\n\n"
+
 _SAMPLE = (
     "*This report draws on Terzetto's sample library. "
     "Add your own documents with `terzetto ingest PATH`.*\n\n"
@@ -58,13 +60,12 @@ def _section(section: Section) -> Iterator[str]:
 
 def _block(findings: Iterable[Finding]) -> Iterator[str]:
     """Cited sentences; those of one source make a paragraph."""
-    before: int | None = None
-    for finding in findings:
-        if before is not None:
-            yield " " if before == finding.source else "\n\n"
-        yield f"{finding.text} [{finding.source + 1}]"
-        before = finding.source
-    yield "\n\n"
+    cited = list(findings)
+    for finding, following in zip(cited, [*cited[1:], None], strict=True):
+        goes_on = following is not None and following.source == finding.source
+        yield f"{finding.text} [{finding.source + 1}]{' ' if goes_on else PARAGRAPH}"
+    if not cited:
+        yield PARAGRAPH
 
 
 def _source_line(number: int, source: Passage) -> str:

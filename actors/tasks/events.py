@@ -50,13 +50,10 @@ class TaskStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class TaskResumed(Event):
-    """`after` says how the work had stopped: a "crash" uses up an attempt, the others do not."""
-
     event_type: ClassVar[str] = "task_resumed"
     reason: Literal["restart", "retry"]
     kept_steps: tuple[str, ...]
     run: int
-    after: Literal["crash", "shutdown", "storage"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

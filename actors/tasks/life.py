@@ -231,8 +231,7 @@ def _resumed(task: Task, event: e.TaskResumed, at: str) -> dict[str, Any]:
         elif fresh:
             step = replace(step, status="pending", tries=0, finished_at=None, error=None)
         elif step.status == "running":
-            forgiven = 0 if event.after == "crash" else 1
-            step = replace(step, status="retrying", tries=step.tries - forgiven)
+            step = replace(step, status="retrying")
         steps[key] = step
     return {"steps": steps, "run_started_at": at if fresh else task.run_started_at}
 

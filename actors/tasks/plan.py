@@ -30,6 +30,10 @@ class PlannedStep:
     depends_on: tuple[str, ...]
 
 
+ANALYSIS = PlannedStep("s1", "analysis", "analyzer", "Work out what the task asks for", ())
+"""The first step of every task: it makes the plan, and stands in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One thing to find out: `text` as a person reads it, `query` as the library searches it."""
