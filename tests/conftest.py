@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 import trio
-from hypercorn.trio import serve
 
 from actors.system import System
 from web.app import create_app
-from web.server import config
+from web.http_server import serve
+from web.http_traffic import Traffic
 from web.server_settings import ServerSettings
 
 Served = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -25,12 +25,14 @@ async def serving(system: System, **settings: Any) -> AsyncIterator[httpx.AsyncC
     """A real server on a free port of 127.0.0.1 over `system`, and a client for it."""
     chosen = ServerSettings(bind="127.0.0.1:0", **settings)
     closing = trio.Event()
-    app = create_app(system, chosen)
+    traffic = Traffic()
+    app = create_app(system, chosen, traffic)
     async with trio.open_nursery() as nursery:
-        start = partial(serve, app, config(chosen), shutdown_trigger=closing.wait)
+        start = partial(serve, app, chosen, traffic=traffic, shutdown_trigger=closing.wait)
         (url, *_) = await nursery.start(start)
         limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
+        http = httpx.AsyncClient(base_url=url, limits=limits, timeout=30, verify=False)
+        async with http as client:
             yield client
         closing.set()
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from quart import Response, request
@@ -15,24 +17,35 @@ from werkzeug.exceptions import HTTPException
 
 from actors.system import System
 from web import library_routes, problems, server_routes, task_routes
+from web.http_traffic import Traffic
 from web.openapi import openapi
+from web.quart_connection import HttpConnection
 from web.routing import add_routes, render
 from web.server_settings import ServerSettings
 
-FORM_OVERHEAD_BYTES = 1024 * 1024
-"""What a form may take in bytes beside the documents in it."""
+ROUTES = [*task_routes.ROUTES, *library_routes.ROUTES, *server_routes.ROUTES]
+"""The whole API."""
 
 
-def create_app(system: System, settings: ServerSettings) -> QuartTrio:
-    """An ASGI app that answers HTTP by asking `system`."""
+@cache
+def described() -> dict[str, Any]:
+    """The API as an OpenAPI document."""
+    return openapi(ROUTES, server_routes.VERSION)
+
+
+def create_app(
+    system: System, settings: ServerSettings, traffic: Traffic | None = None
+) -> QuartTrio:
+    """An ASGI app that answers HTTP by asking `system`; `traffic` is that of its server."""
     app = QuartTrio("terzetto", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_document_bytes + FORM_OVERHEAD_BYTES
-    routes = [*task_routes.ROUTES, *library_routes.ROUTES, *server_routes.ROUTES]
-    add_routes(app, routes, system, settings)
-    described = openapi(routes, server_routes.VERSION)
+    app.asgi_http_class = HttpConnection
+    app.config["MAX_CONTENT_LENGTH"] = (
+        settings.max_document_bytes + library_routes.FORM_OVERHEAD_BYTES
+    )
+    add_routes(app, ROUTES, system, settings, traffic or Traffic())
 
     async def describe() -> Response:
-        return render(200, described)
+        return render(200, described())
 
     app.add_url_rule("/openapi.json", view_func=describe, methods=["GET"])
     app.before_request(_refuse_strangers(settings))
@@ -46,14 +59,14 @@ def _refuse_strangers(settings: ServerSettings) -> Callable[[], Response | None]
     own = {"localhost", settings.address.host.lower(), *settings.allowed_hosts}
 
     def check() -> Response | None:
-        name = request.headers.get("Host", "localhost")  # Browsers always send one.
+        name = request.headers.get("Host") or "localhost"  # Browsers always send one.
         host = _host_name(f"//{name}")
         if host is None or not (host in own or _is_loopback(host)):
             return problems.problem(
                 "foreign_origin", f"This server does not answer to the name {name}."
             )
         origin = request.headers.get("Origin")
-        if origin is not None and _host_name(origin) != host:
+        if origin is not None and urlsplit(origin).netloc.lower() != name.lower():
             return problems.problem("foreign_origin", f"Pages of {origin} may not use this server.")
         return None
 

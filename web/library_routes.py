@@ -13,7 +13,10 @@ from actors.errors import ActorError
 from actors.knowledge.documents import Document
 from web import parsing, wire
 from web.problems import Fault, RequestProblem
-from web.routing import Exchange, Route, render
+from web.routing import Exchange, Route, next_link, render
+
+FORM_OVERHEAD_BYTES = 1024 * 1024
+"""What a form may take in bytes beside the documents in it."""
 
 
 async def add(x: Exchange[wire.NewDocumentQuery, wire.NoBody]) -> Response:
@@ -31,7 +34,8 @@ async def add(x: Exchange[wire.NewDocumentQuery, wire.NoBody]) -> Response:
 
 async def _add_files(x: Exchange[wire.NewDocumentQuery, wire.NoBody]) -> Response:
     """Add each file by itself: what cannot be read does not keep the others out."""
-    files = [file for _, file in (await x.request.files).items(multi=True)]
+    most = x.settings.max_document_bytes + FORM_OVERHEAD_BYTES
+    files = await parsing.form_files(x.request, most)
     if not files:
         fault = Fault(("body",), "The form has no file in it.")
         raise RequestProblem("invalid_request", fault.msg, [fault])
@@ -71,7 +75,8 @@ def _known(kind: str | None) -> str | None:
 async def listing(x: Exchange[wire.DocumentsQuery, wire.NoBody]) -> Response:
     page = await x.system.library.documents(limit=x.query.limit, cursor=x.query.cursor)
     documents = [_view(document) for document in page.documents]
-    return render(200, {"documents": documents, "next_cursor": page.next_cursor})
+    headers = next_link("/documents", limit=x.query.limit, cursor=page.next_cursor)
+    return render(200, {"documents": documents, "next_cursor": page.next_cursor}, headers)
 
 
 async def document(x: Exchange[wire.NoQuery, wire.NoBody]) -> Response:

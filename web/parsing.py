@@ -6,10 +6,14 @@ Rule: a request is refused as a whole, with every fault found, before anything i
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from typing import Any, NoReturn, TypeVar
 
+import trio
 from pydantic import BaseModel, ValidationError
 from quart import Request
+from werkzeug.datastructures import FileStorage
+from werkzeug.formparser import MultiPartParser
 
 from web.problems import Fault, RequestProblem
 
@@ -43,6 +47,23 @@ async def json_body(request: Request, model: type[M], most: int, *, optional: bo
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise RequestProblem("malformed_body", f"The body is not JSON in UTF-8: {reason}") from None
     return _validate(model, value)
+
+
+async def form_files(request: Request, most: int) -> list[FileStorage]:
+    """The files of a form, in memory; all of it has at most `most` bytes."""
+    boundary = request.mimetype_params.get("boundary", "").encode("ascii", errors="replace")
+    body = await read_body(request, most)
+
+    def parse() -> list[FileStorage]:
+        parser = MultiPartParser(stream_factory=lambda *_, **__: BytesIO())
+        _, files = parser.parse(BytesIO(body), boundary, len(body))
+        return [file for _, file in files.items(multi=True)]
+
+    try:
+        return await trio.to_thread.run_sync(parse)
+    except ValueError as error:
+        fault = Fault(("body",), f"The form cannot be read: {error}")
+        raise RequestProblem("invalid_request", fault.msg, [fault]) from None
 
 
 def query(request: Request, model: type[M]) -> M:

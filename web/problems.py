@@ -37,12 +37,14 @@ KINDS: dict[str, Kind] = {
     "task_not_found": Kind(404, "No such task"),
     "document_not_found": Kind(404, "No such document"),
     "method_not_allowed": Kind(405, "This method is not allowed here"),
+    "request_timeout": Kind(408, "The request did not come in time"),
     "illegal_state": Kind(409, "The task's state does not allow this"),
     "too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "This media type is not supported"),
     "invalid_request": Kind(422, "The request has the wrong shape or values"),
     "unreadable_document": Kind(422, "The document cannot be read"),
     "too_many_requests": Kind(429, "You ask for too much at once", retry_after_s=1),
+    "head_too_large": Kind(431, "The head of the request is too large"),
     "internal_error": Kind(500, "Something is wrong with the server"),
     "overloaded": Kind(503, "The server is full", retry_after_s=1),
     "draining": Kind(503, "The server is about to stop", retry_after_s=5),
@@ -74,22 +76,29 @@ class RequestProblem(Exception):
 def problem(code: str, detail: str, faults: Sequence[Fault] = ()) -> Response:
     """The response that says so."""
     kind = KINDS[code]
+    body = problem_body(code, detail, request.path, faults)
+    response = Response(body, kind.status, content_type=CONTENT_TYPE)
+    if kind.retry_after_s is not None:
+        response.headers["Retry-After"] = str(kind.retry_after_s)
+    return response
+
+
+def problem_body(code: str, detail: str, path: str, faults: Sequence[Fault] = ()) -> bytes:
+    """What it says, as JSON."""
+    kind = KINDS[code]
     body = {
         "type": f"urn:terzetto:error:{code}",
         "title": kind.title,
         "status": kind.status,
         "detail": detail,
         "code": code,
-        "instance": request.path,
+        "instance": path,
     }
     if faults or code == "invalid_request":
         faults = faults or (Fault((), detail),)
         body["errors"] = [{"loc": list(fault.loc), "msg": fault.msg} for fault in faults]
     # Input comes back in details, and may hold what UTF-8 cannot: ASCII takes everything.
-    response = Response(json.dumps(body), kind.status, content_type=CONTENT_TYPE)
-    if kind.retry_after_s is not None:
-        response.headers["Retry-After"] = str(kind.retry_after_s)
-    return response
+    return json.dumps(body).encode("ascii")
 
 
 def of_actor_error(error: ActorError) -> Response:

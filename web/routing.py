@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
 
 from pydantic import BaseModel
 from quart import Request, Response
@@ -17,6 +18,7 @@ from quart_trio import QuartTrio
 from actors.errors import ActorError
 from actors.system import System
 from web import parsing
+from web.http_traffic import Traffic
 from web.problems import RequestProblem, of_actor_error, problem
 from web.server_settings import ServerSettings
 from web.streams import Readers
@@ -33,6 +35,7 @@ class Exchange(Generic[Q, B]):
     system: System
     settings: ServerSettings
     readers: Readers
+    traffic: Traffic
     request: Request
     path: Mapping[str, str]
     query: Q
@@ -65,7 +68,11 @@ class Route:
 
 
 def add_routes(
-    app: QuartTrio, routes: list[Route], system: System, settings: ServerSettings
+    app: QuartTrio,
+    routes: list[Route],
+    system: System,
+    settings: ServerSettings,
+    traffic: Traffic,
 ) -> Readers:
     """Let `app` answer these routes."""
     readers = Readers(system, settings.max_streams_per_client)
@@ -73,7 +80,7 @@ def add_routes(
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
             endpoint=f"{route.method} {route.path}",
-            view_func=_view(route, system, settings, readers),
+            view_func=_view(route, system, settings, readers, traffic),
             methods=[route.method],
             strict_slashes=True,
         )
@@ -81,7 +88,7 @@ def add_routes(
 
 
 def _view(
-    route: Route, system: System, settings: ServerSettings, readers: Readers
+    route: Route, system: System, settings: ServerSettings, readers: Readers, traffic: Traffic
 ) -> Callable[..., Awaitable[Response]]:
     from quart import request as current
 
@@ -94,7 +101,7 @@ def _view(
                 most = settings.max_body_bytes
                 optional = route.body_optional
                 body = await parsing.json_body(request, route.body, most, optional=optional)
-            exchange = Exchange(system, settings, readers, request, path, query, body)
+            exchange = Exchange(system, settings, readers, traffic, request, path, query, body)
             return await route.handler(exchange)
         except RequestProblem as refused:
             return problem(refused.code, refused.detail, refused.faults)
@@ -102,6 +109,16 @@ def _view(
             return of_actor_error(error)
 
     return view
+
+
+def next_link(path: str, *, cursor: str | None, **again: str | int | None) -> dict[str, str]:
+    """The `Link` header to the next page, if `cursor` says that there is one."""
+    if cursor is None:
+        return {}
+    query = {
+        name: value for name, value in {**again, "cursor": cursor}.items() if value is not None
+    }
+    return {"Link": f'<{path}?{urlencode(query)}>; rel="next"'}
 
 
 def render(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:

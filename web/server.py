@@ -15,19 +15,16 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
 
 from actors.journal.schema import UnusableDatabase
 from actors.system import open_system
 from web.app import create_app
 from web.data_folder import announce, hold
+from web.http_server import serve
+from web.http_traffic import Traffic
 from web.server_settings import ServerSettings
 
 log = logging.getLogger(__name__)
-
-CLOSING_S = 1.0
-"""Time that open connections get once every stream has been ended."""
 
 FAILED = 1
 """Exit code of a system that ended by itself."""
@@ -52,8 +49,11 @@ async def _serve(settings: ServerSettings) -> int:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_system(settings) as system, trio.open_nursery() as watch:
             closing = trio.Event()
-            app = create_app(system, settings)
-            listening = partial(serve, app, config(settings), shutdown_trigger=closing.wait)
+            traffic = Traffic()
+            app = create_app(system, settings, traffic)
+            listening = partial(
+                serve, app, settings, traffic=traffic, shutdown_trigger=closing.wait
+            )
             async with trio.open_nursery() as nursery:
                 (url, *_) = await nursery.start(listening)
                 with announce(settings.data_dir, url):
@@ -74,18 +74,6 @@ async def _end_at_once(signals: AsyncIterator[int]) -> None:
     number = await anext(signals)
     _say("Terzetto ends at once. Unfinished tasks go on at the next start.")
     os._exit(128 + number)
-
-
-def config(settings: ServerSettings) -> Config:
-    """Hypercorn's settings for a server like this."""
-    found = Config()
-    found.bind = [settings.bind]
-    found.backlog = 1024
-    found.keep_alive_max_requests = 1_000_000
-    found.graceful_timeout = CLOSING_S
-    found.loglevel = "WARNING"
-    found.include_server_header = False
-    return found
 
 
 def _say(sentence: str) -> None:

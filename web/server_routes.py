@@ -39,7 +39,8 @@ async def readyz(x: Exchange[wire.NoQuery, wire.NoBody]) -> Response:
 
 async def health(x: Exchange[wire.NoQuery, wire.NoBody]) -> Response:
     status = "draining" if x.system.draining else "ok"
-    gauges = {**x.system.gauges(), "streams": x.readers.open_streams()}
+    streams = {"streams": x.readers.open_streams()}
+    gauges = {**x.system.gauges(), **streams, **x.traffic.gauges()}
     return render(200, {"status": status, "version": VERSION, "gauges": gauges})
 
 

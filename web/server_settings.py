@@ -66,6 +66,27 @@ class ServerSettings(Settings):
     max_streams_per_client: int = Field(
         default=256, ge=1, le=65_536, description="Streams one client may have open; past it: 429."
     )
+    request_head_s: float = Field(
+        default=10.0,
+        ge=0.05,
+        le=3_600,
+        description="Time for the head of a request, from its first byte.",
+    )
+    request_body_s: float = Field(
+        default=30.0,
+        ge=0.05,
+        le=3_600,
+        description="A request's body that does not go on for this long is given up.",
+    )
+    keep_alive_s: float = Field(
+        default=75.0,
+        ge=0.05,
+        le=3_600,
+        description="A connection without a request for this long is closed.",
+    )
+    max_connections: int = Field(
+        default=8_192, ge=1, le=65_536, description="Connections at the same time; past it: 503."
+    )
     max_body_bytes: int = Field(
         default=1_048_576,
         ge=4_096,

@@ -1,7 +1,8 @@
 """A task's log as a response: NDJSON lines, or server-sent events, as long as the client reads.
 
 Rule: a stream costs its connection and a cursor. The lines are the log's own bytes; only heartbeat
-and stream_closing stand between them, without a seq.
+and stream_closing stand between them, without a seq. They leave in slices, and what is read ahead of
+a client that does not read is dropped and read again when it does.
 """
 
 from __future__ import annotations
@@ -24,9 +25,16 @@ from web.problems import RequestProblem
 
 NDJSON = "application/x-ndjson"
 SSE = "text/event-stream"
+SLICE_BYTES = 4 * 1024
+"""What is sent at a time, and so the most that is in flight for a reader who stalls."""
+
 StreamType = Literal["application/x-ndjson", "text/event-stream"]
 
 _HEAD = re.compile(rb'\{"seq":(\d+),"event_type":"(\w+)"')
+
+
+class LineCut(Exception):
+    """A stream cannot go on, nor say so in a line of its own: its connection is cut."""
 
 
 class Readers:
@@ -96,6 +104,12 @@ class EventStream(ResponseBody):
         self._sse = kind == SSE
         self._heartbeat_s = heartbeat_s
         self._ended = False
+        self._ahead = b""
+        """What has been read, of which `_at` bytes have been handed out. It follows seq `_from`."""
+        self._at = 0
+        self._from = follower.after
+        self._owed = 0
+        """So many bytes of what will be read have been handed out already."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,15 +129,42 @@ class EventStream(ResponseBody):
         if self._ended:
             raise StopAsyncIteration
         try:
-            with trio.move_on_after(self._heartbeat_s):
-                piece = await self._follower.__anext__()
-                return _as_sse(piece.lines) if self._sse else piece.lines
+            while True:
+                with trio.move_on_after(self._heartbeat_s):
+                    return await self._slice()
+                if not self._at and not self._owed:  # Else it would stand within a line.
+                    return b":heartbeat\n\n" if self._sse else self._line("heartbeat", {})
         except StopAsyncIteration:
+            if self._owed:
+                raise LineCut("the log has gone while a line of it was being sent") from None
             self._ended = True
             if self._follower.closing is None:
                 raise
             return self._closing_line()
-        return b":heartbeat\n\n" if self._sse else self._line("heartbeat", {})
+
+    def let_go(self) -> None:
+        """Drop what has been read ahead; the log has it."""
+        if self._ahead:
+            self._follower.after = self._from
+            self._owed += self._at
+            self._ahead, self._at = b"", 0
+
+    async def _slice(self) -> bytes:
+        """The next bytes of the log, at most `SLICE_BYTES`."""
+        while self._at >= len(self._ahead):
+            await self._read()
+            self._at = min(self._owed, len(self._ahead))  # Read again, it can come in other pieces.
+            self._owed -= self._at
+        part = self._ahead[self._at : self._at + SLICE_BYTES]
+        self._at += len(part)
+        if self._at == len(self._ahead):
+            self._ahead, self._at = b"", 0
+        return part
+
+    async def _read(self) -> None:
+        self._from = self._follower.after
+        piece = await self._follower.__anext__()
+        self._ahead = _as_sse(piece.lines) if self._sse else piece.lines
 
     def _closing_line(self) -> bytes:
         closing = self._follower.closing

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 from pydantic import BaseModel
 from quart import Response
@@ -20,7 +19,7 @@ from actors.tasks.life import Task
 from actors.tasks.limits import MAX_KEY
 from web import wire
 from web.problems import Fault, RequestProblem
-from web.routing import Exchange, Route, render
+from web.routing import Exchange, Route, next_link, render
 from web.streams import NDJSON, SSE, EventStream, Reader, StreamType, stream_response
 
 A = TypeVar("A", int, int | None)
@@ -81,13 +80,8 @@ async def listing(x: Exchange[wire.TasksQuery, wire.NoBody]) -> Response:
     query = x.query
     before = cursors.read(query.cursor) if query.cursor is not None else None
     page = await x.system.tasks(status=query.status, limit=query.limit, before=before)
-    headers = {}
-    cursor = None
-    if page.next_before is not None:
-        cursor = cursors.written(page.next_before)
-        again = {"status": query.status, "limit": query.limit, "cursor": cursor}
-        link = urlencode({name: value for name, value in again.items() if value is not None})
-        headers["Link"] = f'</tasks?{link}>; rel="next"'
+    cursor = cursors.written(page.next_before) if page.next_before is not None else None
+    headers = next_link("/tasks", status=query.status, limit=query.limit, cursor=cursor)
     tasks = [wire.task_summary(task) for task in page.tasks]
     return render(200, {"tasks": tasks, "next_cursor": cursor}, headers)
 
@@ -107,7 +101,8 @@ async def _start_and_stream(
 ) -> Response:
     """Start or attach; then stream, or with `Prefer: respond-async` answer at once."""
     task_id = x.path["task_id"]
-    if "respond-async" in x.request.headers.get("Prefer", "").replace(" ", "").split(","):
+    preferences = x.request.headers.get("Prefer", "").lower().split(",")
+    if "respond-async" in (preference.strip() for preference in preferences):
         task, _ = await start()
         headers = {"Location": f"/tasks/{task_id}", "Preference-Applied": "respond-async"}
         return render(200 if task.finished else 202, wire.task_view(task), headers)

@@ -324,7 +324,7 @@ def task_summary(task: Task) -> dict[str, Any]:
         "created_at": task.created_at,
         "updated_at": task.updated_at,
         "last_seq": task.last_seq,
-        "run": task.run,
+        "run": max(task.run, 1),  # The first one, before it has begun.
         "error": _error(task.error) if task.status in FINAL else None,
         "degraded": task.degraded,
         "deadline_s": task.deadline_s,
