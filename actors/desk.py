@@ -36,11 +36,17 @@ class LiveTask:
         self.scope: trio.CancelScope | None = None
         self.cancelled_for: CancelReason | None = None
         self.ended = trio.lowlevel.ParkingLot()
+        self.forgotten: trio.Event | None = None
 
     @property
     def task(self) -> Task:
         """The task as decided."""
         return self.ledger.task
+
+    @property
+    def forgetting(self) -> bool:
+        """Whether it is being deleted at this moment."""
+        return self.forgotten is not None and not self.forgotten.is_set()
 
     @property
     def idle(self) -> bool:
@@ -95,6 +101,11 @@ class Desk:
         live.users += 1
         try:
             yield live
+        except TaskNotFound as gone:
+            if live.forgotten is None:
+                raise
+            await live.forgotten.wait()  # Not even that is told before it is in the log.
+            raise live.ledger.failed or gone from None
         finally:
             live.users -= 1
             self.clear(live)
@@ -107,10 +118,10 @@ class Desk:
         return self.live[task_id]
 
     def clear(self, live: LiveTask) -> None:
-        """Take it off the desk if nobody needs it there, or if its log could not be written.
+        """Take it off the desk if nobody needs it there.
 
-        One that is queued stays, because whoever takes its id from the queue looks for it here.
+        Until then even one whose log could not be written, or is being deleted, is the task's only
+        one: two at once would run it twice, or cancel it beside its own run.
         """
-        known = self.live.get(live.ledger.task_id) is live
-        if known and not live.queued and (live.idle or live.ledger.failed):
+        if live.idle and self.live.get(live.ledger.task_id) is live:
             del self.live[live.ledger.task_id]

@@ -148,6 +148,9 @@ class Pipeline:
         return output
 
     async def _attempts(self, step: PlannedStep, plan: Plan | None) -> Any:
+        state = self._state(step)
+        if state and state.status == "failed" and state.error:
+            raise StepGaveUp(step.step_id, state.error)  # A crash came before the run's ending.
         if self._tries(step) >= self._limits.backoff.attempts:
             gone = Interrupted("The server went down during the last attempt that was left.")
             return await self._gave_up(step, gone, 0.0)

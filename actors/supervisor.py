@@ -113,14 +113,15 @@ class Supervisor:
             if live.ledger.exists:
                 _check_same(live.task, new)
                 await live.ledger.flush()
-            elif self._desk.pending >= self._max_pending:
+                return await self._desk.view.task(task_id)
+            if self._desk.pending >= self._max_pending:
                 raise Overloaded("Too many tasks are pending. Execute or delete some first.")
-            else:
-                live.ledger.record(
-                    e.TaskCreated(new.task_description, new.deadline_s, dict(new.metadata))
-                )
-                await self._flush(live, pending=1)
-            return live.task
+            live.ledger.record(
+                e.TaskCreated(new.task_description, new.deadline_s, dict(new.metadata))
+            )
+            created = live.task
+            await self._flush(live, pending=1)
+            return created
 
     async def _execute(self, task_id: str) -> Task:
         async with self._desk.take(task_id) as live:
@@ -152,6 +153,8 @@ class Supervisor:
         except StorageUnavailable:
             self._desk.pending -= pending
             self._unqueue(live)
+            if live.ledger.committed:  # In the log it may be queued still, and then it goes on.
+                self._stall(live.ledger.task_id)
             raise
 
     def _check_open(self) -> None:
@@ -314,8 +317,15 @@ class Supervisor:
                 )
             was_pending = live.task.status == "pending"
             live.ledger.failed = TaskNotFound(f"There is no task {task_id}.")
-            await self._desk.journal.ask(Delete(task_id))
-            self._desk.pending -= was_pending
+            live.forgotten = trio.Event()
+            try:
+                await self._desk.journal.ask(Delete(task_id))
+                self._desk.pending -= was_pending
+            except StorageUnavailable as full:
+                live.ledger.failed = full
+                raise
+            finally:
+                live.forgotten.set()
 
     # --- start and stop ---------------------------------------------------------------------
 

@@ -107,7 +107,7 @@ class CommittedView:
             if tail.task is not None:
                 return  # A commit came first and brought the newer state along.
         if tail.task is None:
-            if task is None:
+            if task is None or self._used.get(task_id) is not tail:  # Perhaps deleted meanwhile.
                 raise TaskNotFound(f"There is no task {task_id}.")
             tail.task = task
 

@@ -1,0 +1,216 @@
+"""Fakes for tests: agents that do what a script says, so that a run is the same every time.
+
+They are slow, fail, hang, stream slowly and crash on purpose. Rule: they use Trio's clock only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import trio
+
+from actors.clock import virtual_clock
+from actors.knowledge.documents import Hits
+from actors.messages import Analyze, Retrieve, Weigh, Write
+from actors.runtime import Call
+from actors.settings import Settings
+from actors.system import System, open_system
+from actors.tasks.evidence import Evidence, Finding, Findings, Passage, Report, Section, Source
+from actors.tasks.plan import Plan, PlannedStep, Question
+
+
+class ScriptedCrash(Exception):
+    """A bug, as far as an actor can tell: its supervision is what answers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stubborn:
+    """Work that does not stop for so many seconds, whoever cancels it."""
+
+    seconds: float
+
+
+HANG = math.inf
+"""An attempt that never ends by itself."""
+
+Act: TypeAlias = Exception | Stubborn | float | None
+"""What an attempt does before it works: raise this, sleep so many seconds, or nothing.
+
+An `ActorError` is the agent's answer, any other exception a crash of the agent.
+"""
+
+PASSAGE = Passage("d1", "Title", "Section", 1, "Frogs sing at night.")
+
+
+class NoLibrary:
+    """A library with nothing in it, for systems whose retriever is scripted."""
+
+    async def search(self, query: str, *, limit: int) -> Hits:
+        """Nothing, whatever the query is."""
+        return Hits((), False)
+
+
+def plan_for(text: str, questions: int = 2) -> Plan:
+    """A plan with so many questions, whose steps are s1, s2, ... in their order."""
+    asked = [Question(f"s{n}", f"question {n}", text) for n in range(2, questions + 2)]
+    synthesis, writing = f"s{questions + 2}", f"s{questions + 3}"
+    return Plan(
+        steps=(
+            PlannedStep("s1", "analysis", "analyzer", "plan", ()),
+            *(PlannedStep(q.step_id, "retrieval", "retriever", q.text, ("s1",)) for q in asked),
+            PlannedStep(
+                synthesis, "synthesis", "analyzer", "weigh", tuple(q.step_id for q in asked)
+            ),
+            PlannedStep(writing, "writing", "writer", "write", (synthesis,)),
+        ),
+        questions=tuple(asked),
+    )
+
+
+class Script:
+    """What the attempts do, one entry each; past the end they simply work."""
+
+    def __init__(self, acts: Sequence[Act] = ()) -> None:
+        self.acts = list(acts)
+        self.keys: list[str] = []
+        self.working = 0
+
+    def next_act(self, key: str) -> Act:
+        """What the attempt of `key` ("task_id/step_id") that begins now does."""
+        return self.acts.pop(0) if self.acts else None
+
+    @asynccontextmanager
+    async def attempt(self, key: str) -> AsyncIterator[None]:
+        """The script's next act; then the block is the work itself."""
+        self.keys.append(key)
+        self.working += 1
+        try:
+            await perform(self.next_act(key))
+            yield
+        finally:
+            self.working -= 1
+
+
+async def perform(act: Act) -> None:
+    """Do what an act says."""
+    match act:
+        case Exception():
+            await trio.lowlevel.checkpoint()
+            raise act
+        case Stubborn(seconds):
+            with trio.CancelScope(shield=True):
+                await trio.sleep(seconds)
+        case _:
+            await trio.sleep(act or 0)
+
+
+class ScriptedAnalyzer:
+    """Plans and weighs as two scripts say."""
+
+    name, does = "analyzer", "plans as the script says"
+
+    def __init__(self, plans: Script, weighs: Script, questions: int = 2) -> None:
+        self._plans, self._weighs, self._questions = plans, weighs, questions
+
+    async def handle(self, request: Analyze | Weigh, call: Call[Any]) -> Plan | Findings:
+        if isinstance(request, Analyze):
+            async with self._plans.attempt(request.key):
+                return plan_for(request.task_description, self._questions)
+        async with self._weighs.attempt(request.key):
+            found = Finding(PASSAGE.text, 0, 1.0)
+            sections = tuple(Section(evidence.question) for evidence in request.evidence)
+            return Findings((found,), sections, (PASSAGE,))
+
+
+class ScriptedRetriever:
+    """Finds the same passage for every question."""
+
+    name, does = "retriever", "finds what the script says"
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+
+    async def handle(self, request: Retrieve, call: Call[Any]) -> Evidence:
+        async with self._script.attempt(request.key):
+            return Evidence(request.question, (PASSAGE,))
+
+
+class ScriptedWriter:
+    """Writes `parts`, `pause_s` seconds before each; the script's act comes after `act_after` parts."""
+
+    name, does = "writer", "writes what the script says"
+
+    def __init__(
+        self, script: Script, parts: Sequence[str], pause_s: float, act_after: int
+    ) -> None:
+        self._script, self._parts = script, parts
+        self._pause_s, self._act_after = pause_s, act_after
+
+    async def handle(self, request: Write, call: Call[Any]) -> Report:
+        for part in self._parts[: self._act_after]:
+            await self._part(part, call)
+        async with self._script.attempt(request.key):
+            for part in self._parts[self._act_after :]:
+                await self._part(part, call)
+        p = PASSAGE
+        return Report((Source(1, p.document_id, p.title, p.section, p.position, p.text),))
+
+    async def _part(self, part: str, call: Call[Any]) -> None:
+        if self._pause_s:
+            await trio.sleep(self._pause_s)
+        await call.part(part)
+
+
+class Cast:
+    """All three, and the scripts they play from."""
+
+    def __init__(
+        self,
+        *,
+        plans: Sequence[Act] = (),
+        weighs: Sequence[Act] = (),
+        retrieves: Sequence[Act] = (),
+        writes: Sequence[Act] = (),
+        parts: Sequence[str] = ("Frogs ", "sing. ", "[1]"),
+        pause_s: float = 0.0,
+        act_after: int = 0,
+        questions: int = 2,
+    ) -> None:
+        self._questions = questions
+        self.plans, self.weighs = Script(plans), Script(weighs)
+        self.retrieves, self.writes = Script(retrieves), Script(writes)
+        self._parts, self._pause_s, self._act_after = parts, pause_s, act_after
+
+    def factories(self) -> dict[str, Callable[[], Any]]:
+        """For `open_system(agents=...)`."""
+        return {
+            "analyzer": lambda: ScriptedAnalyzer(self.plans, self.weighs, self._questions),
+            "retriever": lambda: ScriptedRetriever(self.retrieves),
+            "writer": lambda: ScriptedWriter(
+                self.writes, self._parts, self._pause_s, self._act_after
+            ),
+        }
+
+    @property
+    def working(self) -> int:
+        """How many agents work at this moment."""
+        scripts = (self.plans, self.weighs, self.retrieves, self.writes)
+        return sum(script.working for script in scripts)
+
+
+@asynccontextmanager
+async def scripted_system(cast: Cast | None = None, **more: Any) -> AsyncIterator[System]:
+    """A system in memory with scripted agents, on Trio's clock; `more` goes to `open_system`."""
+    settings = more.pop("settings", Settings(data_dir=None))
+    async with open_system(
+        settings,
+        library=more.pop("library", NoLibrary()),
+        agents=(cast or Cast()).factories(),
+        now=virtual_clock,
+        **more,
+    ) as system:
+        yield system

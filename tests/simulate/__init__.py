@@ -1,0 +1,12 @@
+"""The simulation: random programs against the whole system, in virtual time.
+
+    python -m tests.simulate --seeds 10000        # seeds 0 to 9,999
+    python -m tests.simulate --seed 77            # one of them again
+    python -m tests.simulate --program bad.json   # a program that was printed
+
+A seed makes a program: what clients ask for and when, how agents, actors and the log misbehave, and
+when the process is killed. It runs on one disk through as many processes as it takes. At the end
+everything that any client was ever told must be so.
+
+Rule: a run is a function of its program alone.
+"""

@@ -1,0 +1,220 @@
+"""What the simulated world knows for certain: the disk, what clients were told, and who works.
+
+Rule: it records while the program runs; `verdict` judges at the end. `blame` is for what is wrong at
+the very moment.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from actors.errors import AgentFailed, InvalidPlan
+from actors.journal.memory import MemoryStore
+from actors.runtime import Call
+from actors.tasks.life import Task
+from actors.testing import HANG, Act, Cast, Machine, ScriptedCrash, Stubborn
+
+from .program import Program
+
+DOWN_S = 0.002
+"""The shortest time between two processes, so that a timestamp belongs to one of them."""
+
+
+class Disk(MemoryStore):
+    """A disk that also remembers what was deleted from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: dict[str, bytes] = {}
+
+    def ids(self) -> list[str]:
+        """The tasks on it."""
+        return list(self._tasks)
+
+    def task(self, task_id: str) -> Task | None:
+        """The committed task, without waiting."""
+        return self._tasks.get(task_id)
+
+    def log(self, task_id: str) -> bytes:
+        """All lines of a task, deleted or not."""
+        if task_id in self._pieces:
+            return b"".join(piece.lines for piece in self._pieces[task_id])
+        return self.deleted.get(task_id, b"")
+
+    def pending(self) -> int:
+        """How many tasks are pending."""
+        return sum(task.status == "pending" for task in self._tasks.values())
+
+    async def delete(self, task_id: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.deleted[task_id] = self.log(task_id)
+        await super().delete(task_id)
+
+
+@dataclass
+class Slice:
+    """Lines that a client was given, from the one after seq `after` on."""
+
+    task_id: str
+    after: int
+    lines: bytearray = field(default_factory=bytearray)
+
+
+class Model:
+    """The world of one program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.disk = Disk()
+        self.casts: dict[str, Cast] = {}
+        self.ids: dict[str, str] = {}
+        self.created: set[str] = set()
+        self.accepted: set[str] = set()
+        self.deleting: set[str] = set()
+        self.restless: Counter[str] = Counter()
+        self.stopped: set[str] = set()
+        self.views: list[tuple[str, Task]] = []
+        self.briefs: list[Task] = []
+        self.slices: list[Slice] = []
+        self.working: Counter[str] = Counter()
+        self.attempts: Counter[str] = Counter()
+        self.boots: list[tuple[float, str]] = []
+        self.crashes = 0
+        self.refusals = 0
+        self.refusals_ever = False
+        self.actors_stopped = False
+        self.stopping = False
+        self.troubles: list[str] = []
+
+    def blame(self, trouble: str) -> None:
+        """Something is wrong."""
+        self.troubles.append(f"{trio.current_time():.4f} s: {trouble}")
+
+    def program_crashes(self, error: BaseException) -> bool:
+        """Whether an actor that has crashed too often did so because the program says so."""
+        return planted(error.__cause__)
+
+    def machine(self, settings: Any, jitter: Any) -> Machine:
+        """The machine this program runs on."""
+        agents = {name: self._player(name) for name in ("analyzer", "retriever", "writer")}
+        return Machine(settings=settings, agents=agents, disk=self.disk, jitter=jitter)
+
+    # --- agents -----------------------------------------------------------------------------
+
+    def _player(self, name: str) -> Callable[[], Player]:
+        return lambda: Player(self, name)
+
+    def cast_of(self, task_id: str) -> Cast:
+        """The scripts of a task; its description is its label."""
+        task = self.disk.task(task_id)
+        if task is None:
+            self.blame(f"an agent works for {task_id}, which is not on the disk")
+            return Cast()
+        return self.casts[task.task_description]
+
+    @contextmanager
+    def at_work(self, key: str) -> Iterator[None]:
+        """An agent works for `key` inside the block."""
+        task_id, step_id = key.split("/")
+        task = self.disk.task(task_id)
+        if task_id in self.stopped:
+            self.blame(f"{step_id} of {self.name(task_id)} begins after its cancel was answered")
+        if task and step_id in task.steps and task.steps[step_id].status == "completed":
+            self.blame(f"{step_id} of {self.name(task_id)} runs again, though it had completed")
+        self.attempts[key] += 1
+        self.working[task_id] += 1
+        try:
+            yield
+        finally:
+            self.working[task_id] -= 1
+
+    def name(self, task_id: str) -> str:
+        """The label of a task, for people."""
+        return next((label for label, known in self.ids.items() if known == task_id), task_id)
+
+
+class Player:
+    """An agent that plays each task's own script."""
+
+    def __init__(self, model: Model, name: str) -> None:
+        self._model, self._name = model, name
+
+    async def handle(self, request: Any, call: Call[Any]) -> Any:
+        cast = self._model.cast_of(request.key.split("/")[0])
+        with self._model.at_work(request.key):
+            return await cast.factories()[self._name]().handle(request, call)
+
+
+def cast_for(new: dict[str, Any]) -> Cast:
+    """The scripts of a task as its `create` operation tells them."""
+    acts = {step: [act_of(raw) for raw in raws] for step, raws in new["acts"].items()}
+    parts = [f"part {n} " for n in range(new["parts"])]
+    return Cast(
+        plans=acts.get("analysis", ()),
+        retrieves=acts.get("retrieval", ()),
+        weighs=acts.get("synthesis", ()),
+        writes=acts.get("writing", ()),
+        parts=parts,
+        pause_s=new["pause_s"],
+        act_after=len(parts) // 2,
+        questions=new["questions"],
+    )
+
+
+def act_of(raw: Any) -> Act:
+    """An act as programs spell it."""
+    match raw:
+        case "fail":
+            return AgentFailed("as the script says")
+        case "invalid":
+            return InvalidPlan("as the script says")
+        case "crash":
+            return ScriptedCrash("as the script says")
+        case "hang":
+            return HANG
+        case ["slow", seconds]:
+            return float(seconds)
+        case ["stubborn", seconds]:
+            return Stubborn(seconds)
+        case "ok":
+            return None
+    raise ValueError(f"unknown act {raw!r}")
+
+
+class Bomb:
+    """A request that no actor understands, so that handling it is a crash."""
+
+    control = False
+    must_finish = False
+
+
+class BlameErrors(logging.Handler):
+    """Crashes that nobody planted are troubles."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(logging.ERROR)
+        self._model = model
+
+    def emit(self, record: logging.LogRecord) -> None:
+        crash = record.exc_info[1] if record.exc_info else None
+        if crash is not None and not planted(crash):
+            self._model.blame(f"{record.getMessage()}: {leaf(crash)!r}")
+
+
+def planted(crash: BaseException | None) -> bool:
+    """Whether the program asked for this crash."""
+    return isinstance(crash, ScriptedCrash) or "Bomb" in str(crash)
+
+
+def leaf(error: BaseException) -> BaseException:
+    """The first error in a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,155 @@
+"""What the simulation has found, each as the shortest story that shows it."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from actors.errors import AgentFailed, InvalidPlan, StorageUnavailable
+from actors.journal.log import EMPTY, Append, Record, Store
+from actors.settings import Settings
+from actors.tasks import events as e
+from actors.tasks.life import evolve
+from actors.testing import Cast, Delay, Machine, Refuse, Stubborn, check_log
+
+
+async def test_a_task_can_be_deleted_while_its_run_is_on_its_way_out(
+    autojump_clock: object,
+) -> None:
+    """Seed 71: the run took the deletion for a failure of its log, and the process ended."""
+    machine = Machine(agents=Cast(pause_s=1.0).factories())
+    async with machine.boot() as system:
+        task_id = (await system.create("frogs")).task_id
+        await system.start(task_id)
+        await trio.sleep(1.5)
+        machine.store.faults.append(Delay(1.0))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(system.cancel, task_id)
+            await trio.sleep(0.5)
+            await system.delete(task_id)
+        assert (await system.tasks()).tasks == ()
+        assert system.gauges()["running_tasks"] == 0
+    assert machine.last_end == "shutdown"
+
+
+async def test_a_retry_waits_for_the_run_that_is_on_its_way_out(autojump_clock: object) -> None:
+    """Seed 188: two runs of one task shared its ledger, and the first took the other's slot."""
+    machine = Machine(agents=Cast(weighs=[InvalidPlan("no")], pause_s=1.0).factories())
+    async with machine.boot() as system:
+        task_id = (await system.create("frogs")).task_id
+        await system.start(task_id)
+        machine.store.faults.extend([Delay(1.0)] * 3)
+        await trio.sleep(0.5)  # It has failed, and the log does not say so yet.
+        await system.retry(task_id)
+        assert system.gauges()["running_tasks"] == 1
+        events = [event async for event in system.execute(task_id)]
+        await trio.testing.wait_all_tasks_blocked()
+        assert system.gauges()["running_tasks"] == 0
+    assert check_log(event.line() for event in events) == "completed"
+
+
+async def test_a_crash_between_a_steps_failure_and_the_tasks_ends_it_with_that_failure(
+    autojump_clock: object,
+) -> None:
+    """Seed 950: the resumed run tried the failed step again, which is an illegal move."""
+    machine = Machine()
+    no = e.Failure("invalid_plan", "no")
+    step = ("s1", "analysis")
+    await write(
+        machine.disk,
+        e.TaskCreated("frogs"),
+        e.TaskQueued(0, 1),
+        e.TaskStarted(1),
+        e.StepStarted(*step, 1, None, "analyzer", "plan", 1),
+        e.StepFailed(*step, 1, no),
+    )
+    async with machine.boot() as system:
+        events = [event async for event in system.execute("t1")]
+    assert events[-1].event == e.TaskFailed(no, "s1", None)
+    assert check_log(event.line() for event in events) == "failed"
+
+
+async def write(disk: Store, *events: e.Event) -> None:
+    task, records = None, []
+    for seq, event in enumerate(events, start=1):
+        stamped = e.Stamped(seq, "t1", "2026-01-01T00:00:00.000Z", event)
+        task = evolve(task, stamped)
+        records.append(Record(seq, stamped.line()))
+    assert task is not None
+    await disk.append([Append(task, EMPTY, tuple(records))])
+
+
+async def test_a_key_is_answered_with_what_is_in_the_log(autojump_clock: object) -> None:
+    """Seed 561: creating again was answered with what had been decided, and not yet committed."""
+    machine = Machine(agents=Cast(pause_s=0.2).factories())
+    async with machine.boot() as system:
+        task_id = (await system.create("frogs", idempotency_key="k")).task_id
+        await system.start(task_id)
+        for _ in range(100):
+            task = await system.create("frogs", idempotency_key="k")
+            committed = await machine.disk.read(task_id, task.last_seq - 1)
+            assert committed is not None
+            await trio.lowlevel.checkpoint()
+
+
+async def test_while_a_run_that_cannot_write_still_works_there_is_no_other(
+    autojump_clock: object,
+) -> None:
+    """Seed 2657: a cancel was answered by a second ledger, and the agent went on."""
+    cast = Cast(plans=[Stubborn(3.0)])
+    machine = Machine(agents=cast.factories())
+    async with machine.boot() as system:
+        task_id = (await system.create("frogs")).task_id
+        machine.store.faults.append(Refuse())
+        with pytest.raises(StorageUnavailable):
+            await system.start(task_id)
+        if cast.working:
+            with pytest.raises(StorageUnavailable):
+                await system.cancel(task_id)
+        assert (await system.cancel(task_id)).status == "cancelled"
+        assert cast.working == 0
+
+
+async def test_a_task_is_deleted_or_cancelled_but_not_both_at_once(
+    autojump_clock: object,
+) -> None:
+    """Seed 3699: a task that was being deleted left the desk, and was cancelled there once more."""
+    machine = Machine(agents=Cast(plans=[AgentFailed("no")]).factories())
+    async with machine.boot() as system:
+        task_id = (await system.create("frogs")).task_id
+        machine.store.faults.append(Delay(1.0))
+        outcomes: list[str] = []
+
+        async def ask(verb: str) -> None:
+            try:
+                await getattr(system, verb)(task_id)
+                outcomes.append(verb)
+            except Exception as error:  # noqa: BLE001 - which one, is what the test is about.
+                outcomes.append(getattr(error, "code", repr(error)))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, "delete")
+            await trio.sleep(0.1)
+            for _ in range(2):
+                nursery.start_soon(ask, "cancel")
+                await trio.sleep(0.1)
+        assert sorted(outcomes) == ["delete", "task_not_found", "task_not_found"]
+        assert system.gauges()["pending_tasks"] == 0
+
+
+async def test_a_queued_task_whose_cancel_was_refused_still_gets_its_turn(
+    autojump_clock: object,
+) -> None:
+    """Seed 5393: it had left the queue, and the log went on to say that it waits."""
+    machine = Machine(settings=Settings(max_running_tasks=1), agents=Cast(plans=[10.0]).factories())
+    async with machine.boot() as system:
+        running = (await system.create("frogs")).task_id
+        queued = (await system.create("toads")).task_id
+        for task_id in (running, queued):
+            await system.start(task_id)
+        await trio.sleep(1)
+        machine.store.faults.append(Refuse())
+        with pytest.raises(StorageUnavailable):
+            await system.cancel(queued)
+        await trio.sleep(60)
+        assert (await system.status(queued)).status == "completed"
