@@ -35,6 +35,7 @@ class LiveTask:
         self.last_end: LastEnd = "shutdown"
         self.scope: trio.CancelScope | None = None
         self.cancelled_for: CancelReason | None = None
+        self.cancels = 0
         self.ended = trio.lowlevel.ParkingLot()
         self.forgotten: trio.Event | None = None
 

@@ -211,8 +211,11 @@ class Supervisor:
         self._desk.slot_freed.unpark_all()
 
     async def _run_left(self, live: LiveTask) -> None:
-        """A run that has decided its ending still has to commit it; nothing may begin before."""
-        while live.scope is not None and live.task.finished:
+        """A run that has decided its ending still has to commit it; nothing may begin before.
+
+        Nor before those have been answered who wait to cancel that run, lest they reach the next.
+        """
+        while live.task.finished and (live.scope is not None or live.cancels):
             await live.ended.park()
 
     def _stall(self, task_id: str) -> None:
@@ -287,10 +290,15 @@ class Supervisor:
         """Answers when the work has stopped and the log says so; a run writes its own ending."""
         desk = self._desk
         async with desk.take(request.task_id) as live:
-            while live.scope is not None:
-                live.cancelled_for = live.cancelled_for or CancelReason(request.reason)
-                live.scope.cancel()
-                await live.ended.park()
+            live.cancels += 1
+            try:
+                while live.scope is not None:
+                    live.cancelled_for = live.cancelled_for or CancelReason(request.reason)
+                    live.scope.cancel()
+                    await live.ended.park()
+            finally:
+                live.cancels -= 1
+                live.ended.unpark_all()
             if live.task.status in ("completed", "failed"):
                 raise IllegalState(
                     f"The task is {live.task.status}, so there is nothing to cancel."

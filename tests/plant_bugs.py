@@ -137,10 +137,6 @@ BUGS = [
         [Edit(SUPERVISOR, '"executing" and live.last_end != "crash":', '"executing":')],
     ),
     Bug(
-        "partial text is lost when the next attempt starts",
-        [Edit(LIFE, '"kept_text": task.text or task.kept_text', '"kept_text": task.kept_text')],
-    ),
-    Bug(
         "a deleted task's readers are not told",
         [Edit(JOURNAL, 'tail.close_streams("deleted")', "pass")],
     ),

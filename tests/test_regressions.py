@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import trio
 
-from actors.errors import AgentFailed, InvalidPlan, StorageUnavailable
+from actors.errors import AgentFailed, IllegalState, InvalidPlan, StorageUnavailable
 from actors.journal.log import EMPTY, Append, Record, Store
 from actors.settings import Settings
 from actors.tasks import events as e
 from actors.tasks.life import evolve
-from actors.testing import Cast, Delay, Machine, Refuse, Stubborn, check_log
+from actors.testing import Cast, Delay, Machine, Refuse, Stubborn, check_log, run_virtual
 
 
 async def test_a_task_can_be_deleted_while_its_run_is_on_its_way_out(
@@ -153,3 +153,33 @@ async def test_a_queued_task_whose_cancel_was_refused_still_gets_its_turn(
             await system.cancel(queued)
         await trio.sleep(60)
         assert (await system.status(queued)).status == "completed"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_cancel_never_reaches_the_run_after_the_one_it_was_meant_for(seed: int) -> None:
+    """A retry and a cancel waited for the same end; the retry woke first, and its run was cancelled."""
+
+    async def story() -> None:
+        machine = Machine(agents=Cast(plans=[InvalidPlan("no")], pause_s=1.0).factories())
+        async with machine.boot() as system:
+            task_id = (await system.create("frogs")).task_id
+            machine.store.faults += [Delay(0.0), Delay(1.0)]
+            outcomes: list[str] = []
+
+            async def ask(verb: str) -> None:
+                try:
+                    await getattr(system, verb)(task_id)
+                    outcomes.append(verb)
+                except IllegalState:
+                    outcomes.append(f"{verb} refused")
+
+            await system.start(task_id)
+            async with trio.open_nursery() as nursery:
+                for verb in ("retry", "cancel"):
+                    await trio.sleep(0.2)
+                    nursery.start_soon(ask, verb)
+            assert sorted(outcomes) == ["cancel refused", "retry"]
+            events = [event async for event in system.execute(task_id)]
+        assert events[-1].event_type == "task_completed"
+
+    run_virtual(story, seed=seed)

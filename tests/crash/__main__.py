@@ -211,8 +211,7 @@ class CrashTest:
             (
                 f"{self.cycle - 1} cycles in {seconds:.0f} s, {self.cycle / seconds:.1f} a second",
                 f"tasks: {len(facts.tasks)}, at the end {_told(ended)}",
-                f"events: {facts.lines} streamed, {facts.checked} compared in"
-                f" {facts.checks} whole logs",
+                f"events: {facts.lines} streamed, {facts.checked} compared, logs: {facts.checks}",
                 f"kills: {_told(self.kills)}",
                 f"went on: {_told(runs)}",
                 f"answers: {_told(facts.answers)}",
@@ -230,14 +229,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="use this folder and leave it there")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prog := "terzetto-crash-") as made:
+    with tempfile.TemporaryDirectory(prefix="terzetto-crash-") as made:
         folder = asked.keep or Path(made)
         folder.mkdir(parents=True, exist_ok=True)
         test = CrashTest(folder, asked.seed)
         started = time.monotonic()
         try:
             trio.run(test.run, asked.cycles)
-        except BaseException as broken:
+        except BaseException:
             print(f"seed {asked.seed}, cycle {test.cycle} of {asked.cycles}", file=sys.stderr)
             raise
         print(test.summary(time.monotonic() - started))

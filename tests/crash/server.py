@@ -25,8 +25,14 @@ import web.server
 from actors.errors import AgentFailed
 from actors.runtime import Call
 from actors.system import System, open_system
-from actors.testing import Act, NoLibrary, Script, ScriptedAnalyzer, ScriptedRetriever
-from actors.testing import ScriptedWriter
+from actors.testing import (
+    Act,
+    NoLibrary,
+    Script,
+    ScriptedAnalyzer,
+    ScriptedRetriever,
+    ScriptedWriter,
+)
 from web.server_settings import ServerSettings
 
 PARTS = ("Frogs ", "sing ", "at night, ", "in ponds: ", "\u2028", "quak. ", "[1]")
