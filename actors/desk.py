@@ -45,11 +45,6 @@ class LiveTask:
         return self.ledger.task
 
     @property
-    def forgetting(self) -> bool:
-        """Whether it is being deleted at this moment."""
-        return self.forgotten is not None and not self.forgotten.is_set()
-
-    @property
     def idle(self) -> bool:
         """Whether nobody needs it on the desk."""
         return not (self.users or self.queued or self.scope)
