@@ -39,6 +39,7 @@ def create_app(
     """An ASGI app that answers HTTP by asking `system`; `traffic` is that of its server."""
     app = QuartTrio("terzetto", static_folder=None)
     app.asgi_http_class = HttpConnection
+    app.url_map.merge_slashes = False  # Else /tasks//events is answered with a page of HTML.
     app.config["MAX_CONTENT_LENGTH"] = (
         settings.max_document_bytes + library_routes.FORM_OVERHEAD_BYTES
     )

@@ -86,7 +86,7 @@ class Connection(TCPServer):
         traffic: Traffic,
     ) -> None:
         super().__init__(app, config, context, state, stream)  # type: ignore[arg-type]
-        del self.send_lock, self.idle_task  # Ours are the outbox and the watchdog.
+        self.send_lock = self.idle_task = None  # type: ignore[assignment]  # Not used here.
         self._settings = settings
         self._traffic = traffic
         self._outbox = Outbox(stream.socket, settings.write_timeout_s, traffic)
@@ -194,9 +194,11 @@ class Connection(TCPServer):
         with trio.CancelScope(deadline=self._deadline()) as self._waiting:
             if self._woken:
                 pass
-            elif self._half_closed or self._ahead >= READ_BYTES:
+            elif self._half_closed or (self._exchange and self._ahead >= READ_BYTES):
                 await trio.sleep_forever()
             else:
+                # Waiting first makes a parked connection a kilobyte smaller.
+                await trio.lowlevel.wait_readable(self.stream.socket)
                 self._came(bytes(await self.stream.receive_some(READ_BYTES)))
         if self._waiting.cancelled_caught and not self._woken:
             self._out_of_time()

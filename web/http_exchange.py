@@ -17,6 +17,8 @@ import trio
 from web.http_outbox import Outbox
 from web.problems import CONTENT_TYPE, KINDS, problem_body
 
+_ASGI = {"spec_version": "2.3", "version": "3.0"}
+
 Headers = Callable[[], list[tuple[bytes, bytes]]]
 
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -24,7 +26,7 @@ _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 UNREAD_BYTES = 64 * 1024
 """The app has so much of the body to read: the connection reads no more before it has."""
 
-LET_GO_S = 0.1
+LET_GO_S = 0.5
 """A client that takes nothing for so long is worth forgetting whatever can be had again."""
 
 ROOM = "terzetto.room"
@@ -88,7 +90,7 @@ class Exchange:
         return {
             "type": "http",
             "http_version": request.http_version.decode("ascii"),
-            "asgi": {"spec_version": "2.3", "version": "3.0"},
+            "asgi": _ASGI,
             "method": request.method.decode("ascii"),
             "scheme": "http",
             "path": unquote(path.decode("ascii")),
@@ -116,6 +118,7 @@ class Exchange:
         self._body_ended = True
         if self._sink is not None:
             self._sink.set_complete()
+            self._sink = None
         else:
             self._outbox.moved.unpark_all()
 
@@ -160,7 +163,8 @@ class Exchange:
         self.unread = 0
         if self._body_ended:
             sink.set_complete()
-        self._sink = sink
+        else:
+            self._sink = sink
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a part of the response; waits for room first."""
@@ -185,9 +189,12 @@ class Exchange:
         """See `ROOM`."""
         if self._outbox.has_room:
             return
-        with trio.move_on_after(LET_GO_S):
-            await self._outbox.room()
-            return
+        while True:
+            with trio.move_on_at(self._outbox.moved_at + LET_GO_S):
+                await self._outbox.room()
+                return
+            if trio.current_time() >= self._outbox.moved_at + LET_GO_S:
+                break
         let_go()
         await self._outbox.room()
 

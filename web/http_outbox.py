@@ -11,7 +11,7 @@ import trio
 
 from web.http_traffic import Traffic
 
-HIGH_WATER_BYTES = 4 * 1024
+HIGH_WATER_BYTES = 1024
 """From here on there is no room. A thousand stalled readers hold so much each: keep it small."""
 
 
@@ -22,11 +22,22 @@ class ClientStalled(Exception):
 class Outbox:
     """The bytes that the kernel has not taken yet."""
 
-    __slots__ = ("_bytes", "_closed", "_parts", "_patience_s", "_socket", "_traffic", "moved")
+    __slots__ = (
+        "_bytes",
+        "_closed",
+        "_parts",
+        "_patience_s",
+        "_socket",
+        "_traffic",
+        "moved",
+        "moved_at",
+    )
 
     def __init__(self, socket: trio.socket.SocketType, patience_s: float, traffic: Traffic) -> None:
         self.moved = trio.lowlevel.ParkingLot()
         """Unparked at each change of this connection; whoever waits looks again."""
+        self.moved_at = trio.current_time()
+        """When the kernel took something last, or had nothing to take."""
         self._socket = socket
         self._patience_s = patience_s
         self._traffic = traffic
@@ -79,10 +90,13 @@ class Outbox:
                 batch = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
                 self._parts.clear()
                 while batch:
-                    patience.deadline = trio.current_time() + self._patience_s
+                    self.moved_at = trio.current_time()
+                    patience.deadline = self.moved_at + self._patience_s
                     sent = await self._socket.send(batch)
                     self._count(-sent)
                     batch = batch[sent:]  # A copy, so that what is written is not held.
+                    if batch:
+                        await trio.lowlevel.wait_writable(self._socket)
                 self.moved.unpark_all()
         raise ClientStalled("the client reads nothing")
 

@@ -6,6 +6,8 @@ are gone. The first signal drains, the second ends at once.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -26,6 +28,9 @@ from web.server_settings import ServerSettings
 
 log = logging.getLogger(__name__)
 
+M_MMAP_THRESHOLD = -3
+LARGE_BLOCK_BYTES = 64 * 1024
+
 FAILED = 1
 """Exit code of a system that ended by itself."""
 
@@ -34,6 +39,7 @@ def run(settings: ServerSettings) -> int:
     """Serve until a signal comes; the exit code. Raises `FolderHeld` and `FolderUnusable`."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     gc.set_threshold(10_000, 20, 50)  # A third less work where thousands of small objects live.
+    give_back_memory()
     with hold(settings.data_dir):
         try:
             return trio.run(_serve, settings)
@@ -43,6 +49,17 @@ def run(settings: ServerSettings) -> int:
         except* Exception as failure:
             log.critical("the system has failed and ends", exc_info=failure)
     return FAILED
+
+
+def give_back_memory() -> None:
+    """Let large blocks, such as pieces of logs, go back to the system when they are freed.
+
+    glibc would learn from the first of them to keep such blocks on its heap, between small ones that
+    live long: a thousand readers who once read a piece each would cost their peak for ever.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # Other C libraries have no such thing.
+            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 async def _serve(settings: ServerSettings) -> int:

@@ -39,7 +39,10 @@ async def readyz(x: Exchange[wire.NoQuery, wire.NoBody]) -> Response:
 
 async def health(x: Exchange[wire.NoQuery, wire.NoBody]) -> Response:
     status = "draining" if x.system.draining else "ok"
-    streams = {"streams": x.readers.open_streams()}
+    streams = {
+        "streams": x.readers.open_streams(),
+        "read_ahead_bytes": x.readers.ahead.bytes,
+    }
     gauges = {**x.system.gauges(), **streams, **x.traffic.gauges()}
     return render(200, {"status": status, "version": VERSION, "gauges": gauges})
 

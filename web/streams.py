@@ -7,7 +7,6 @@ a client that does not read is dropped and read again when it does.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
@@ -22,19 +21,11 @@ from actors.journal.follower import Follower
 from actors.system import System
 from actors.tasks.events import encode_line
 from web.problems import RequestProblem
+from web.slices import ReadAhead, Slices
 
 NDJSON = "application/x-ndjson"
 SSE = "text/event-stream"
-SLICE_BYTES = 4 * 1024
-"""What is sent at a time, and so the most that is in flight for a reader who stalls."""
-
 StreamType = Literal["application/x-ndjson", "text/event-stream"]
-
-_HEAD = re.compile(rb'\{"seq":(\d+),"event_type":"(\w+)"')
-
-
-class LineCut(Exception):
-    """A stream cannot go on, nor say so in a line of its own: its connection is cut."""
 
 
 class Readers:
@@ -46,6 +37,7 @@ class Readers:
     def __init__(self, system: System, most: int) -> None:
         self._system = system
         self._most = most
+        self.ahead = ReadAhead()
         self._of_task: Counter[str] = Counter()
         self._of_client: Counter[str] = Counter()
 
@@ -77,6 +69,7 @@ class Reader:
     """One connection's interest in a task, given up exactly once."""
 
     def __init__(self, readers: Readers, task_id: str, client: str, cancels: bool) -> None:
+        self.ahead = readers.ahead
         self._readers: Readers | None = readers
         self._task_id = task_id
         self._client = client
@@ -99,17 +92,12 @@ class EventStream(ResponseBody):
         self, follower: Follower, reader: Reader, task_id: str, kind: StreamType, heartbeat_s: float
     ) -> None:
         self._follower = follower
+        self._slices = Slices(follower, reader.ahead, sse=kind == SSE)
         self._reader = reader
         self._task_id = task_id
         self._sse = kind == SSE
         self._heartbeat_s = heartbeat_s
         self._ended = False
-        self._ahead = b""
-        """What has been read, of which `_at` bytes have been handed out. It follows seq `_from`."""
-        self._at = 0
-        self._from = follower.after
-        self._owed = 0
-        """So many bytes of what will be read have been handed out already."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -120,6 +108,7 @@ class EventStream(ResponseBody):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._slices.let_go()
         self._reader.leave(lost=not self._ended)
 
     def __aiter__(self) -> Self:
@@ -131,40 +120,18 @@ class EventStream(ResponseBody):
         try:
             while True:
                 with trio.move_on_after(self._heartbeat_s):
-                    return await self._slice()
-                if not self._at and not self._owed:  # Else it would stand within a line.
+                    return await self._slices.take()
+                if not self._slices.within_line:
                     return b":heartbeat\n\n" if self._sse else self._line("heartbeat", {})
         except StopAsyncIteration:
-            if self._owed:
-                raise LineCut("the log has gone while a line of it was being sent") from None
             self._ended = True
             if self._follower.closing is None:
                 raise
             return self._closing_line()
 
     def let_go(self) -> None:
-        """Drop what has been read ahead; the log has it."""
-        if self._ahead:
-            self._follower.after = self._from
-            self._owed += self._at
-            self._ahead, self._at = b"", 0
-
-    async def _slice(self) -> bytes:
-        """The next bytes of the log, at most `SLICE_BYTES`."""
-        while self._at >= len(self._ahead):
-            await self._read()
-            self._at = min(self._owed, len(self._ahead))  # Read again, it can come in other pieces.
-            self._owed -= self._at
-        part = self._ahead[self._at : self._at + SLICE_BYTES]
-        self._at += len(part)
-        if self._at == len(self._ahead):
-            self._ahead, self._at = b"", 0
-        return part
-
-    async def _read(self) -> None:
-        self._from = self._follower.after
-        piece = await self._follower.__anext__()
-        self._ahead = _as_sse(piece.lines) if self._sse else piece.lines
+        """Drop what has been read ahead; it can be read again."""
+        self._slices.let_go()
 
     def _closing_line(self) -> bytes:
         closing = self._follower.closing
@@ -187,12 +154,3 @@ def stream_response(body: EventStream, task_id: str, kind: StreamType) -> Respon
     response.headers["X-Accel-Buffering"] = "no"
     response.headers["X-Task-ID"] = task_id
     return response
-
-
-def _as_sse(lines: bytes) -> bytes:
-    events = []
-    for line in lines.splitlines():
-        head = _HEAD.match(line)
-        assert head is not None
-        events.append(b"id: %b\nevent: %b\ndata: %b\n\n" % (*head.groups(), line))
-    return b"".join(events)

@@ -27,8 +27,10 @@ def _whole_number(value: Any) -> Any:
     return value
 
 
-Seq = Annotated[int, BeforeValidator(_whole_number), Field(ge=0)]
-Limit = Annotated[int, BeforeValidator(_whole_number)]
+_WHOLE = BeforeValidator(_whole_number)
+"""Stands last: /openapi.json tells of a range only if it stands before."""
+
+Seq = Annotated[int, Field(ge=0), _WHOLE]
 Flag = Literal["true", "false"]
 
 # --- requests -----------------------------------------------------------------------------------
@@ -120,14 +122,14 @@ class TasksQuery(Query):
     """Which tasks to list."""
 
     status: Status | None = None
-    limit: Annotated[Limit, Field(ge=1, le=200)] = 50
+    limit: Annotated[int, Field(ge=1, le=200), _WHOLE] = 50
     cursor: str | None = None
 
 
 class DocumentsQuery(Query):
     """Which documents to list."""
 
-    limit: Annotated[Limit, Field(ge=1, le=200)] = 50
+    limit: Annotated[int, Field(ge=1, le=200), _WHOLE] = 50
     cursor: str | None = None
 
 
@@ -142,7 +144,7 @@ class SearchQuery(Query):
     """What to look for in the library."""
 
     q: str = Field(min_length=1, max_length=limits.MAX_DESCRIPTION)
-    limit: Annotated[Limit, Field(ge=1, le=100)] = 10
+    limit: Annotated[int, Field(ge=1, le=100), _WHOLE] = 10
 
 
 # --- answers ------------------------------------------------------------------------------------

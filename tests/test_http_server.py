@@ -1,0 +1,202 @@
+"""The server around its connections: how many there are, what an app may do wrong, and the figures."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import pytest
+import trio
+from http_raw import GOOD, HOST, Endless, echo, listening, plain
+
+from web.http_server import raise_file_limit
+
+
+async def test_past_the_most_connections_the_longest_idle_one_makes_room():
+    async with listening(plain(), max_connections=2) as server:
+        async with server.client() as oldest, server.client() as younger:
+            for client in (oldest, younger):
+                await client.send(GOOD)
+                await client.answer()
+
+            assert (await server.ask(GOOD)).status == 200
+            assert await oldest.closed()
+            await younger.send(GOOD)
+            assert (await younger.answer()).status == 200
+
+
+async def test_where_every_connection_works_a_newcomer_is_told_503():
+    app = Endless()
+    async with listening(app, max_connections=1) as server:
+        async with server.client() as busy:
+            await busy.send(GOOD)
+            await busy.head()
+            async with server.client() as client:
+                await client.send(GOOD)
+                answer = await client.answer()
+
+                assert answer.status == 503 and answer.headers["retry-after"] == "1"
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert await client.closed()
+        assert server.traffic.ended["refused"] == 1
+
+
+async def test_a_connection_in_the_middle_of_a_head_does_not_count_as_idle():
+    async with listening(plain(), max_connections=1) as server:
+        async with server.client() as slow:
+            await slow.send(GOOD[:10])
+            while server.traffic.gauges()["idle_connections"]:
+                await trio.sleep(0.002)
+
+            assert (await server.ask(GOOD)).status == 503
+            await slow.send(GOOD[10:])
+            assert (await slow.answer()).status == 200
+
+
+async def test_figures_return_to_nothing():
+    async with listening(Endless(b"x" * 2**24, flood=True)) as server:
+        async with server.client() as client:
+            await client.send(GOOD)
+            await client.head()
+            while server.traffic.gauges()["buffered_bytes"] < 65_536:
+                await trio.sleep(0.002)
+            assert server.traffic.gauges()["connections"] == 1
+        await server.connections(0)
+
+        assert set(server.traffic.gauges().values()) == {0}
+
+
+async def test_hundreds_of_idle_connections_are_kept_and_answered():
+    async with listening(plain()) as server:
+        async with trio.open_nursery() as nursery:
+
+            async def come_and_stay(task_status: trio.TaskStatus[object]) -> None:
+                async with server.client() as client:
+                    await client.send(GOOD)
+                    assert (await client.answer()).status == 200
+                    task_status.started(client)
+                    await trio.sleep_forever()
+
+            clients = [await nursery.start(come_and_stay) for _ in range(300)]
+            assert server.traffic.gauges()["idle_connections"] == 300
+            for client in clients[::50]:
+                await client.send(GOOD)
+                assert (await client.answer()).status == 200
+            nursery.cancel_scope.cancel()
+
+
+# --- what an app may do wrong -------------------------------------------------------------------
+
+
+async def _fails(scope, receive, send):
+    raise ValueError("a bug")
+
+
+async def _is_silent(scope, receive, send):
+    """Returns without an answer, as one that was cancelled from within does."""
+    assert scope["type"] == "http"
+    with trio.CancelScope() as scope_of_its_own:
+        scope_of_its_own.cancel()
+        await trio.sleep_forever()
+
+
+async def _fails_late(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"half", "more_body": True})
+    raise ValueError("a bug")
+
+
+async def _stops_halfway(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"half", "more_body": True})
+
+
+async def _breaks_its_promise(scope, receive, send):
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"more than two"})
+
+
+async def _sends_nonsense(scope, receive, send):
+    await send({"type": "http.response.frog"})
+
+
+async def _splits_headers(scope, receive, send):
+    headers = [(b"x-odd", b"a\r\nSet-Cookie: b")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+@pytest.mark.parametrize("app", [_fails, _is_silent, _sends_nonsense])
+async def test_an_app_that_gives_no_answer_gets_500_as_a_problem(app, caplog):
+    async with listening(app) as server, server.client() as client:
+        await client.send(GOOD)
+        answer = await client.answer()
+
+        assert answer.status == 500 and b"internal_error" in answer.body
+        assert b"ValueError" not in answer.body
+        assert await client.closed()
+
+
+@pytest.mark.parametrize("app", [_fails_late, _stops_halfway])
+async def test_an_answer_that_breaks_off_is_cut_so_that_it_shows(app, caplog):
+    async with listening(app) as server, server.client() as client:
+        await client.send(GOOD)
+        answer = await client.answer()
+
+        assert answer.body == b"half" and not answer.whole
+        assert await client.closed()
+
+
+@pytest.mark.parametrize("app", [_breaks_its_promise, _splits_headers])
+async def test_an_app_that_breaks_http_costs_its_connection_only(app, caplog):
+    caplog.set_level(logging.CRITICAL)
+    async with listening(app) as server:
+        async with server.client() as client:
+            await client.send(GOOD)
+            answer = await client.answer()
+            assert answer is None or not answer.whole
+        await server.connections(0)
+
+
+async def test_head_is_answered_without_a_body_and_the_connection_goes_on():
+    async with listening(plain()) as server, server.client() as client:
+        await client.send(b"HEAD / HTTP/1.1\r\n" + HOST + b"\r\n" + GOOD)
+        head = await client.answer("HEAD")
+
+        assert head.status == 200 and head.headers["content-length"] == "5"
+        assert (await client.answer()).body == b"hello"
+
+
+async def test_a_body_in_many_chunks_arrives_whole():
+    parts = [b"x" * size for size in (1, 10, 70_000, 200_000)]
+    chunks = b"".join(b"%x\r\n" % len(part) + part + b"\r\n" for part in parts)
+    head = b"POST /up HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+    async with listening(echo()) as server:
+        answer = await server.ask(head + chunks + b"0\r\n\r\n")
+
+        assert answer.body == b"POST /up " + b"".join(parts)
+
+
+async def test_an_app_that_does_not_read_holds_back_who_sends():
+    """What waits for such an app is bounded, and the connection does not hang when it ends."""
+    go_on = trio.Event()
+
+    async def lazy(scope, receive, send):
+        if scope["type"] != "http":
+            raise RuntimeError("no lifespan")
+        await go_on.wait()
+        await plain()(scope, receive, send)
+
+    head = b"POST /up HTTP/1.1\r\n" + HOST + b"Content-Length: 50000000\r\n\r\n"
+    async with listening(lazy, request_body_s=60) as server, server.client() as client:
+        client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        with trio.move_on_after(0.5) as blocked:
+            await client.send(head + b"x" * 50_000_000)
+
+        assert blocked.cancelled_caught
+        go_on.set()
+
+
+def test_the_limit_of_open_files_is_raised_and_respected():
+    assert raise_file_limit(100) >= 100
+    assert raise_file_limit(10**9) < 10**9
