@@ -152,7 +152,9 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening(what: App | System, **settings: Any) -> AsyncIterator[Listening]:
+async def listening(
+    what: App | System, *, guard_s: float = 3 * GUARD_S, **settings: Any
+) -> AsyncIterator[Listening]:
     """A server for an ASGI app, or for ours over a system, on a free port of 127.0.0.1."""
     chosen = ServerSettings(bind="127.0.0.1:0", **settings)
     traffic, closing = Traffic(), trio.Event()
@@ -162,7 +164,7 @@ async def listening(what: App | System, **settings: Any) -> AsyncIterator[Listen
         (url, *_) = await nursery.start(start)
         host, port = url.removeprefix("http://").rsplit(":", 1)
         server = Listening(host, int(port), traffic, closing)
-        with trio.fail_after(3 * GUARD_S):
+        with trio.fail_after(guard_s):
             yield server
         closing.set()
 
@@ -171,6 +173,7 @@ async def stock_serve(app: Any, settings: Any, *, traffic: Any = None, **more: A
     """Hypercorn's own, as a witness."""
     config = config_of(settings)
     config.graceful_timeout = 1.0
+    config.keep_alive_timeout = settings.keep_alive_s
     await hypercorn_serve(app, config, **more)
 
 

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 from urllib.parse import urlencode
 
@@ -52,7 +53,11 @@ def running() -> Iterator[str]:
     ready = threading.Event()
 
     async def serve() -> None:
-        async with scripted_system(library=None) as system, listening(system) as server:
+        # It serves many tests, so the guard is theirs.
+        async with (
+            scripted_system(library=None) as system,
+            listening(system, guard_s=inf) as server,
+        ):
             told.append((f"http://{server.host}:{server.port}", server.closing))
             told.append(trio.lowlevel.current_trio_token())
             ready.set()
