@@ -123,21 +123,28 @@ class Pipeline:
 
     async def _walk(self, plan: Plan) -> None:
         """Play each step as soon as all that it depends on are done."""
-        steps = {step.step_id: step for step in plan.steps}
-        order = TopologicalSorter({key: step.depends_on for key, step in steps.items()})
+        order = TopologicalSorter({step.step_id: step.depends_on for step in plan.steps})
         order.prepare()
         async with trio.open_nursery() as nursery:
+            self._start_ready(plan, order, nursery)
 
-            async def play(step: PlannedStep) -> None:
-                await self._play(step, plan)
-                order.done(step.step_id)
-                start_ready()
+    # Not closures of `_walk`: two that call each other hold the whole run until the garbage
+    # collector finds them, and a thousand such runs stop the loop for a tenth of a second.
 
-            def start_ready() -> None:
-                for step_id in order.get_ready():
-                    nursery.start_soon(play, steps[step_id])
+    def _start_ready(
+        self, plan: Plan, order: TopologicalSorter[str], nursery: trio.Nursery
+    ) -> None:
+        ready = order.get_ready()
+        for step in plan.steps:
+            if step.step_id in ready:
+                nursery.start_soon(self._play_and_go_on, step, plan, order, nursery)
 
-            start_ready()
+    async def _play_and_go_on(
+        self, step: PlannedStep, plan: Plan, order: TopologicalSorter[str], nursery: trio.Nursery
+    ) -> None:
+        await self._play(step, plan)
+        order.done(step.step_id)
+        self._start_ready(plan, order, nursery)
 
     async def _play(self, step: PlannedStep, plan: Plan | None = None) -> Any:
         """Attempt a step until it succeeds or gives up, and return its output."""

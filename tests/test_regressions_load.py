@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections import Counter
+from dataclasses import dataclass
+
 import pytest
 import trio
 
 from actors.errors import TaskNotFound
-from actors.journal.log import Piece
+from actors.journal import journal
+from actors.journal.journal import CommittedView
+from actors.journal.ledger import Ledger
+from actors.journal.log import Append, Piece
 from actors.journal.memory import MemoryStore
-from actors.testing import Cast, Delay, FaultyStore, scripted_system
+from actors.pipeline import Pipeline
+from actors.runtime import Call, Request, spawn
+from actors.testing import HANG, Cast, Delay, FaultyStore, scripted_system
 
 
 class SlowRead(MemoryStore):
@@ -66,3 +76,70 @@ async def test_a_task_that_is_being_deleted_stays_one_task(autojump_clock: objec
         assert (await system.create("frogs", idempotency_key="k")).task_id == task_id
         with pytest.raises(TaskNotFound):
             await system.start(task_id)
+
+
+async def test_a_run_leaves_nothing_for_the_garbage_collector(autojump_clock: object) -> None:
+    """Cycles of garbage are what long pauses are made of when a thousand tasks are cancelled."""
+    async with scripted_system(Cast(writes=[None, HANG])) as system:
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            completed = (await system.create("frogs")).task_id
+            assert [event async for event in system.execute(completed)]
+            cancelled = (await system.create("frogs")).task_id
+            await system.start(cancelled)
+            await trio.sleep(1)
+            await system.cancel(cancelled)
+            await trio.testing.wait_all_tasks_blocked()
+            gc.collect()
+            assert not [one for one in gc.garbage if isinstance(one, Ledger | Pipeline)]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+
+
+@dataclass(frozen=True)
+class Keep(Request[None]):
+    """A request that a weak reference can point to."""
+
+
+class Keeper:
+    async def handle(self, request: Keep, call: Call[None]) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_worker_at_rest_keeps_nothing_of_its_last_call(nursery: trio.Nursery) -> None:
+    keeper = spawn(nursery, "keeper", Keeper, capacity=1)
+    request = Keep()
+    await keeper.ask(request)
+    await trio.testing.wait_all_tasks_blocked()
+    left = weakref.ref(request)
+    del request
+    assert left() is None
+
+
+async def test_a_big_commit_is_told_in_slices(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all that it wakes would work before the loop looks at its sockets again."""
+    passes = 0
+    shown: Counter[int] = Counter()
+    show = CommittedView.show
+
+    class Passes(trio.abc.Instrument):
+        def after_io_wait(self, timeout: float) -> None:
+            nonlocal passes
+            passes += 1
+
+    def count(view: CommittedView, append: Append) -> None:
+        shown[passes] += 1
+        show(view, append)
+
+    monkeypatch.setattr(CommittedView, "show", count)
+    disk = FaultyStore(MemoryStore(), [Delay(1)])
+    async with scripted_system(store=disk) as system, trio.open_nursery() as nursery:
+        trio.lowlevel.add_instrument(Passes())
+        for _ in range(60):
+            nursery.start_soon(system.create, "frogs")
+    assert shown.total() == 60
+    assert max(shown.values()) <= journal.SETTLED_AT_ONCE

@@ -29,6 +29,9 @@ GROUP_APPENDS = 512
 GROUP_BYTES = 4 * 1024 * 1024
 """A commit takes no further append once it has this many bytes of lines."""
 
+SETTLED_AT_ONCE = 16
+"""How many appends of a group are settled between two checkpoints; each wakes a run and readers."""
+
 IDLE_TAILS = 256
 """How many tails nobody uses are kept, the longest unused being dropped first."""
 
@@ -198,7 +201,9 @@ class Journal:
             outcomes = await self._view.store.append([append for append, _ in group])
         except StorageUnavailable as full:
             outcomes = [full] * len(group)
-        for (append, call), outcome in zip(group, outcomes, strict=True):
+        for number, ((append, call), outcome) in enumerate(zip(group, outcomes, strict=True), 1):
+            if number % SETTLED_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
             if isinstance(outcome, ActorError):
                 call.fail(outcome)
             else:

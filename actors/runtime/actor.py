@@ -147,6 +147,7 @@ class ActorHandle(Ref):
                         self._dead_letters["asker left"] += 1
                     else:
                         await self._handle(call, self._instance, scope)
+                    del call  # A worker at rest keeps nothing of what it was asked last.
 
     async def _handle(self, call: Call[Any], instance: Actor, scope: trio.CancelScope) -> None:
         askers.set((*call.chain, self.name))

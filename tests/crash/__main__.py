@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -198,6 +199,12 @@ class CrashTest:
 
     # --- words ------------------------------------------------------------------------------
 
+    def known_of(self, failure: str) -> str:
+        """What is known of the tasks that a failure names, and what the servers have said."""
+        named = [task for task in self.facts.tasks.values() if task.task_id in failure]
+        lines = [task.lines[seq].decode() for task in named for seq in sorted(task.lines)]
+        return "".join(lines) + (self._folder / "server.log").read_text()[-4000:]
+
     def summary(self, seconds: float) -> str:
         facts = self.facts
         ended = Counter("gone" if t.gone else t.status for t in facts.tasks.values())
@@ -206,7 +213,7 @@ class CrashTest:
             for line in task.lines.values():
                 event = json.loads(line)
                 if event["event_type"] == "task_resumed":
-                    runs[f"{event['data']['reason']} after {event['data'].get('stopped_by')}"] += 1
+                    runs[f"after a {event['data']['reason']}"] += 1
         return "\n".join(
             (
                 f"{self.cycle - 1} cycles in {seconds:.0f} s, {self.cycle / seconds:.1f} a second",
@@ -237,6 +244,7 @@ def main() -> int:
         try:
             trio.run(test.run, asked.cycles)
         except BaseException:
+            print(test.known_of(traceback.format_exc()), file=sys.stderr)
             print(f"seed {asked.seed}, cycle {test.cycle} of {asked.cycles}", file=sys.stderr)
             raise
         print(test.summary(time.monotonic() - started))

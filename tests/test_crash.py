@@ -1,0 +1,21 @@
+"""A few cycles of the crash test; `python -m tests.crash --cycles 1000` is the same by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_nothing_is_lost_or_repeated_when_the_server_is_killed() -> None:
+    test = [sys.executable, "-m", "tests.crash", "--cycles", "25", "--seed", "1"]
+    ran = subprocess.run(
+        test,
+        check=False,
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=55,
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    assert "25 cycles" in ran.stdout

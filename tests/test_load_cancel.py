@@ -1,0 +1,30 @@
+"""A small run of the load test of cancellation: what must hold whatever the times are.
+
+It fails if an agent worked after a cancel was answered, a run has not exactly one ending, a task
+that was stopped has one, or Trio tasks or objects are left behind.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "scenarios", [["singles", "request", "disconnect"], ["deadline", "shutdown"]], ids=str
+)
+def test_a_hundred_streaming_tasks_are_stopped_for_good(scenarios: list[str]) -> None:
+    size = ["--tasks", "100", "--singles", "20", "--pause", "0.3", "--only", *scenarios]
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.load.cancel", *size],
+        check=False,
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=55,
+    )
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
+    assert all(f"{scenario} (" in ran.stdout for scenario in scenarios)
