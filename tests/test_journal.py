@@ -16,9 +16,9 @@ import trio
 from actors.clock import virtual_clock
 from actors.errors import ActorError, InvalidRequest, StorageUnavailable, TaskNotFound
 from actors.journal.follower import Follower
-from actors.journal.journal import CommittedView, Journal
+from actors.journal.journal import CommittedView, Delete, Journal
 from actors.journal.ledger import Ledger, Window
-from actors.journal.log import PIECE_BYTES, Append, Position, StaleWriter, Store
+from actors.journal.log import PIECE_BYTES, Append, Piece, Position, StaleWriter, Store
 from actors.journal.memory import MemoryStore
 from actors.journal.schema import UnusableDatabase
 from actors.journal.sqlite import open_sqlite_store
@@ -214,6 +214,29 @@ async def test_followers_wake_for_every_commit_and_end_with_the_ending(
         await ledger.flush()
     everything = b"".join(await lines_of(view, "t1"))
     assert {b"".join(mine) for mine in got} == {everything}
+
+
+@pytest.mark.parametrize("follow", [True, False])
+async def test_a_reader_whose_task_is_deleted_while_it_reads_is_told(
+    follow: bool, nursery: trio.Nursery
+) -> None:
+    class Slow(MemoryStore):
+        deletes = False
+
+        async def read(self, task_id: str, after: int) -> Piece | None:
+            if self.deletes:
+                await journal.ask(Delete(task_id))
+            return await super().read(task_id, after)
+
+    store = Slow()
+    view = CommittedView(store, TailBounds(events=1))
+    journal = spawn(nursery, "journal", lambda: Journal(view), capacity=64)
+    await begun(journal)
+    follower = await Follower.open(view, "t1", follow=follow)
+    store.deletes = True
+    assert [piece async for piece in follower] == []
+    assert follower.closing is not None
+    assert follower.closing.reason == "deleted"
 
 
 @pytest.mark.parametrize("after", [-1, 5, 10**9])

@@ -78,6 +78,9 @@ class Follower:
             piece = await self._view.read(tail, self._task_id, self.after)
             if piece is not None:
                 return piece
+            if tail.task is None:  # Deleted while it was read.
+                self._close("deleted")
+                return None
             if not self._follow or self._at_end(tail):
                 return None
             if tail.closings > self._seen[1] or self._view.closed_for:
