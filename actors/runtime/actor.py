@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 CONTROL_CAPACITY = 4096
 """How many control requests may wait; their handlers never wait, so the lane is mostly empty."""
 
+TAKEN_AT_ONCE = 16
+"""How many calls that are handled without waiting a worker takes before it lets others go first."""
+
 
 class Actor(Protocol):
     """What the runtime needs of an actor; see the top of this file."""
@@ -139,7 +142,10 @@ class ActorHandle(Ref):
         # cancelled takes its scope with it, and the next call gets a new one.
         while not self._stopped:
             with trio.CancelScope() as scope:
-                async for call in lane:
+                taken = 0
+                while not scope.cancel_called:
+                    taken += 1
+                    call = await self._next(lane, lets_go_first=taken % TAKEN_AT_ONCE == 0)
                     call.take(self._open)
                     while self._instance is None:
                         await self._rebuilt.park()
@@ -148,6 +154,21 @@ class ActorHandle(Ref):
                     else:
                         await self._handle(call, self._instance, scope)
                     del call  # A worker at rest keeps nothing of what it was asked last.
+
+    @staticmethod
+    async def _next(
+        lane: trio.MemoryReceiveChannel[Call[Any]], *, lets_go_first: bool
+    ) -> Call[Any]:
+        """The next call. One that waits is taken at once, unless others have waited long enough.
+
+        Letting the others go first each time would handle one call in each round of a busy loop.
+        """
+        if not lets_go_first:
+            try:
+                return lane.receive_nowait()
+            except trio.WouldBlock:
+                pass
+        return await lane.receive()
 
     async def _handle(self, call: Call[Any], instance: Actor, scope: trio.CancelScope) -> None:
         askers.set((*call.chain, self.name))
