@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, assert_never
+from typing import Any, ClassVar, TypeAlias, assert_never
 
 import trio
 
@@ -29,11 +29,13 @@ GROUP_APPENDS = 512
 GROUP_BYTES = 4 * 1024 * 1024
 """A commit takes no further append once it has this many bytes of lines."""
 
-SETTLED_AT_ONCE = 16
-"""How many appends of a group are settled between two checkpoints; each wakes a run and readers."""
+TOLD_AT_ONCE = 16
+"""How many appends of a group are told of between two checkpoints; each wakes a run and readers."""
 
 IDLE_TAILS = 256
 """How many tails nobody uses are kept, the longest unused being dropped first."""
+
+Waiting: TypeAlias = tuple[Append, Call[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class Journal:
 
     def __init__(self, view: CommittedView) -> None:
         self._view = view
-        self._appends: deque[tuple[Append, Call[Any]]] = deque()
+        self._appends: deque[Waiting] = deque()
         self._committing = trio.Lock()
         self._work = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
@@ -183,10 +185,20 @@ class Journal:
                 await self._work.park()
             with trio.CancelScope(shield=True):
                 async with self._committing:
-                    await self._commit(self._take())
+                    await self._commit_all()
 
-    def _take(self) -> list[tuple[Append, Call[Any]]]:
-        group: list[tuple[Append, Call[Any]]] = []
+    async def _commit_all(self) -> None:
+        """Commit until nothing waits. Each group is told of while the next one is being written."""
+        group = self._take()
+        outcomes = await self._commit(group)
+        while following := self._take():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._tell, group, outcomes)
+                group, outcomes = following, await self._commit(following)
+        await self._tell(group, outcomes)
+
+    def _take(self) -> list[Waiting]:
+        group: list[Waiting] = []
         size = 0
         while self._appends and size < GROUP_BYTES:
             append, call = self._appends.popleft()
@@ -195,14 +207,16 @@ class Journal:
         self._room.unpark_all()
         return group
 
-    async def _commit(self, group: list[tuple[Append, Call[Any]]]) -> None:
-        outcomes: Sequence[Position | ActorError]
+    async def _commit(self, group: list[Waiting]) -> Sequence[Position | ActorError]:
         try:
-            outcomes = await self._view.store.append([append for append, _ in group])
+            return await self._view.store.append([append for append, _ in group])
         except StorageUnavailable as full:
-            outcomes = [full] * len(group)
+            return [full] * len(group)
+
+    async def _tell(self, group: list[Waiting], outcomes: Sequence[Position | ActorError]) -> None:
+        """Show it to the readers and settle the replies, in slices, so that the loop never stalls."""
         for number, ((append, call), outcome) in enumerate(zip(group, outcomes, strict=True), 1):
-            if number % SETTLED_AT_ONCE == 0:
+            if number % TOLD_AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()
             if isinstance(outcome, ActorError):
                 call.fail(outcome)

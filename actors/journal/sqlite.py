@@ -94,7 +94,10 @@ class SqliteStore:
     # --- the log ----------------------------------------------------------------------------
 
     async def append(self, group: Sequence[Append]) -> list[Position | ActorError]:
-        return await self._write(lambda writer: [_append(writer, one) for one in group])
+        try:
+            return [*await self._write(lambda writer: _append(writer, group))]
+        except _Stale:  # Nothing has been written. Each is answered for itself.
+            return await self._write(lambda writer: [_append_one(writer, one) for one in group])
 
     async def read(self, task_id: str, after: int) -> Piece | None:
         return await self._read(lambda reader: _read_piece(reader, task_id, after))
@@ -166,41 +169,95 @@ class SqliteStore:
         await self._write(work)
 
 
-def _append(writer: sqlite3.Connection, append: Append) -> Position | ActorError:
+class _Stale(Exception):
+    """A writer in the group is not where the log is."""
+
+
+def _append(writer: sqlite3.Connection, group: Sequence[Append]) -> list[Position]:
+    """Append a whole group, in one statement a table; raises `_Stale` after having begun.
+
+    Between two statements this thread waits for the interpreter's lock, which a busy event loop
+    keeps for milliseconds: what takes a statement for each append takes a second for some hundreds.
+    """
+    old = [_row(append) for append in group if append.expected != EMPTY]
+    new = [_row(append) + _birth(append) for append in group if append.expected == EMPTY]
+    before = writer.total_changes
+    if old:
+        writer.execute(
+            f"WITH new ({_ROW}) AS ({_values(old)}) UPDATE tasks SET status = new.status,"
+            " updated_at = new.updated_at, last_seq = new.last_seq, run = new.run,"
+            " degraded = new.degraded, error = new.error FROM new"
+            " WHERE tasks.task_id = new.task_id AND tasks.last_seq = new.expected",
+            _flat(old),
+        )
+    if new:
+        writer.execute(
+            f"WITH new ({_ROW}, {_BIRTH}) AS ({_values(new)})"
+            f" INSERT INTO tasks (task_id, {_MOVING}, {_BIRTH})"
+            f" SELECT task_id, {_MOVING}, {_BIRTH} FROM new WHERE true"
+            " ON CONFLICT (task_id) DO NOTHING",
+            _flat(new),
+        )
+    if writer.total_changes - before < len(group):
+        raise _Stale
+    _insert(writer, "INSERT INTO log", [_lines(append) for append in group])
+    outputs = [
+        (append.task.task_id, record.step_id, OUTPUT_VERSION, record.output)
+        for append in group
+        for record in append.records
+        if record.output
+    ]
+    if outputs:
+        _insert(writer, "INSERT OR REPLACE INTO outputs", outputs)
+    return [append.records[-1].seq for append in group]
+
+
+def _append_one(writer: sqlite3.Connection, append: Append) -> Position | ActorError:
+    try:
+        return _append(writer, [append])[0]
+    except _Stale:
+        return StaleWriter(f"Task {append.task.task_id} does not stand at {append.expected}.")
+
+
+def _insert(writer: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows of a task id and three columns more, into a table that has the task's mark instead."""
+    writer.execute(
+        f"WITH new (task_id, a, b, c) AS ({_values(rows)})"
+        f" {insert} SELECT mark, a, b, c FROM new CROSS JOIN tasks USING (task_id)",
+        _flat(rows),
+    )
+
+
+_MOVING = "status, updated_at, last_seq, run, degraded, error"
+_ROW = f"task_id, expected, {_MOVING}"
+_BIRTH = "created_at, task_description, deadline_s, metadata"
+
+
+def _row(append: Append) -> tuple[Any, ...]:
     task = append.task
     error = json.dumps([task.error.code, task.error.message]) if task.error else None
     moving = (task.status, task.updated_at, task.last_seq, task.run, task.degraded, error)
-    if append.expected == EMPTY:
-        found = writer.execute(
-            "INSERT INTO tasks (status, updated_at, last_seq, run, degraded, error, task_id,"
-            " created_at, task_description, deadline_s, metadata)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (task_id) DO NOTHING RETURNING mark",
-            (
-                *moving,
-                task.task_id,
-                task.created_at,
-                task.task_description,
-                task.deadline_s,
-                json.dumps(dict(task.metadata)),
-            ),
-        ).fetchone()
-    else:
-        found = writer.execute(
-            "UPDATE tasks SET status = ?, updated_at = ?, last_seq = ?, run = ?, degraded = ?,"
-            " error = ? WHERE task_id = ? AND last_seq = ? RETURNING mark",
-            (*moving, task.task_id, append.expected),
-        ).fetchone()
-    if found is None:
-        return StaleWriter(f"Task {task.task_id} does not stand at {append.expected}.")
-    (mark,) = found
-    first, last = append.records[0].seq, append.records[-1].seq
-    writer.execute("INSERT INTO log VALUES (?, ?, ?, ?)", (mark, first, last, append.lines))
-    writer.executemany(
-        "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)",
-        [(mark, r.step_id, OUTPUT_VERSION, r.output) for r in append.records if r.output],
-    )
-    return last
+    return (task.task_id, append.expected, *moving)
+
+
+def _birth(append: Append) -> tuple[Any, ...]:
+    task = append.task
+    metadata = json.dumps(dict(task.metadata))
+    return (task.created_at, task.task_description, task.deadline_s, metadata)
+
+
+def _lines(append: Append) -> tuple[Any, ...]:
+    return (append.task.task_id, append.records[0].seq, append.records[-1].seq, append.lines)
+
+
+def _values(rows: Sequence[tuple[Any, ...]]) -> str:
+    """`VALUES` with a placeholder for each value."""
+    row = f"({', '.join('?' * len(rows[0]))})"
+    return f"VALUES {', '.join([row] * len(rows))}"
+
+
+def _flat(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    return [value for row in rows for value in row]
 
 
 def _read_piece(reader: sqlite3.Connection, task_id: str, after: int) -> Piece | None:
