@@ -7,7 +7,7 @@ how it is here:
   `run` but a cancellation, and there is neither h2c nor HTTP/2: an upgrade is ignored, as RFC 9110
   allows.
 - A client that stopped reading could hold up the shutdown, since sends were shielded. Nothing is
-  shielded here, and the outbox drops who reads nothing for long.
+  shielded here, and who reads nothing for long is dropped.
 - Idle connections never expired; `Connection: close` closed nothing; heads and bodies could take for
   ever. Here one cancel scope, around the wait for the next bytes, is the watchdog for all of them.
 - `Content-Length` beside `Transfer-Encoding` was taken, which smuggles requests past a proxy.
@@ -15,8 +15,9 @@ how it is here:
   goes on, up to a bound, while a request is answered.
 - Each piece of a response cost a system call and a lock. Here they meet in the outbox.
 
-The tasks of a connection: this one, which reads; the outbox's, which writes; and the app's, one
-after another.
+The tasks of a connection: this one, which reads, and that of the app, which answers and writes, one
+request after another. A stream of a thousand clients is paid for a thousand times: what one holds
+while it waits is kept small, which is why a stream is sent by us once the app has returned.
 
     rest --head--> request --body--> answer --both complete--> rest, or the end
 
@@ -28,6 +29,7 @@ before its answer begins it is believed, and gets the answer, until that pauses 
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,7 +43,7 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from web.http_exchange import UNREAD_BYTES, Exchange
-from web.http_outbox import ClientStalled, Outbox
+from web.http_outbox import Outbox
 from web.http_traffic import Traffic
 from web.server_settings import ServerSettings
 
@@ -57,9 +59,16 @@ LINGER_S = 1.0
 """After the last response the client gets this long to close first, so that the answer reaches it:
 a connection closed with unread bytes in it is reset, and takes what was sent along."""
 
+LET_GO_S = 0.5
+"""A client that takes nothing for so long is worth forgetting whatever can be had again."""
+
 HALF_CLOSED_S = 0.2
 MIN_BODY_RATE = 4 * 1024
 """Bytes per second that a body must come with on the whole, once its first time is over."""
+
+
+class ClientStalled(Exception):
+    """The client took nothing for as long as a client may."""
 
 
 class BadRequest(Exception):
@@ -89,7 +98,7 @@ class Connection(TCPServer):
         self.send_lock = self.idle_task = None  # type: ignore[assignment]  # Not used here.
         self._settings = settings
         self._traffic = traffic
-        self._outbox = Outbox(stream.socket, settings.write_timeout_s, traffic)
+        self._outbox = Outbox(stream.socket, traffic, self._watch)
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         self._exchange: Exchange | None = None
         self._nursery: trio.Nursery | None = None
@@ -103,6 +112,8 @@ class Connection(TCPServer):
         self._ahead = 0
         self._since = trio.current_time()
         self._received = 0
+        self._send_by = math.inf
+        self._let_go_for: float | None = None
 
     # --- for the server -------------------------------------------------------------------------
 
@@ -130,7 +141,6 @@ class Connection(TCPServer):
             self._client = parse_socket_addr(socket.family, socket.getpeername())
             self._server = parse_socket_addr(socket.family, socket.getsockname())
             async with trio.open_nursery() as self._nursery:
-                self._nursery.start_soon(self._outbox.write)
                 await self._converse()
                 self._nursery.cancel_scope.cancel()
         except* ClientStalled:
@@ -152,7 +162,8 @@ class Connection(TCPServer):
                 await self._next()
         except BadRequest as bad:
             self._refuse(bad)
-        await self._outbox.emptied()
+        with trio.move_on_after(self._settings.write_timeout_s):
+            await self._outbox.flush()
         with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(LINGER_S):
             await self.stream.send_eof()
             while not self._half_closed and await self.stream.receive_some(READ_BYTES):
@@ -185,7 +196,10 @@ class Connection(TCPServer):
         if exchange is not None:
             exchange.body_came(data)
             while exchange.unread >= UNREAD_BYTES and exchange is self._exchange:
-                await self._outbox.moved.park()
+                with trio.CancelScope(deadline=self._deadline()) as self._waiting:
+                    await self._outbox.moved.park()
+                if self._waiting.cancelled_caught:
+                    self._out_of_time()
 
     async def _wait(self) -> None:
         """Wait for bytes, for the end of the exchange, or until the client has had its time."""
@@ -222,33 +236,68 @@ class Connection(TCPServer):
         self._woken = True
         self._waiting.cancel()
 
+    def _watch(self) -> None:
+        """The client takes no more for now."""
+        self._waiting.deadline = min(self._waiting.deadline, self._deadline_to_take())
+
     # --- the watchdog ---------------------------------------------------------------------------
 
     def _deadline(self) -> float:
         """When the client has had its time, as things stand."""
+        self._send_by = self._deadline_to_send()
+        return min(self._send_by, self._deadline_to_take())
+
+    def _deadline_to_send(self) -> float:
         settings = self._settings
         if self._half_closed:
             return trio.current_time() + HALF_CLOSED_S
         if self._exchange is None:
             return self._since + (settings.request_head_s if self._ahead else settings.keep_alive_s)
-        if self._http.their_state is h11.SEND_BODY:
+        if self._http.their_state is h11.SEND_BODY and self._exchange.unread < UNREAD_BYTES:
             slowly = self._since + self._received / MIN_BODY_RATE
             return min(slowly, trio.current_time()) + settings.request_body_s
-        return float("inf")
+        return math.inf
+
+    def _deadline_to_take(self) -> float:
+        blocked_since = self._outbox.blocked_since
+        if blocked_since is None:
+            return math.inf
+        if blocked_since != self._let_go_for:
+            return blocked_since + min(LET_GO_S, self._settings.write_timeout_s)
+        return blocked_since + self._settings.write_timeout_s
 
     def _out_of_time(self) -> None:
+        now = trio.current_time()
+        if now >= self._deadline_to_take():
+            self._takes_nothing(now)
+        elif self._half_closed:
+            self._says_no_more()
+        elif now >= self._send_by:
+            self._sends_nothing()
+
+    def _takes_nothing(self, now: float) -> None:
+        blocked_since = self._outbox.blocked_since
+        assert blocked_since is not None
+        if now >= blocked_since + self._settings.write_timeout_s:
+            raise ClientStalled("the client reads nothing")
+        self._let_go_for = blocked_since
+        if self._exchange is not None:
+            self._exchange.let_go()
+
+    def _says_no_more(self) -> None:
         exchange = self._exchange
-        if self._half_closed:
-            if exchange is not None and exchange.begun and self._outbox.empty:
-                if exchange.quiet:
-                    raise trio.BrokenResourceError("the client has left")
-                exchange.quiet = True
-        elif exchange is None and not self._ahead:
+        if exchange is not None and exchange.begun and self._outbox.empty:
+            if exchange.quiet:
+                raise trio.BrokenResourceError("the client has left")
+            exchange.quiet = True
+
+    def _sends_nothing(self) -> None:
+        if self._exchange is None and not self._ahead:
             self._traffic.ended["idle"] += 1
             self._over = True
         else:
             self._traffic.ended["slow"] += 1
-            part = "head" if exchange is None else "body"
+            part = "head" if self._exchange is None else "body"
             detail = f"The {part} of the request did not come in time."
             raise BadRequest(detail, "request_timeout")
 
@@ -268,16 +317,20 @@ class Connection(TCPServer):
         self._nursery.start_soon(self._answer, exchange, scope)
 
     async def _answer(self, exchange: Exchange, scope: dict[str, Any]) -> None:
+        path = scope["path"]
         spawn, call = trio.to_thread.run_sync, trio.from_thread.run
         try:
             await self.app(scope, exchange.receive, exchange.send, spawn, call)  # type: ignore[arg-type]
+            del scope  # A stream can be long.
+            await exchange.send_stream()
         except* Exception as faults:
-            log.error("a request failed: %s", scope["path"], exc_info=faults)
+            log.error("a request failed: %s", path, exc_info=faults)
         if exchange.abandoned:
             return
         if not exchange.begun:
             detail = "The server has met a bug; its log says more."
-            exchange.answer("internal_error", detail, scope["path"])
+            exchange.answer("internal_error", detail, path)
+            await self._outbox.flush()
         self._recycle()
 
     def _recycle(self) -> None:

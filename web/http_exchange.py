@@ -6,13 +6,13 @@ puts bytes into the outbox. It never reads or writes the socket.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable
 from http import HTTPStatus
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote
 
 import h11
-import trio
 
 from web.http_outbox import Outbox
 from web.problems import CONTENT_TYPE, KINDS, problem_body
@@ -26,18 +26,33 @@ _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 UNREAD_BYTES = 64 * 1024
 """The app has so much of the body to read: the connection reads no more before it has."""
 
-LET_GO_S = 0.5
-"""A client that takes nothing for so long is worth forgetting whatever can be had again."""
-
-ROOM = "terzetto.room"
-"""Name of our extension of ASGI: `room(let_go)`, which waits until it makes sense to send more.
-
-`send` waits as well; but who waits before it makes the next piece need not hold that piece. `let_go`
-is called if the wait is long: the chance to drop what can be read again."""
-
+STREAM = "terzetto.stream"
+"""Name of our extension of ASGI: `stream(body)` has the server send a `StreamBody`, after the app has
+sent the head and returned. All that made the response is free by then, and a stream can be long."""
 
 FEED = "terzetto.feed"
 """Name of another: `feed(sink)` hands over the body as it comes, without a task that receives it."""
+
+
+class StreamBody(Protocol):
+    """A body in parts. It is entered and left once, and iterated over inside."""
+
+    async def __aenter__(self) -> AsyncIterable[bytes | str]: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> object: ...
+
+
+@runtime_checkable
+class Rereadable(Protocol):
+    """A stream that can drop what it has read ahead, and read it again when asked for more."""
+
+    def let_go(self) -> None:
+        """Drop it."""
 
 
 class BodySink(Protocol):
@@ -55,7 +70,7 @@ class Exchange:
 
     __slots__ = (
         *("_bodiless", "_body", "_body_ended", "_body_told", "_http", "_outbox", "_own_headers"),
-        *("_sink", "abandoned", "begun", "must_close", "quiet", "unread"),
+        *("_sink", "_stream", "abandoned", "begun", "must_close", "quiet", "unread"),
     )
 
     def __init__(
@@ -79,6 +94,7 @@ class Exchange:
         self._body_told = False
         self._bodiless = head_only
         self._sink: BodySink | None = None
+        self._stream: StreamBody | None = None
 
     # --- the connection's side ----------------------------------------------------------------
 
@@ -101,7 +117,7 @@ class Exchange:
             "client": client,
             "server": server,
             "state": {},
-            "extensions": {ROOM: self.room, FEED: self.feed},
+            "extensions": {STREAM: self.stream, FEED: self.feed},
         }
 
     def body_came(self, data: bytes) -> None:
@@ -121,6 +137,26 @@ class Exchange:
             self._sink = None
         else:
             self._outbox.moved.unpark_all()
+
+    async def send_stream(self) -> None:
+        """Send what the app left to be streamed, if anything."""
+        if self._stream is None:
+            return
+        await self._outbox.flush()  # The first part can take its time, but the head is due.
+        async with self._stream as parts:
+            if not self._bodiless:  # A stream that is never read from could go on for ever.
+                async for part in parts:
+                    self.quiet = False
+                    self._event(h11.Data(data=part.encode() if isinstance(part, str) else part))
+                    del part  # A client that stalls holds only what is not sent yet.
+                    await self._outbox.flush()
+        self._event(h11.EndOfMessage())
+        await self._outbox.flush()
+
+    def let_go(self) -> None:
+        """Drop what can be had again: the client takes nothing."""
+        if isinstance(self._stream, Rereadable):
+            self._stream.let_go()
 
     def answer(self, code: str, detail: str, path: str = "") -> None:
         """Answer with a problem in the app's place, and let the connection end."""
@@ -142,21 +178,19 @@ class Exchange:
 
     async def receive(self) -> dict[str, Any]:
         """The next message. There is no `http.disconnect`: an app whose client left is cancelled."""
-        self._ask_for_body()
+        await self._ask_for_body()
         while self._body_told or not (self._body or self._body_ended):
             await self._outbox.moved.park()
         body = b"".join(self._body)
         self._body.clear()
-        self.quiet = False
-        """Whether the app has sent nothing since somebody set this."""
         self.unread = 0
         self._outbox.moved.unpark_all()
         self._body_told = self._body_ended
         return {"type": "http.request", "body": body, "more_body": not self._body_ended}
 
-    def feed(self, sink: BodySink) -> None:
+    async def feed(self, sink: BodySink) -> None:
         """See `FEED`."""
-        self._ask_for_body()
+        await self._ask_for_body()
         for data in self._body:
             sink.append(data)
         self._body.clear()
@@ -166,10 +200,15 @@ class Exchange:
         else:
             self._sink = sink
 
+    def stream(self, body: StreamBody) -> None:
+        """See `STREAM`."""
+        self._stream = body
+
     async def send(self, message: dict[str, Any]) -> None:
-        """Send a part of the response; waits for room first."""
-        if not self._outbox.has_room:
-            await self._outbox.room()
+        """Send a part of the response, and wait until the kernel has taken it.
+
+        The head waits for the first of the body, with which it leaves.
+        """
         if self.abandoned:
             return
         self.quiet = False
@@ -182,25 +221,14 @@ class Exchange:
                     self._event(h11.Data(data=data))
                 if not message.get("more_body", False):
                     self._event(h11.EndOfMessage())
+                await self._outbox.flush()
             case other:
                 raise RuntimeError(f"an HTTP response has no {other}")
 
-    async def room(self, let_go: Callable[[], None]) -> None:
-        """See `ROOM`."""
-        if self._outbox.has_room:
-            return
-        while True:
-            with trio.move_on_at(self._outbox.moved_at + LET_GO_S):
-                await self._outbox.room()
-                return
-            if trio.current_time() >= self._outbox.moved_at + LET_GO_S:
-                break
-        let_go()
-        await self._outbox.room()
-
-    def _ask_for_body(self) -> None:
+    async def _ask_for_body(self) -> None:
         if self._http.they_are_waiting_for_100_continue and not self.begun:
             self._event(h11.InformationalResponse(status_code=100, headers=[]))
+            await self._outbox.flush()
 
     def _head(self, status: int, headers: Any) -> None:
         said = [*headers, *self._own_headers()]

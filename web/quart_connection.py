@@ -4,14 +4,14 @@ quart-trio's own class cancels everything once the client's side ends, and the s
 after the last message is within its reach: connections never became idle or closed. Here only an
 unfinished response is cancelled. It also saves a task and a message for each request.
 
-Rule: works on any ASGI server. On ours it waits for room before it asks a stream for more, so that
-a stream whose client does not read need not hold what it has read ahead.
+Rule: works on any ASGI server. On ours the server takes in the body and sends a stream, so that
+neither holds this and Quart's own objects in memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import trio
 from quart import Request, Response
@@ -20,17 +20,9 @@ from quart.utils import encode_headers
 from quart.wrappers.response import DataBody, ResponseBody
 from quart_trio.asgi import TrioASGIHTTPConnection
 
-from web.http_exchange import FEED, ROOM
+from web.http_exchange import FEED, STREAM
 
 Send = Callable[[Any], Awaitable[None]]
-
-
-@runtime_checkable
-class Rereadable(Protocol):
-    """A body that can drop what it has read ahead, and read it again when it is asked for more."""
-
-    def let_go(self) -> None:
-        """Drop it."""
 
 
 class HttpConnection(TrioASGIHTTPConnection):
@@ -42,14 +34,12 @@ class HttpConnection(TrioASGIHTTPConnection):
         extensions: dict[str, Any] = self.scope.get("extensions") or {}
         request = self._create_request_from_scope(send)
         if FEED in extensions:
-            extensions[FEED](request.body)
-            requests = [request]
-            del request
-            await self._respond(requests, send)
+            await extensions[FEED](request.body)
+            await self._respond(request, send)
             return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._listen, nursery, request, receive)
-            await self._respond([request], send)
+            await self._respond(request, send)
             nursery.cancel_scope.cancel()
 
     async def _listen(self, nursery: trio.Nursery, request: Request, receive: Any) -> None:
@@ -58,9 +48,8 @@ class HttpConnection(TrioASGIHTTPConnection):
         if not self._answered:
             nursery.cancel_scope.cancel()
 
-    async def _respond(self, requests: list[Request], send: Send) -> None:
-        """Answer the one request in the list. It is taken out, since a stream needs it no more."""
-        response: Any = await self.app.handle_request(requests.pop())
+    async def _respond(self, request: Request, send: Send) -> None:
+        response: Any = await self.app.handle_request(request)
         timeout_s = self.app.config["RESPONSE_TIMEOUT"]
         if isinstance(response, Response) and response.timeout is not Ellipsis:
             timeout_s = response.timeout
@@ -68,11 +57,12 @@ class HttpConnection(TrioASGIHTTPConnection):
             with trio.move_on_after(timeout_s):
                 await self._send_response(send, response)
             return
-        await self._head(send, response)
-        body = response.response
-        del response
-        await self._stream(send, body)
-        await self._end(send, b"")
+        extensions: dict[str, Any] = self.scope.get("extensions") or {}
+        if STREAM in extensions and isinstance(response.response, ResponseBody):
+            await self._head(send, response)
+            extensions[STREAM](response.response)
+        else:
+            await self._send_response(send, response)
 
     async def _send_response(self, send: Send, response: Any) -> None:
         await self._head(send, response)
@@ -95,18 +85,9 @@ class HttpConnection(TrioASGIHTTPConnection):
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _stream(self, send: Send, body: ResponseBody) -> None:
-        room: Any = (self.scope.get("extensions") or {}).get(ROOM)
-        let_go = body.let_go if isinstance(body, Rereadable) else _nothing
         async with body as parts:
             if self.scope["method"] == "HEAD":
                 return  # A stream that is never read from could go on for ever.
             async for part in parts:
                 data = part.encode() if isinstance(part, str) else part
                 await send({"type": "http.response.body", "body": data, "more_body": True})
-                del part, data
-                if room is not None:
-                    await room(let_go)
-
-
-def _nothing() -> None:
-    """There is nothing to let go."""

@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 M_MMAP_THRESHOLD = -3
 LARGE_BLOCK_BYTES = 64 * 1024
 
+SWITCH_S = 0.001
+"""How long a busy event loop keeps a thread waiting that has come back from SQLite; a commit comes
+back several times, and many wait for it."""
+
 FAILED = 1
 """Exit code of a system that ended by itself."""
 
@@ -39,6 +43,7 @@ def run(settings: ServerSettings) -> int:
     """Serve until a signal comes; the exit code. Raises `FolderHeld` and `FolderUnusable`."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     gc.set_threshold(10_000, 20, 50)  # A third less work where thousands of small objects live.
+    sys.setswitchinterval(SWITCH_S)
     give_back_memory()
     with hold(settings.data_dir):
         try:
