@@ -2,8 +2,8 @@
 
     analysis -> retrieval, one per question, side by side -> synthesis -> writing -> ending
 
-Rule: a run only decides, through its ledger; what has been decided is committed by the ledger's
-pump. A run that is cancelled leaves no ending: whoever cancelled it says what that means.
+Rule: a run only decides, through its ledger, which has it committed meanwhile. A run that is
+cancelled leaves no ending: whoever cancelled it says what that means.
 """
 
 from __future__ import annotations
@@ -215,9 +215,8 @@ class Pipeline:
         self, step: PlannedStep, output: Any, duration_s: float, error: Failure | None = None
     ) -> None:
         await self._ledger.room()
-        if isinstance(output, Plan):  # No checkpoint from here on: both are in one append.
-            self._ledger.record(e.PlanCreated(output.steps))
         self._ledger.record(
+            *([e.PlanCreated(output.steps)] if isinstance(output, Plan) else []),
             e.StepCompleted(
                 step.step_id,
                 step.step,

@@ -189,7 +189,7 @@ class Supervisor:
     async def _run(self, live: LiveTask, scope: trio.CancelScope) -> None:
         """One run from its slot to its end, whatever the end is."""
         try:
-            async with live.ledger.pumping():
+            async with live.ledger.writing():
                 with scope:
                     await self._play(live)
                 if live.cancelled_for and not live.task.finished:

@@ -136,9 +136,15 @@ async def test_appends_that_meet_are_committed_together(nursery: trio.Nursery) -
 
     view = CommittedView(Counting(), TailBounds())
     journal = spawn(nursery, "journal", lambda: Journal(view), capacity=64)
+
+    async def create(task_id: str) -> None:
+        ledger = ledger_of(journal, task_id)
+        ledger.record(e.TaskCreated("frogs"))
+        await ledger.flush()
+
     async with trio.open_nursery() as writers:
         for n in range(30):
-            writers.start_soon(begun, journal, f"t{n}")
+            writers.start_soon(create, f"t{n}")
     assert sum(groups) == 30
     assert len(groups) <= 3
 
@@ -180,7 +186,7 @@ async def test_a_run_is_ahead_of_the_log_by_a_bounded_window(nursery: trio.Nurse
     await ledger.flush()
 
     async def write() -> None:
-        async with ledger.pumping():
+        async with ledger.writing():
             for _ in range(100):
                 await ledger.room()
                 ledger.record(e.PartialOutput(*WRITING, 1, "more"))

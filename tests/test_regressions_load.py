@@ -10,14 +10,18 @@ from dataclasses import dataclass
 import pytest
 import trio
 
+from actors.clock import virtual_clock
 from actors.errors import TaskNotFound
 from actors.journal import journal
-from actors.journal.journal import CommittedView
-from actors.journal.ledger import Ledger
+from actors.journal.journal import CommittedView, Journal
+from actors.journal.ledger import Ledger, Window
 from actors.journal.log import Append, Piece
 from actors.journal.memory import MemoryStore
+from actors.journal.tail import TailBounds
 from actors.pipeline import Pipeline
 from actors.runtime import Call, Request, spawn
+from actors.runtime.actor import TAKEN_AT_ONCE
+from actors.tasks import events as e
 from actors.testing import HANG, Cast, Delay, FaultyStore, scripted_system
 
 
@@ -142,4 +146,58 @@ async def test_a_big_commit_is_told_in_slices(
         for _ in range(60):
             nursery.start_soon(system.create, "frogs")
     assert shown.total() == 60
-    assert max(shown.values()) <= journal.SETTLED_AT_ONCE
+    assert max(shown.values()) <= journal.TOLD_AT_ONCE
+
+
+class Counts(trio.abc.Instrument):
+    """The rounds of the loop."""
+
+    def __init__(self) -> None:
+        self.rounds = 0
+
+    def after_io_wait(self, timeout: float) -> None:
+        self.rounds += 1
+
+
+@dataclass(frozen=True)
+class Note(Request[int]):
+    """A request that is handled without waiting."""
+
+
+class Notes:
+    async def handle(self, request: Note, call: Call[int]) -> int:
+        return 1
+
+
+async def test_an_actor_keeps_up_with_a_busy_loop(nursery: trio.Nursery) -> None:
+    """Else it takes one call in each round, and a round can be long."""
+    notes = spawn(nursery, "notes", Notes, capacity=256)
+    counts = Counts()
+    trio.lowlevel.add_instrument(counts)
+    calls = [await notes.send(Note()) for _ in range(200)]
+    answered = [await call.reply() for call in calls[-1:]]
+    assert answered == [1]
+    assert counts.rounds <= 200 / TAKEN_AT_ONCE + 10
+
+
+async def test_what_finds_no_room_at_the_journal_is_committed_when_there_is(
+    autojump_clock: object,
+) -> None:
+    """A run records and goes on; its events must not wait for the next one it records."""
+    disk = FaultyStore(MemoryStore(), [Delay(1)] * 10)
+    view = CommittedView(disk, TailBounds())
+    async with trio.open_nursery() as nursery:
+        log = spawn(nursery, "journal", lambda: Journal(view), capacity=1)
+
+        async def run(task_id: str) -> None:
+            ledger = Ledger(log, task_id, None, virtual_clock, Window())
+            async with ledger.writing():
+                await trio.sleep(1)
+                ledger.record(e.TaskCreated("frogs"))
+                await trio.sleep(60)
+                assert ledger.committed == 1
+
+        async with trio.open_nursery() as runs:
+            for number in range(20):
+                runs.start_soon(run, f"t{number}")
+        nursery.cancel_scope.cancel()

@@ -17,7 +17,7 @@ import trio
 from actors.clock import Now, rfc3339
 from actors.errors import ActorError, OutputTooLarge
 from actors.journal.log import EMPTY, MAX_LINE_BYTES, Append, Position, Record
-from actors.runtime import Ref
+from actors.runtime import Call, Ref
 from actors.tasks.events import Event, Stamped
 from actors.tasks.life import Task, evolve
 
@@ -45,7 +45,10 @@ class Ledger:
         self._window = window
         self._ahead: deque[tuple[Record, Task]] = deque()
         self._ahead_bytes = 0
-        self._sending = False
+        self._sent_bytes = 0
+        self._unsent: Append | None = None
+        self._stuck = trio.lowlevel.ParkingLot()
+        self._block: trio.CancelScope | None = None
         self._moved = trio.lowlevel.ParkingLot()
 
     @property
@@ -60,21 +63,30 @@ class Ledger:
         return self._task is not None
 
     def record(
-        self, event: Event, *, step_id: str | None = None, output: bytes | None = None
+        self, *events: Event, step_id: str | None = None, output: bytes | None = None
     ) -> None:
-        """Decide that `event` has happened. Raises `OutputTooLarge` if its line would be too long."""
+        """Decide that `events` have happened; they are committed together, the last with `output`.
+
+        Raises `OutputTooLarge` if a line would be too long, and then nothing has happened.
+        """
         if self.failed:
             raise self.failed
-        seq = self._task.last_seq + 1 if self._task else 1
-        stamped = Stamped(seq, self.task_id, rfc3339(self._now()), event)
-        task = evolve(self._task, stamped)
-        line = stamped.line()
-        if len(line) > MAX_LINE_BYTES:
-            raise OutputTooLarge(f"An event of {len(line):,} bytes is too long for the log.")
+        decided: list[tuple[Record, Task]] = []
+        task = self._task
+        for number, event in enumerate(events, 1):
+            seq = task.last_seq + 1 if task else 1
+            stamped = Stamped(seq, self.task_id, rfc3339(self._now()), event)
+            task = evolve(task, stamped)
+            line = stamped.line()
+            if len(line) > MAX_LINE_BYTES:
+                raise OutputTooLarge(f"An event of {len(line):,} bytes is too long for the log.")
+            last = number == len(events)
+            record = Record(seq, line, step_id, output) if last else Record(seq, line)
+            decided.append((record, task))
         self._task = task
-        self._ahead.append((Record(seq, line, step_id, output), task))
-        self._ahead_bytes += len(line)
-        self._moved.unpark_all()
+        self._ahead.extend(decided)
+        self._ahead_bytes += sum(len(record.line) for record, _ in decided)
+        self._send()
 
     async def room(self) -> None:
         """Wait while the window is full."""
@@ -87,67 +99,100 @@ class Ledger:
             await self._moved.park()
 
     async def flush(self) -> None:
-        """Wait until all that has been recorded is committed. Raises `StorageUnavailable`."""
+        """Wait until all that has been recorded is committed. Raises `StorageUnavailable`.
+
+        It is not left before that, lest another ledger of the same task begins where this one is.
+        """
         target = self._task.last_seq if self._task else EMPTY
-        while self.committed < target:
-            if self.failed:
-                raise self.failed
-            if self._sending:
-                await self._moved.park()
-            else:
-                await self._send()
+        with trio.CancelScope(shield=True):
+            while self.committed < target:
+                if self.failed:
+                    raise self.failed
+                if self._unsent:
+                    await self._send_when_there_is_room()
+                else:
+                    await self._moved.park()
 
     @asynccontextmanager
-    async def pumping(self) -> AsyncIterator[None]:
-        """Inside the block what is recorded is committed as it comes; at its end, all of it is.
+    async def writing(self) -> AsyncIterator[None]:
+        """At the end of the block all that was recorded in it is committed.
 
         If the log cannot be written, the block is cancelled and the log's error raised.
         """
         async with trio.open_nursery() as nursery:
-            until_left = trio.CancelScope(shield=True)  # What has been decided is committed.
-            nursery.start_soon(self._pump, until_left, nursery.cancel_scope)
+            nursery.start_soon(self._send_what_is_stuck)
+            self._block = nursery.cancel_scope
             try:
                 yield
             except Exception:
                 if not self.failed:
                     raise  # Otherwise it is what came of the log's failure, raised below.
             finally:
-                until_left.cancel()
+                self._block = None
+                with contextlib.suppress(ActorError):  # It is in `failed`.
+                    await self.flush()
+                nursery.cancel_scope.cancel()
         if self.failed:
             raise self.failed
 
-    async def _pump(self, until_left: trio.CancelScope, block: trio.CancelScope) -> None:
-        with contextlib.suppress(ActorError):  # It is in `failed`.
-            with until_left:
-                while True:
-                    while not self._ahead:
-                        await self._moved.park()
-                    await self.flush()
-            with trio.CancelScope(shield=True):
-                await self.flush()
-        if self.failed:
-            block.cancel()
+    # --- to the journal -------------------------------------------------------------------------
 
-    async def _send(self) -> None:
-        records, task = self._batch()
-        self._sending = True
+    def _send(self) -> None:
+        """Send what has been decided, unless something is on its way; its reply sends the rest.
+
+        This is a callback and no task of its own: it happens for each event of each run.
+        """
+        if self._sent_bytes or not self._ahead:
+            return
+        append = self._batch()
         try:
-            with trio.CancelScope(shield=True):  # A commit is never half waited for.
-                append = Append(task, self.committed, tuple(records))
-                self.committed = await self._journal.ask(append)
-                self._ahead_bytes -= sum(len(record.line) for record in records)
-        except ActorError as error:
-            self.failed = error
-            raise
-        finally:
-            self._sending = False
-            self._moved.unpark_all()
+            self._journal.send_on_nowait(append, self._answered)
+        except trio.WouldBlock:
+            self._unsent = append
+            self._stuck.unpark_all()
+        except ActorError as stopped:
+            self._fail(stopped)
 
-    def _batch(self) -> tuple[list[Record], Task]:
+    async def _send_what_is_stuck(self) -> None:
+        while True:
+            while not self._unsent:
+                await self._stuck.park()
+            await self._send_when_there_is_room()
+
+    async def _send_when_there_is_room(self) -> None:
+        append, self._unsent = self._unsent, None
+        assert append is not None
+        with trio.CancelScope(shield=True):
+            try:
+                await self._journal.send_on(append, self._answered)
+            except ActorError as stopped:
+                self._fail(stopped)
+
+    def _answered(self, call: Call[Position]) -> None:
+        try:
+            self.committed = call.result()
+        except ActorError as error:
+            self._fail(error)
+            return
+        self._ahead_bytes -= self._sent_bytes
+        self._sent_bytes = 0
+        self._moved.unpark_all()
+        self._send()
+
+    def _fail(self, error: ActorError) -> None:
+        self.failed = error
+        if self._block is not None:
+            self._block.cancel()
+        self._moved.unpark_all()
+
+    def _batch(self) -> Append:
         records: list[Record] = []
-        size = 0
-        while self._ahead and size + len(self._ahead[0][0].line) <= MAX_LINE_BYTES:
-            record, task = self._ahead.popleft()
+        while self._ahead:
+            record, decided = self._ahead[0]
+            if self._sent_bytes + len(record.line) > MAX_LINE_BYTES:
+                break
+            self._ahead.popleft()
+            self._sent_bytes += len(record.line)
             records.append(record)
-            size += len(record.line)
-        return records, task
+            task = decided
+        return Append(task, self.committed, tuple(records))

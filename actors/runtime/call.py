@@ -49,6 +49,7 @@ class Call(Generic[R]):
         "_open",
         "_scope",
         "_state",
+        "_then",
         "_value",
         "_waiter",
         "abandoned",
@@ -65,6 +66,7 @@ class Call(Generic[R]):
         on_late: Callable[[], None],
         handler_s: float = math.inf,
         parts: trio.MemorySendChannel[Any] | None = None,
+        then: Callable[[Call[R]], None] | None = None,
     ) -> None:
         self.request = request
         self.chain = chain
@@ -72,6 +74,7 @@ class Call(Generic[R]):
         self.parts = parts
         self.abandoned = False
         self._on_late = on_late
+        self._then = then
         self._state = CallState.QUEUED
         self._scope: trio.CancelScope | None = None
         self._open: set[Call[Any]] | None = None
@@ -93,6 +96,11 @@ class Call(Generic[R]):
         except trio.Cancelled:
             await self.leave()
             raise
+        return self.result()
+
+    def result(self) -> R:
+        """The handler's value, once the call is settled; raises its error."""
+        assert self._state is CallState.SETTLED
         if self._error is not None:
             raise self._error
         value: R = self._value
@@ -161,6 +169,8 @@ class Call(Generic[R]):
         if self._waiter is not None:
             trio.lowlevel.reschedule(self._waiter)
             self._waiter = None
+        if self._then is not None:
+            self._then(self)
 
     # --- the actor's side -------------------------------------------------------------------
 

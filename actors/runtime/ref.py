@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -15,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import trio
 
 from actors.errors import ActorStopped, AskCycle
-from actors.runtime.call import Call, CallState
+from actors.runtime.call import Call
 from actors.runtime.request import Request, StreamRequest
 
 R = TypeVar("R")
@@ -68,6 +70,17 @@ class Ref:
         await self._put(call)
         return call
 
+    async def send_on(self, request: Request[R], then: Callable[[Call[R]], None]) -> None:
+        """Wait for room only. `then` gets the call once it is settled, and neither waits nor raises.
+
+        Nobody waits for the reply, so this may be sent from anywhere without an `AskCycle`.
+        """
+        await self._put(Call(request, (), self._late, then=then))
+
+    def send_on_nowait(self, request: Request[R], then: Callable[[Call[R]], None]) -> None:
+        """The same, but raises `trio.WouldBlock` if there is no room."""
+        self._put_nowait(Call(request, (), self._late, then=then))
+
     def stream(
         self, request: StreamRequest[P, R], *, handler_s: float = math.inf
     ) -> PartStream[P, R]:
@@ -86,12 +99,23 @@ class Ref:
         self._dead_letters["late reply"] += 1
 
     async def _put(self, call: Call[Any]) -> None:
-        lane = self._mailbox.control_send if call.request.control else self._mailbox.send
         try:
-            try:
-                lane.send_nowait(call)
-            except trio.WouldBlock:
-                await lane.send(call)
+            self._put_nowait(call)
+        except trio.WouldBlock:
+            with self._stops():
+                await self._lane(call).send(call)
+
+    def _put_nowait(self, call: Call[Any]) -> None:
+        with self._stops():
+            self._lane(call).send_nowait(call)
+
+    def _lane(self, call: Call[Any]) -> trio.MemorySendChannel[Call[Any]]:
+        return self._mailbox.control_send if call.request.control else self._mailbox.send
+
+    @contextmanager
+    def _stops(self) -> Iterator[None]:
+        try:
+            yield
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._dead_letters["actor stopped"] += 1
             raise ActorStopped(f"The actor {self.name} has stopped.") from None
@@ -123,7 +147,10 @@ class PartStream(Generic[P, R]):
 
     async def __anext__(self) -> P:
         try:
-            return await self._receive.receive()
+            try:
+                return self._receive.receive_nowait()
+            except trio.WouldBlock:
+                return await self._receive.receive()
         except trio.EndOfChannel:
             pass
         await self._call.reply()
@@ -132,6 +159,4 @@ class PartStream(Generic[P, R]):
     @property
     def result(self) -> R:
         """What the handler returned; there once the parts have ended."""
-        assert self._call.state is CallState.SETTLED
-        value: R = self._call._value
-        return value
+        return self._call.result()
