@@ -36,6 +36,7 @@ IDLE_TAILS = 256
 """How many tails nobody uses are kept, the longest unused being dropped first."""
 
 Waiting: TypeAlias = tuple[Append, Call[Any]]
+Told: TypeAlias = tuple[Waiting, Position | ActorError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +152,16 @@ class CommittedView:
 
 
 class Journal:
-    """The actor. Its handlers keep the reply's slot, and the commit that is under way settles it."""
+    """The actor. Its handlers keep the reply's slot, and the commit that is under way settles it.
+
+    No task has two appends here at once, and none while it is deleted: what comes of one group may be
+    told in any order, and while the next group is being written.
+    """
 
     def __init__(self, view: CommittedView) -> None:
         self._view = view
         self._appends: deque[Waiting] = deque()
-        self._committing = trio.Lock()
+        self._deletes: deque[tuple[Delete, Call[Any]]] = deque()
         self._work = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
 
@@ -168,34 +173,33 @@ class Journal:
                 while len(self._appends) >= GROUP_APPENDS:
                     await self._room.park()
                 self._appends.append((request, call))
-                self._work.unpark()
-                return call.defer()
-            case Delete(task_id=task_id):
-                async with self._committing:
-                    await self._view.store.delete(task_id)
-                    self._view.forget(task_id)
-                return None
+            case Delete():
+                self._deletes.append((request, call))
             case _:
                 assert_never(request)
+        self._work.unpark()
+        return call.defer()
 
     async def background(self) -> None:
         """Commit what waits, one group after another."""
-        while True:
-            while not self._appends:
-                await self._work.park()
-            with trio.CancelScope(shield=True):
-                async with self._committing:
-                    await self._commit_all()
+        async with trio.open_nursery() as telling:
+            while True:
+                while not (self._appends or self._deletes):
+                    await self._work.park()
+                with trio.CancelScope(shield=True):
+                    while self._deletes:
+                        await self._delete(*self._deletes.popleft())
+                    if group := self._take():
+                        await self._commit(group, telling)
 
-    async def _commit_all(self) -> None:
-        """Commit until nothing waits. Each group is told of while the next one is being written."""
-        group = self._take()
-        outcomes = await self._commit(group)
-        while following := self._take():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._tell, group, outcomes)
-                group, outcomes = following, await self._commit(following)
-        await self._tell(group, outcomes)
+    async def _delete(self, delete: Delete, call: Call[Any]) -> None:
+        try:
+            await self._view.store.delete(delete.task_id)
+        except StorageUnavailable as full:
+            call.fail(full)
+        else:
+            self._view.forget(delete.task_id)
+            call.settle(None)
 
     def _take(self) -> list[Waiting]:
         group: list[Waiting] = []
@@ -207,17 +211,29 @@ class Journal:
         self._room.unpark_all()
         return group
 
-    async def _commit(self, group: list[Waiting]) -> Sequence[Position | ActorError]:
+    async def _commit(self, group: list[Waiting], telling: trio.Nursery) -> None:
+        outcomes: Sequence[Position | ActorError]
         try:
-            return await self._view.store.append([append for append, _ in group])
+            outcomes = await self._view.store.append([append for append, _ in group])
         except StorageUnavailable as full:
-            return [full] * len(group)
+            outcomes = [full] * len(group)
+        told = list(zip(group, outcomes, strict=True))
+        # Endings first: a cancel waits for one, and is to be quick however much is written.
+        told.sort(key=lambda one: not one[0][0].task.finished)
+        self._tell(told[:TOLD_AT_ONCE])
+        if rest := told[TOLD_AT_ONCE:]:
+            telling.start_soon(self._tell_in_slices, rest)
 
-    async def _tell(self, group: list[Waiting], outcomes: Sequence[Position | ActorError]) -> None:
-        """Show it to the readers and settle the replies, in slices, so that the loop never stalls."""
-        for number, ((append, call), outcome) in enumerate(zip(group, outcomes, strict=True), 1):
-            if number % TOLD_AT_ONCE == 0:
+    async def _tell_in_slices(self, told: Sequence[Told]) -> None:
+        """Each wakes a run and readers; in slices, the loop never stalls."""
+        with trio.CancelScope(shield=True):
+            for start in range(0, len(told), TOLD_AT_ONCE):
                 await trio.lowlevel.checkpoint()
+                self._tell(told[start : start + TOLD_AT_ONCE])
+
+    def _tell(self, told: Sequence[Told]) -> None:
+        """Show it to the readers, then settle the replies."""
+        for (append, call), outcome in told:
             if isinstance(outcome, ActorError):
                 call.fail(outcome)
             else:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -102,23 +101,23 @@ class Ref:
         try:
             self._put_nowait(call)
         except trio.WouldBlock:
-            with self._stops():
+            try:
                 await self._lane(call).send(call)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                raise self._no_longer_there() from None
 
     def _put_nowait(self, call: Call[Any]) -> None:
-        with self._stops():
+        try:
             self._lane(call).send_nowait(call)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise self._no_longer_there() from None
 
     def _lane(self, call: Call[Any]) -> trio.MemorySendChannel[Call[Any]]:
         return self._mailbox.control_send if call.request.control else self._mailbox.send
 
-    @contextmanager
-    def _stops(self) -> Iterator[None]:
-        try:
-            yield
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._dead_letters["actor stopped"] += 1
-            raise ActorStopped(f"The actor {self.name} has stopped.") from None
+    def _no_longer_there(self) -> ActorStopped:
+        self._dead_letters["actor stopped"] += 1
+        return ActorStopped(f"The actor {self.name} has stopped.")
 
 
 class PartStream(Generic[P, R]):
