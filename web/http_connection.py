@@ -319,6 +319,7 @@ class Connection(TCPServer):
     async def _answer(self, exchange: Exchange, scope: dict[str, Any]) -> None:
         path = scope["path"]
         spawn, call = trio.to_thread.run_sync, trio.from_thread.run
+        await self._traffic.turns.turn()
         try:
             await self.app(scope, exchange.receive, exchange.send, spawn, call)  # type: ignore[arg-type]
             del scope  # A stream can be long.

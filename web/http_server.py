@@ -10,10 +10,12 @@ queue would wait in the dark, and health checks with it.
 
 from __future__ import annotations
 
+import errno
 import logging
 import resource
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -37,6 +39,11 @@ CLOSING_S = 1.0
 OTHER_FILES = 256
 """File descriptors kept for everything but connections: databases, listeners, child processes."""
 
+ACCEPTED_AT_ONCE = 16
+"""How many clients that wait are let in before others go first."""
+
+NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+
 REFUSALS = 64
 """How many clients are told that the server is full at the same time; more are just closed."""
 
@@ -58,18 +65,15 @@ async def serve(
     async with trio.open_nursery() as living:
         await living.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
+        living.start_soon(server.traffic.turns.give)
         async with trio.open_nursery() as connections:
-            async with trio.open_nursery() as accepting:
-                listeners = open_listeners(config)
-                binds = [_url(listener) for listener in listeners]
-                accepting.start_soon(
-                    partial(
-                        trio.serve_listeners, server.admit, listeners, handler_nursery=connections
-                    )
-                )
-                task_status.started(binds)
-                await shutdown_trigger()
-                accepting.cancel_scope.cancel()
+            with listening(config) as listeners:
+                async with trio.open_nursery() as accepting:
+                    for listener in listeners:
+                        accepting.start_soon(accept, listener, server.admit, connections)
+                    task_status.started([_url(listener) for listener in listeners])
+                    await shutdown_trigger()
+                    accepting.cancel_scope.cancel()
             server.retire()
         await lifespan.wait_for_shutdown()
         living.cancel_scope.cancel()
@@ -81,8 +85,7 @@ class Server:
     def __init__(
         self, app: Any, config: Config, settings: ServerSettings, traffic: Traffic
     ) -> None:
-        self._settings = settings
-        self._traffic = traffic
+        self.traffic = traffic
         self._most = min(settings.max_connections, raise_file_limit(settings.max_connections))
         self._refusing = 0
         self._connection = partial(
@@ -97,17 +100,19 @@ class Server:
 
     async def admit(self, stream: trio.SocketStream) -> None:
         """Serve one client, or tell it that there is no room."""
-        if len(self._traffic.open) < self._most or self._traffic.make_room():
+        if len(self.traffic.open) < self._most or self.traffic.make_room():
             await self._connection(stream)
-        elif self._refusing < REFUSALS:
-            self._refusing += 1
-            try:
-                await self._refuse(stream)
-            finally:
-                self._refusing -= 1
+            return
+        async with stream:
+            if self._refusing < REFUSALS:
+                self._refusing += 1
+                try:
+                    await self._refuse(stream)
+                finally:
+                    self._refusing -= 1
 
     async def _refuse(self, stream: trio.SocketStream) -> None:
-        self._traffic.ended["refused"] += 1
+        self.traffic.ended["refused"] += 1
         with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(CLOSING_S):
             await stream.send_all(_FULL)
             await stream.send_eof()
@@ -116,7 +121,7 @@ class Server:
 
     def retire(self) -> None:
         """Let every connection end: at once what rests, within `CLOSING_S` what answers."""
-        for connection in list(self._traffic.open):
+        for connection in list(self.traffic.open):
             connection.retire(CLOSING_S)
 
 
@@ -143,18 +148,50 @@ def config_of(settings: ServerSettings) -> Config:
     return found
 
 
-def open_listeners(config: Config) -> list[trio.SocketListener]:
+@contextmanager
+def listening(config: Config) -> Iterator[list[socket.socket]]:
     """Sockets that listen, on every address that was asked for."""
-    found = []
-    for socket in config.create_sockets().insecure_sockets:
-        socket.listen(config.backlog)
-        found.append(trio.SocketListener(trio.socket.from_stdlib_socket(socket)))
-    return found
+    listeners: list[socket.socket] = config.create_sockets().insecure_sockets
+    try:
+        for listener in listeners:
+            listener.setblocking(False)
+            listener.listen(config.backlog)
+        yield listeners
+    finally:
+        for listener in listeners:
+            listener.close()
 
 
-def _url(listener: trio.SocketListener) -> str:
-    socket = listener.socket
-    return f"http://{repr_socket_addr(socket.family, socket.getsockname())}"
+async def accept(
+    listener: socket.socket,
+    admit: Callable[[trio.SocketStream], Awaitable[None]],
+    connections: trio.Nursery,
+) -> None:
+    """Let clients in, for ever.
+
+    `trio.serve_listeners` accepts one in each round of the loop. Under load, when a round takes long,
+    newcomers would wait for minutes.
+    """
+    while True:
+        await trio.lowlevel.wait_readable(listener)
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                client, _ = listener.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:  # Else it is the client's trouble, who has gone again.
+                if error.errno in NO_MORE_FILES:
+                    log.error("no client can be accepted at the moment: %s", error)
+                    await trio.sleep(0.1)
+                break
+            stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
+            connections.start_soon(admit, stream)
+        else:
+            await trio.lowlevel.checkpoint()
+
+
+def _url(listener: socket.socket) -> str:
+    return f"http://{repr_socket_addr(listener.family, listener.getsockname())}"
 
 
 def raise_file_limit(connections: int) -> int:

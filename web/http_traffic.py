@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Protocol
 
+import trio
+
 
 class Closable(Protocol):
     """A connection, as far as others may touch it."""
@@ -19,11 +21,41 @@ class Closable(Protocol):
         """End it as soon as it has answered what it was asked, or after so many seconds."""
 
 
+BEGUN_AT_ONCE = 8
+"""How many requests begin in one round of the loop. Each takes about a millisecond until it waits."""
+
+
+class Turns:
+    """Who begins when: a thousand requests that come at once must not stall the loop."""
+
+    def __init__(self) -> None:
+        self._begun = 0
+        self._next_round = trio.lowlevel.ParkingLot()
+        self._some = trio.lowlevel.ParkingLot()
+
+    async def turn(self) -> None:
+        """Wait for one's turn, in the order of coming."""
+        if self._begun < BEGUN_AT_ONCE and not self._next_round:
+            self._begun += 1
+            self._some.unpark()
+        else:
+            await self._next_round.park()
+
+    async def give(self) -> None:
+        """Give turns, for ever."""
+        while True:
+            while not self._begun:
+                await self._some.park()
+            await trio.lowlevel.checkpoint()
+            self._begun = len(self._next_round.unpark(count=BEGUN_AT_ONCE))
+
+
 class Traffic:
     """The connections of one server. `ended` counts, by cause, those that the server ended itself."""
 
     def __init__(self) -> None:
         self.open: set[Closable] = set()
+        self.turns = Turns()
         self.buffered_bytes = 0
         self.ended: Counter[str] = Counter()
         self._idle: dict[Closable, None] = {}

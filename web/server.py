@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 M_MMAP_THRESHOLD = -3
 LARGE_BLOCK_BYTES = 64 * 1024
 
-COLLECT_AFTER = 2_000, 20, 50
+COLLECT_AFTER = 1_000, 10, 100
 """Objects until the youngest are looked through for cycles, and how often until older ones are. Each
 look stops the event loop, so it is at few objects; the oldest, which are many, are seldom looked at,
 as the runs and connections of this server leave no cycles behind."""
