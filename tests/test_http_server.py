@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections import Counter
 
 import pytest
 import trio
 from http_raw import GOOD, HOST, Endless, echo, listening, plain
 
-from web.http_server import raise_file_limit
+from web.http_server import ACCEPTED_AT_ONCE, raise_file_limit
+from web.http_traffic import BEGUN_AT_ONCE
 
 
 async def test_past_the_most_connections_the_longest_idle_one_makes_room():
@@ -200,3 +202,52 @@ async def test_an_app_that_does_not_read_holds_back_who_sends():
 def test_the_limit_of_open_files_is_raised_and_respected():
     assert raise_file_limit(100) >= 100
     assert raise_file_limit(10**9) < 10**9
+
+
+async def test_requests_that_come_at_once_begin_a_few_in_each_round():
+    rounds, begun = Rounds(), Counter[int]()
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            begun[rounds.number] += 1
+        await plain()(scope, receive, send)
+
+    trio.lowlevel.add_instrument(rounds)
+    async with listening(app) as server, trio.open_nursery() as nursery:
+        for _ in range(60):
+            nursery.start_soon(server.ask, GOOD)
+    trio.lowlevel.remove_instrument(rounds)
+
+    assert begun.total() == 60
+    assert max(begun.values()) <= BEGUN_AT_ONCE
+
+
+class Rounds(trio.abc.Instrument):
+    """The rounds of the loop so far."""
+
+    number = 0
+
+    def after_io_wait(self, timeout: float) -> None:
+        self.number += 1
+
+
+async def test_clients_that_come_at_once_are_let_in_together():
+    """Else, under load, each waits for as many rounds of the loop as there are before it."""
+    rounds, accepted = Rounds(), Counter[int]()
+    async with listening(plain()) as server:
+        entered = server.traffic.entered
+
+        def enter(connection):
+            accepted[rounds.number] += 1
+            entered(connection)
+
+        server.traffic.entered = enter
+        trio.lowlevel.add_instrument(rounds)
+        address = (server.host, server.port)
+        clients = [socket.create_connection(address) for _ in range(40)]
+        await server.connections(40)
+        trio.lowlevel.remove_instrument(rounds)
+        for client in clients:
+            client.close()
+
+    assert len(accepted) <= 40 / ACCEPTED_AT_ONCE + 2

@@ -201,3 +201,28 @@ async def test_what_finds_no_room_at_the_journal_is_committed_when_there_is(
             for number in range(20):
                 runs.start_soon(run, f"t{number}")
         nursery.cancel_scope.cancel()
+
+
+async def test_a_cancel_is_told_before_all_else_that_was_committed_with_it(
+    autojump_clock: object,
+) -> None:
+    disk = FaultyStore(MemoryStore(), [None, Delay(1), Delay(1)])
+    done: list[str] = []
+    async with scripted_system(store=disk) as system, trio.open_nursery() as nursery:
+        task = await system.create("newts")
+        nursery.start_soon(system.create, "the first group")
+        await trio.testing.wait_all_tasks_blocked()
+
+        async def create() -> None:
+            await system.create("frogs")
+            done.append("create")
+
+        async def cancel() -> None:
+            await system.cancel(task.task_id)
+            done.append("cancel")
+
+        for _ in range(200):
+            nursery.start_soon(create)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(cancel)
+    assert done.index("cancel") < journal.TOLD_AT_ONCE
