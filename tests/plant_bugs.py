@@ -92,8 +92,8 @@ BUGS = [
         [
             Edit(
                 SUPERVISOR,
-                "live.scope.cancel()\n                await live.ended.park()",
-                "live.scope.cancel()\n                break",
+                "live.scope.cancel()\n                    await live.ended.park()",
+                "live.scope.cancel()\n                    break",
             )
         ],
     ),
