@@ -59,12 +59,15 @@ class Follower:
         return self
 
     async def __anext__(self) -> Piece:
+        tail = self._view.hold(self._task_id)  # As `use` does, but this happens for each event.
         try:
-            async with self._view.use(self._task_id) as tail:
-                piece = await self._next(tail)
+            await self._view.load(self._task_id, tail)
+            piece = await self._next(tail)
         except TaskNotFound:
             self.closing = Closing("deleted", None)
             piece = None
+        finally:
+            self._view.let_go(self._task_id, tail)
         if piece is None:
             raise StopAsyncIteration
         self.after = piece.last_seq

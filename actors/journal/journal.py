@@ -8,8 +8,8 @@ Rule: durable before visible. Readers, status and replies see an event only afte
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, assert_never
 
@@ -75,15 +75,9 @@ class CommittedView:
     @asynccontextmanager
     async def use(self, task_id: str) -> AsyncIterator[Tail]:
         """Hold on to a task's tail, loaded from the log if need be; raises `TaskNotFound`."""
-        with self._using(task_id) as tail:
-            if tail.task is None:
-                await self._load(task_id, tail)
-            yield tail
-
-    @contextmanager
-    def _using(self, task_id: str) -> Iterator[Tail]:
         tail = self.hold(task_id)
         try:
+            await self.load(task_id, tail)
             yield tail
         finally:
             self.let_go(task_id, tail)
@@ -105,7 +99,10 @@ class CommittedView:
                 if len(self._idle) > IDLE_TAILS:
                     self._idle.popitem(last=False)
 
-    async def _load(self, task_id: str, tail: Tail) -> None:
+    async def load(self, task_id: str, tail: Tail) -> None:
+        """Load a tail from the log, if that is still to be done; raises `TaskNotFound`."""
+        if tail.task is not None:
+            return
         task: Task | None = None
         while piece := await self.store.read(task_id, task.last_seq if task else 0):
             for line in piece.lines.splitlines(keepends=True):
@@ -121,8 +118,9 @@ class CommittedView:
 
     def show(self, append: Append) -> None:
         """An append has been committed."""
-        with self._using(append.task.task_id) as tail:
-            tail.extend(append)
+        tail = self.hold(append.task.task_id)
+        tail.extend(append)
+        self.let_go(append.task.task_id, tail)
 
     def forget(self, task_id: str) -> None:
         """A task has been deleted."""
