@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import trio
@@ -93,3 +97,17 @@ async def test_at_whatever_moment_the_disk_fills_up_no_finished_step_runs_again(
     assert sorted(done) == ["s1", "s2", "s3", "s4", "s5"]
     assert log[-1].event_type == "task_completed"
     assert [event.seq for event in log] == list(range(1, len(log) + 1))
+
+
+def test_on_a_file_system_that_is_full_for_a_while(tmp_path: Path) -> None:
+    private = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    mount = 'mount -t tmpfs -o size=2m none "$0"'
+    tried = [*private, mount, tmp_path]
+    if not shutil.which("unshare") or subprocess.run(tried, check=False).returncode:
+        pytest.skip("no file system can be mounted here, not even a private one")
+    script = Path(__file__).with_name("small_disk.py")
+    command = [*private, f'{mount} && exec "$1" "$2" "$0"', tmp_path, sys.executable, script]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=55, check=False)
+    assert ran.stdout.splitlines() == ["There is no room left for the log.", "completed"], (
+        ran.stderr
+    )
