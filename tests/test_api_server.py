@@ -47,8 +47,9 @@ async def test_each_agent_says_what_it_is_and_how_busy(served):
     cast = Cast(plans=[AgentFailed("no")], weighs=[ZeroDivisionError()], writes=[60])
     async with scripted_api(served, cast) as api:
         async with api.execute(await api.create()) as stream:
-            while b'"step":"writing"' not in await stream.line():
-                pass
+            line = b""
+            while not (b'"step_started"' in line and b'"writing"' in line):
+                line = await stream.line()
 
             answer = await api.http.get("/agents")
 

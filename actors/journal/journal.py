@@ -187,8 +187,7 @@ class Journal:
                 with trio.CancelScope(shield=True):
                     while self._deletes:
                         await self._delete(*self._deletes.popleft())
-                    if group := self._take():
-                        await self._commit(group, telling)
+                    await self._commit(telling)
 
     async def _delete(self, delete: Delete, call: Call[Any]) -> None:
         try:
@@ -209,8 +208,12 @@ class Journal:
         self._room.unpark_all()
         return group
 
-    async def _commit(self, group: list[Waiting], telling: trio.Nursery) -> None:
+    async def _commit(self, telling: trio.Nursery) -> None:
+        """Commit a group, if any append waits."""
         outcomes: Sequence[Position | ActorError]
+        group = self._take()
+        if not group:
+            return
         try:
             outcomes = await self._view.store.append([append for append, _ in group])
         except StorageUnavailable as full:
