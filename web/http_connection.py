@@ -151,6 +151,9 @@ class Connection(TCPServer):
             log.warning("a connection has failed and is closed", exc_info=faults)
         finally:
             self._outbox.close()
+            self._exchange = (
+                None  # It and the outbox know us: a cycle would wait for the collector.
+            )
             self._traffic.left(self)
             await trio.aclose_forcefully(self.stream)
 

@@ -142,8 +142,8 @@ class Exchange:
         """Send what the app left to be streamed, if anything."""
         if self._stream is None:
             return
-        await self._outbox.flush()  # The first part can take its time, but the head is due.
         async with self._stream as parts:
+            await self._outbox.flush()  # The first part can take its time, but the head is due.
             if not self._bodiless:  # A stream that is never read from could go on for ever.
                 async for part in parts:
                     self.quiet = False

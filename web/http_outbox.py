@@ -86,6 +86,7 @@ class Outbox:
     def close(self) -> None:
         """Forget what was not written: nobody is there to read it."""
         self._closed = True
+        self._on_block = _nothing
         self._parts.clear()
         self._count(-self._bytes)
         self.moved.unpark_all()
@@ -93,3 +94,7 @@ class Outbox:
     def _count(self, change: int) -> None:
         self._bytes += change
         self._traffic.buffered_bytes += change
+
+
+def _nothing() -> None:
+    """Nobody is there to be told."""
