@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
+import weakref
 from collections import Counter
 
+import h11
 import pytest
 import trio
+import trio.testing
 from http_raw import GOOD, HOST, Endless, echo, listening, plain
 
+from web.http_exchange import Exchange
+from web.http_outbox import ClientLost, Outbox
 from web.http_server import ACCEPTED_AT_ONCE, raise_file_limit
-from web.http_traffic import BEGUN_AT_ONCE
+from web.http_traffic import AT_ONCE, Traffic
 
 
 async def test_past_the_most_connections_the_longest_idle_one_makes_room():
@@ -219,7 +225,83 @@ async def test_requests_that_come_at_once_begin_a_few_in_each_round():
     trio.lowlevel.remove_instrument(rounds)
 
     assert begun.total() == 60
-    assert max(begun.values()) <= BEGUN_AT_ONCE
+    assert max(begun.values()) <= AT_ONCE
+
+
+async def test_clients_that_leave_at_once_are_let_go_a_few_in_each_round():
+    rounds, left = Rounds(), Counter[int]()
+
+    async def app(scope, receive, send):
+        try:
+            await Endless()(scope, receive, send)
+        finally:
+            left[rounds.number] += 1
+
+    async with listening(app) as server:
+        address = (server.host, server.port)
+        clients = [socket.create_connection(address) for _ in range(60)]
+        for client in clients:
+            client.sendall(GOOD)
+        for client in clients:
+            await trio.to_thread.run_sync(client.recv, 1)
+        trio.lowlevel.add_instrument(rounds)
+        for client in clients:
+            client.close()
+        await server.connections(0)
+        trio.lowlevel.remove_instrument(rounds)
+
+        assert left.total() >= 60
+        assert max(left.values()) <= AT_ONCE
+
+
+async def test_a_connection_that_was_lost_in_the_middle_leaves_no_cycle():
+    app = Endless()
+    async with listening(app) as server:
+        async with server.client() as client:
+            await client.send(GOOD)
+            await client.head()
+            connection = weakref.ref(next(iter(server.traffic.open)))
+            gc.disable()
+        try:
+            await server.connections(0)
+            await trio.testing.wait_all_tasks_blocked()
+            assert connection() is None
+        finally:
+            gc.enable()
+
+
+class Body:
+    """A stream that knows whether it was left."""
+
+    left = False
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *why):
+        self.left = True
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        raise StopAsyncIteration
+
+
+async def test_a_stream_whose_client_is_lost_before_the_head_is_out_is_left():
+    ours, theirs = trio.socket.socketpair()
+    theirs.close()
+    http = h11.Connection(h11.SERVER)
+    http.receive_data(GOOD)
+    http.next_event()
+    exchange = Exchange(http, Outbox(ours, Traffic(), lambda: None), list)
+    body = Body()
+    exchange.stream(body)
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": []})
+    with ours, pytest.raises(ClientLost):
+        await exchange.send_stream()
+
+    assert body.left
 
 
 class Rounds(trio.abc.Instrument):

@@ -146,7 +146,8 @@ async def test_a_big_commit_is_told_in_slices(
         for _ in range(60):
             nursery.start_soon(system.create, "frogs")
     assert shown.total() == 60
-    assert max(shown.values()) <= journal.TOLD_AT_ONCE
+    # The first of a commit, and in the same round some of the rest of the one before.
+    assert max(shown.values()) <= 2 * journal.TOLD_AT_ONCE
 
 
 class Counts(trio.abc.Instrument):

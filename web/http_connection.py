@@ -43,7 +43,7 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from web.http_exchange import UNREAD_BYTES, Exchange
-from web.http_outbox import Outbox
+from web.http_outbox import ClientLost, Outbox
 from web.http_traffic import Traffic
 from web.server_settings import ServerSettings
 
@@ -106,6 +106,7 @@ class Connection(TCPServer):
         self._server: Any = None
         self._waiting = trio.CancelScope()
         self._woken = False
+        self._new = False
         self._over = False
         self._retired = False
         self._half_closed = False
@@ -141,19 +142,22 @@ class Connection(TCPServer):
             self._client = parse_socket_addr(socket.family, socket.getpeername())
             self._server = parse_socket_addr(socket.family, socket.getsockname())
             async with trio.open_nursery() as self._nursery:
-                await self._converse()
+                # What leaves the block of a nursery makes a cycle with the tasks that it cancels.
+                try:
+                    await self._converse()
+                except ClientStalled:
+                    self._traffic.ended["stalled"] += 1
+                except (OSError, trio.BrokenResourceError):
+                    log.debug("a client is gone")
                 self._nursery.cancel_scope.cancel()
-        except* ClientStalled:
-            self._traffic.ended["stalled"] += 1
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             log.debug("a client is gone")
         except* Exception as faults:
             log.warning("a connection has failed and is closed", exc_info=faults)
         finally:
             self._outbox.close()
-            self._exchange = (
-                None  # It and the outbox know us: a cycle would wait for the collector.
-            )
+            # It and the outbox know us: a cycle would wait for the collector.
+            self._exchange = None
             self._traffic.left(self)
             await trio.aclose_forcefully(self.stream)
 
@@ -174,6 +178,9 @@ class Connection(TCPServer):
 
     async def _next(self) -> None:
         """Do what the next event wants, or wait for one."""
+        if self._new and self._exchange is None:
+            await self._traffic.turns.turn()
+        self._new = False
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
@@ -216,10 +223,21 @@ class Connection(TCPServer):
             else:
                 # Waiting first makes a parked connection a kilobyte smaller.
                 await trio.lowlevel.wait_readable(self.stream.socket)
-                self._came(bytes(await self.stream.receive_some(READ_BYTES)))
+                self._came(await self._received_some())
         if self._waiting.cancelled_caught and not self._woken:
             self._out_of_time()
-        self._woken = False
+        self._woken, self._new = False, True
+
+    async def _received_some(self) -> bytes:
+        """What the client has sent; nothing, if it will send no more."""
+        try:
+            data = bytes(await self.stream.receive_some(READ_BYTES))
+        except trio.BrokenResourceError:
+            await self._traffic.goodbyes.turn()
+            raise
+        if not data:
+            await self._traffic.goodbyes.turn()
+        return data
 
     def _came(self, data: bytes) -> None:
         self._http.receive_data(data)
@@ -233,7 +251,7 @@ class Connection(TCPServer):
         self._half_closed = True
         begun = self._exchange is not None and self._exchange.begun
         if begun and self._http.our_state is h11.SEND_BODY and not self._ahead:
-            raise trio.BrokenResourceError("the client has left")
+            raise ClientLost("the client has left")
 
     def _wake(self) -> None:
         self._woken = True
@@ -291,7 +309,7 @@ class Connection(TCPServer):
         exchange = self._exchange
         if exchange is not None and exchange.begun and self._outbox.empty:
             if exchange.quiet:
-                raise trio.BrokenResourceError("the client has left")
+                raise ClientLost("the client has left")
             exchange.quiet = True
 
     def _sends_nothing(self) -> None:
@@ -322,11 +340,13 @@ class Connection(TCPServer):
     async def _answer(self, exchange: Exchange, scope: dict[str, Any]) -> None:
         path = scope["path"]
         spawn, call = trio.to_thread.run_sync, trio.from_thread.run
-        await self._traffic.turns.turn()
         try:
             await self.app(scope, exchange.receive, exchange.send, spawn, call)  # type: ignore[arg-type]
             del scope  # A stream can be long.
             await exchange.send_stream()
+        except* ClientLost:
+            exchange.abandoned = True
+            self.close_now()
         except* Exception as faults:
             log.error("a request failed: %s", path, exc_info=faults)
         if exchange.abandoned:

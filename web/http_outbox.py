@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 
 import trio
 
 from web.http_traffic import Traffic
+
+
+class ClientLost(trio.BrokenResourceError):
+    """The client is gone."""
 
 
 class Outbox:
@@ -58,7 +61,7 @@ class Outbox:
             self._count(len(data))
 
     async def flush(self) -> None:
-        """Return once the kernel has taken everything. Raises `OSError` for a lost client."""
+        """Return once the kernel has taken everything. Raises `ClientLost`."""
         while self._writing:
             await self.moved.park()
         self._writing = True
@@ -77,10 +80,14 @@ class Outbox:
     def _write(self) -> None:
         """Give the kernel what it takes."""
         batch = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        with suppress(BlockingIOError):
+        try:
             sent = os.write(self._socket.fileno(), batch)
-            self._count(-sent)
-            batch = batch[sent:]  # A copy, so that what is written is not held.
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise ClientLost(str(error)) from None
+        self._count(-sent)
+        batch = batch[sent:]  # A copy, so that what is written is not held.
         self._parts = [batch] if batch else []
 
     def close(self) -> None:

@@ -66,6 +66,7 @@ async def serve(
         await living.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         living.start_soon(server.traffic.turns.give)
+        living.start_soon(server.traffic.goodbyes.give)
         async with trio.open_nursery() as connections:
             with listening(config) as listeners:
                 async with trio.open_nursery() as accepting:

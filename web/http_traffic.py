@@ -21,22 +21,23 @@ class Closable(Protocol):
         """End it as soon as it has answered what it was asked, or after so many seconds."""
 
 
-BEGUN_AT_ONCE = 8
-"""How many requests begin in one round of the loop. Each takes about a millisecond until it waits."""
+AT_ONCE = 8
+"""How many requests begin, and how many clients leave, in one round of the loop. Each takes up to a
+millisecond until it waits."""
 
 
 class Turns:
-    """Who begins when: a thousand requests that come at once must not stall the loop."""
+    """Who goes on when: what a thousand clients do at once must not stall the loop."""
 
     def __init__(self) -> None:
-        self._begun = 0
+        self._taken = 0
         self._next_round = trio.lowlevel.ParkingLot()
         self._some = trio.lowlevel.ParkingLot()
 
     async def turn(self) -> None:
         """Wait for one's turn, in the order of coming."""
-        if self._begun < BEGUN_AT_ONCE and not self._next_round:
-            self._begun += 1
+        if self._taken < AT_ONCE and not self._next_round:
+            self._taken += 1
             self._some.unpark()
         else:
             await self._next_round.park()
@@ -44,10 +45,10 @@ class Turns:
     async def give(self) -> None:
         """Give turns, for ever."""
         while True:
-            while not self._begun:
+            while not self._taken:
                 await self._some.park()
             await trio.lowlevel.checkpoint()
-            self._begun = len(self._next_round.unpark(count=BEGUN_AT_ONCE))
+            self._taken = len(self._next_round.unpark(count=AT_ONCE))
 
 
 class Traffic:
@@ -56,6 +57,7 @@ class Traffic:
     def __init__(self) -> None:
         self.open: set[Closable] = set()
         self.turns = Turns()
+        self.goodbyes = Turns()
         self.buffered_bytes = 0
         self.ended: Counter[str] = Counter()
         self._idle: dict[Closable, None] = {}

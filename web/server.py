@@ -6,9 +6,6 @@ are gone. The first signal drains, the second ends at once.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import logging
 import os
 import signal
@@ -24,17 +21,10 @@ from web.app import create_app
 from web.data_folder import announce, hold
 from web.http_server import serve
 from web.http_traffic import Traffic
+from web.memory import Collector, give_back_large_blocks, keep_tidy
 from web.server_settings import ServerSettings
 
 log = logging.getLogger(__name__)
-
-M_MMAP_THRESHOLD = -3
-LARGE_BLOCK_BYTES = 64 * 1024
-
-COLLECT_AFTER = 1_000, 10, 100
-"""Objects until the youngest are looked through for cycles, and how often until older ones are. Each
-look stops the event loop, so it is at few objects; the oldest, which are many, are seldom looked at,
-as the runs and connections of this server leave no cycles behind."""
 
 SWITCH_S = 0.001
 """How long a busy event loop keeps a thread waiting that has come back from SQLite; a commit comes
@@ -47,9 +37,8 @@ FAILED = 1
 def run(settings: ServerSettings) -> int:
     """Serve until a signal comes; the exit code. Raises `FolderHeld` and `FolderUnusable`."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    gc.set_threshold(*COLLECT_AFTER)
     sys.setswitchinterval(SWITCH_S)
-    give_back_memory()
+    give_back_large_blocks()
     with hold(settings.data_dir):
         try:
             return trio.run(_serve, settings)
@@ -59,17 +48,6 @@ def run(settings: ServerSettings) -> int:
         except* Exception as failure:
             log.critical("the system has failed and ends", exc_info=failure)
     return FAILED
-
-
-def give_back_memory() -> None:
-    """Let large blocks, such as pieces of logs, go back to the system when they are freed.
-
-    glibc would learn from the first of them to keep such blocks on its heap, between small ones that
-    live long: a thousand readers who once read a piece each would cost their peak for ever.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # Other C libraries have no such thing.
-            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 async def _serve(settings: ServerSettings) -> int:
@@ -83,8 +61,9 @@ async def _serve(settings: ServerSettings) -> int:
             )
             async with trio.open_nursery() as nursery:
                 (url, *_) = await nursery.start(listening)
-                gc.collect()
-                gc.freeze()  # What the program consists of is never garbage.
+                collector = Collector()
+                collector.begin()
+                watch.start_soon(keep_tidy, collector)
                 with announce(settings.data_dir, url):
                     _say(f"Terzetto listens at {url} (Ctrl-C stops it)")
                     await anext(signals)

@@ -29,7 +29,7 @@ GROUP_APPENDS = 512
 GROUP_BYTES = 4 * 1024 * 1024
 """A commit takes no further append once it has this many bytes of lines."""
 
-TOLD_AT_ONCE = 16
+TOLD_AT_ONCE = 4
 """How many appends of a group are told of between two checkpoints; each wakes a run and readers."""
 
 IDLE_TAILS = 256

@@ -1,0 +1,69 @@
+"""When the server looks for garbage: what is new at any time, the rest when it has time."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from web.memory import WHOLE_EVERY_S, Collector
+
+
+class Node:
+    """Something that can refer to itself."""
+
+    me: Node | None = None
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    threshold = gc.get_threshold()
+    collector = Collector()
+    collector.begin()
+    yield collector
+    gc.unfreeze()
+    gc.set_threshold(*threshold)
+
+
+def test_new_garbage_is_found_under_load(collector: Collector) -> None:
+    node = Node()
+    node.me, left = node, weakref.ref(node)
+    del node
+
+    collector.look(1.0, idle=False)
+    assert left() is None
+
+
+def old_garbage(collector: Collector) -> weakref.ref[Node]:
+    """A cycle whose object has outlived a look."""
+    node = Node()
+    collector.look(1.0, idle=False)
+    node.me = node
+    return weakref.ref(node)
+
+
+def test_old_garbage_is_found_when_there_is_time(collector: Collector) -> None:
+    left = old_garbage(collector)
+
+    collector.look(2.0, idle=False)
+    assert left() is not None  # Else the look would have been at everything.
+    collector.look(3.0, idle=True)
+    assert left() is None
+
+
+def test_old_garbage_is_found_at_last_where_there_never_is_time(collector: Collector) -> None:
+    left = old_garbage(collector)
+
+    collector.look(2.0 + WHOLE_EVERY_S, idle=False)
+    assert left() is None
+
+
+def test_a_server_that_stays_idle_looks_no_more(collector: Collector) -> None:
+    collector.look(1.0, idle=False)
+    collector.look(2.0, idle=True)
+    collections = sum(one["collections"] for one in gc.get_stats())
+
+    collector.look(3.0, idle=True)
+    assert sum(one["collections"] for one in gc.get_stats()) == collections
