@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from actors.usage import Usage
+
 
 class ActorError(Exception):
     """What an actor answers when it does not answer with a value."""
@@ -19,6 +21,10 @@ class ActorError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        self.retry_after_s: float | None = None
+        """When trying again makes sense, in seconds from now, if whoever failed has said so."""
+        self.usage = Usage()
+        """What the attempt had used by then."""
 
 
 # --- The work of a step did not succeed -------------------------------------------------------
@@ -42,6 +48,26 @@ class StepTimeout(ActorError):
     """One attempt took longer than a step may take; worth another try."""
 
     code = "step_timeout"
+    retryable = True
+
+
+class ModelUnavailable(ActorError):
+    """The language model did not answer, or not usably; worth another try."""
+
+    code = "model_unavailable"
+    retryable = True
+
+
+class ModelRejected(ActorError):
+    """The model's provider refuses this request, or its key. The operator's move: the settings."""
+
+    code = "model_rejected"
+
+
+class ToolFailed(ActorError):
+    """A tool did not do what it was called for; worth another try."""
+
+    code = "tool_failed"
     retryable = True
 
 

@@ -1,0 +1,1 @@
+"""Tools that other programs offer, called by the Model Context Protocol."""
