@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from web.memory import WHOLE_EVERY_S, Collector
+from web.memory import WHOLE_AFTER_S, WHOLE_EVERY_S, Collector
 
 
 class Node:
@@ -49,7 +49,7 @@ def test_old_garbage_is_found_when_there_is_time(collector: Collector) -> None:
 
     collector.look(2.0, idle=False)
     assert left() is not None  # Else the look would have been at everything.
-    collector.look(3.0, idle=True)
+    collector.look(WHOLE_AFTER_S, idle=True)
     assert left() is None
 
 
@@ -62,8 +62,8 @@ def test_old_garbage_is_found_at_last_where_there_never_is_time(collector: Colle
 
 def test_a_server_that_stays_idle_looks_no_more(collector: Collector) -> None:
     collector.look(1.0, idle=False)
-    collector.look(2.0, idle=True)
+    collector.look(WHOLE_AFTER_S, idle=True)
     collections = sum(one["collections"] for one in gc.get_stats())
 
-    collector.look(3.0, idle=True)
+    collector.look(2 * WHOLE_AFTER_S, idle=True)
     assert sum(one["collections"] for one in gc.get_stats()) == collections

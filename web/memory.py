@@ -17,10 +17,14 @@ import trio
 
 LOOK_EVERY_S = 0.05
 IDLE = 0.05
-"""A process that works for less than this share of the time has nothing to do."""
+IDLE_LOOKS = 20
+"""A process that works for less than this share of the time has nothing to do, if it was so at that
+many looks; a busy one that is not given the processor looks idle, too, but not for long."""
 
+WHOLE_AFTER_S = 30.0
 WHOLE_EVERY_S = 600.0
-"""A server that is never idle looks at everything now and then all the same."""
+"""An idle server looks at everything, which takes about a tenth of a second, but not after each task;
+one that is never idle does it now and then all the same."""
 
 NEW_OBJECTS = 10_000
 """When so many objects have been added since the last look, the interpreter looks by itself."""
@@ -52,7 +56,8 @@ class Collector:
 
     def look(self, now: float, *, idle: bool) -> None:
         """Look at what is new; at all of it when the process is idle. `now` in seconds."""
-        if self._frozen and (idle or now - self._whole_at >= WHOLE_EVERY_S):
+        due_s = WHOLE_AFTER_S if idle else WHOLE_EVERY_S
+        if self._frozen and now - self._whole_at >= due_s:
             gc.unfreeze()
             self._look_at_all(now)
         elif not idle:
@@ -69,11 +74,12 @@ class Collector:
 
 async def keep_tidy(collector: Collector) -> None:
     """Look for garbage from time to time, for as long as the server lives."""
-    worked = time.process_time()
+    worked, idle_looks = time.process_time(), 0
     while True:
         await trio.sleep(LOOK_EVERY_S)
         before, worked = worked, time.process_time()
-        collector.look(trio.current_time(), idle=worked - before < IDLE * LOOK_EVERY_S)
+        idle_looks = idle_looks + 1 if worked - before < IDLE * LOOK_EVERY_S else 0
+        collector.look(trio.current_time(), idle=idle_looks >= IDLE_LOOKS)
 
 
 def give_back_large_blocks() -> None:
