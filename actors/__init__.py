@@ -24,16 +24,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actors.agents.own import About
     from actors.errors import ActorError
     from actors.settings import Settings
     from actors.system import System, open_system
     from actors.tasks.events import Stamped
+    from actors.tasks.evidence import Passage
     from actors.tasks.life import Task
 
-__all__ = ["ActorError", "Settings", "Stamped", "System", "Task", "open_system"]
+__all__ = [
+    "About",
+    "ActorError",
+    "Passage",
+    "Settings",
+    "Stamped",
+    "System",
+    "Task",
+    "open_system",
+]
 
 _HOMES = {
     "ActorError": "actors.errors",
+    "About": "actors.agents.own",
+    "Passage": "actors.tasks.evidence",
     "Settings": "actors.settings",
     "Stamped": "actors.tasks.events",
     "System": "actors.system",

@@ -83,6 +83,12 @@ class OutputTooLarge(ActorError):
     code = "output_too_large"
 
 
+class BudgetReached(ActorError):
+    """The task has used what it was allowed to. The person's move: allow more, or ask for less."""
+
+    code = "budget_reached"
+
+
 class DeadlineExceeded(ActorError):
     """The task ran out of the time it was given. The person's move: retry, or allow more time."""
 

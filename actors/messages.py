@@ -7,20 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from actors.runtime.request import Request, StreamRequest
-from actors.tasks.evidence import Evidence, Findings, Report
+from actors.tasks.budget import NO_BUDGET, Budget
+from actors.tasks.evidence import Evidence, Findings, Passage, Report
 from actors.tasks.life import Task
-from actors.tasks.plan import Plan, Question
+from actors.tasks.plan import Helper, Plan, Question
 
 
 @dataclass(frozen=True, slots=True)
 class Analyze(Request[Plan]):
-    """Make a plan for this task. `key` is "task_id/step_id": stable over attempts."""
+    """Make a plan for this task. `key` is "task_id/step_id": stable over attempts.
+
+    `about` is the description of the task that it follows up; of the tokens of language models
+    `tokens_left` may be used, or any number; `helpers` may be asked besides the library.
+    """
 
     key: str
     task_description: str
+    about: str = ""
+    tokens_left: int | None = None
+    helpers: tuple[Helper, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +40,44 @@ class Retrieve(Request[Evidence]):
 
 
 @dataclass(frozen=True, slots=True)
+class Consult(Request[Evidence]):
+    """Ask a helper, by the `name` that plans know it by, with these arguments."""
+
+    key: str
+    name: str
+    question: Question
+    arguments: Mapping[str, Any]
+    task_description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Weigh(Request[Findings]):
-    """Choose from the evidence what answers the task. One `Evidence` for each question of the plan."""
+    """Choose from the evidence what answers the task. One `Evidence` for each question of the plan.
+
+    `context` is what the task that this one follows up has found.
+    """
 
     key: str
     task_description: str
     plan: Plan
     evidence: tuple[Evidence, ...]
+    context: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Write(StreamRequest[str, Report]):
-    """Write the report. The parts, joined, are its text."""
+    """Write the report. The parts, joined, are its text.
+
+    `kept` is the text of the attempt before, if this one is to go on with it: then the parts follow
+    that text. Only a writer that can go on is asked to.
+    """
 
     key: str
     task_description: str
     plan: Plan
     findings: Findings
+    kept: str = ""
+    tokens_left: int | None = None
 
 
 # --- To any part of the system ------------------------------------------------------------------
@@ -72,6 +101,8 @@ class Create(Request[Task]):
     deadline_s: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
+    context_task_id: str | None = None
+    budget: Budget = NO_BUDGET
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from graphlib import TopologicalSorter
 from random import Random
@@ -19,15 +19,37 @@ from typing import Any, assert_never
 import trio
 
 from actors.clock import Now
-from actors.errors import ActorError, ActorStopped, DeadlineExceeded, Interrupted, OutputTooLarge
+from actors.errors import (
+    ActorError,
+    ActorStopped,
+    BudgetReached,
+    DeadlineExceeded,
+    Interrupted,
+    InvalidRequest,
+    OutputTooLarge,
+)
 from actors.journal.ledger import Ledger
-from actors.messages import Analyze, Retrieve, Weigh, Write
+from actors.messages import Analyze, Consult, Retrieve, Weigh, Write
 from actors.runtime import Backoff, Ref
 from actors.tasks import events as e
-from actors.tasks.evidence import Evidence, Failure, Findings, Report
+from actors.tasks.budget import Budget
+from actors.tasks.context import NO_CONTEXT, Context
+from actors.tasks.evidence import Evidence, Findings, Report
+from actors.tasks.failure import Failure
 from actors.tasks.life import Step
+from actors.tasks.limits import MAX_OUTPUT_BYTES
 from actors.tasks.outputs import dump_output
-from actors.tasks.plan import ANALYSIS, Plan, PlannedStep
+from actors.tasks.plan import ANALYSIS, MAX_STEPS, Helper, Plan, PlannedStep, Question
+
+
+@dataclass(frozen=True, slots=True)
+class Consulted:
+    """Where a helper is reached, and how its failures are met."""
+
+    helper: Helper
+    ref: Ref
+    backoff: Backoff | None = None
+    must_succeed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +59,10 @@ class Agents:
     analyzer: Ref
     retriever: Ref
     writer: Ref
+    writer_continues: bool = False
+    """Whether the writer can go on with the text of an attempt that failed."""
+    helpers: Mapping[str, Consulted] = field(default_factory=dict)
+    """Tools and agents of a person's own, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +72,23 @@ class Limits:
     backoff: Backoff
     step_timeout_s: float
     max_task_s: float
-    max_output_bytes: int
+    budget: Budget
     now: Now
     rng: Random
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a run goes on from: the outputs of finished steps, and how many attempts of a step do not
+    count. `context` comes from the task that it follows up."""
+
+    outputs: Mapping[str, Any]
+    forgiven: Mapping[str, int]
+    context: Context = NO_CONTEXT
+
+
+MOST_RETRY_AFTER_S = 60.0
+"""Longer than this nobody is waited for, whatever they say."""
 
 
 class StepGaveUp(Exception):
@@ -61,25 +101,21 @@ class StepGaveUp(Exception):
 
 
 class Pipeline:
-    """One run. `outputs` holds the private outputs of the steps that are finished already.
-
-    `forgiven` says how many attempts of a step do not count, `retries` counts those of each agent.
-    """
+    """One run. `retries` counts the attempts after the first, for each agent."""
 
     def __init__(
         self,
         ledger: Ledger,
         agents: Agents,
         limits: Limits,
-        outputs: Mapping[str, Any],
-        forgiven: Mapping[str, int],
+        kept: Kept,
         retries: Counter[str],
     ) -> None:
         self._ledger = ledger
         self._agents = agents
         self._limits = limits
-        self._outputs = dict(outputs)
-        self._forgiven = forgiven
+        self._outputs = dict(kept.outputs)
+        self._kept = kept
         self._retries = retries
 
     async def run(self) -> None:
@@ -111,7 +147,14 @@ class Pipeline:
         task = self._ledger.task
         if failure is None:
             report: Report = self._outputs[list(task.steps)[-1]]
-            done = e.TaskCompleted(task.text, len(task.steps), task.degraded, report.sources)
+            done = e.TaskCompleted(
+                task.text,
+                len(task.steps),
+                task.degraded,
+                report.sources,
+                task.usage or None,
+                asdict(report.citations) if report.citations else None,
+            )
             try:
                 self._ledger.record(done)
                 return
@@ -158,11 +201,13 @@ class Pipeline:
         state = self._state(step)
         if state and state.status == "failed" and state.error:
             raise StepGaveUp(step.step_id, state.error)  # A crash came before the run's ending.
-        if self._tries(step) >= self._limits.backoff.attempts:
+        backoff = self._backoff(step)
+        if self._tries(step) >= backoff.attempts:
             gone = Interrupted("The server went down during the last attempt that was left.")
             return await self._gave_up(step, gone, 0.0)
         while True:
             attempt = self._attempt_of(step) + 1
+            kept = self._kept_text(step)
             await self._record(
                 e.StepStarted(
                     step.step_id,
@@ -172,19 +217,21 @@ class Pipeline:
                     agent_type=step.agent_type,
                     description=step.description,
                     attempt=attempt,
+                    continues=bool(kept),
                 )
             )
             started = trio.current_time()
             try:
-                output = await self._work(step, plan, attempt)
+                output = await self._work(step, attempt, kept)
             except ActorStopped:
                 raise
             except ActorError as error:
                 if error is self._ledger.failed:
                     raise
-                delay = self._limits.backoff.delay_s(self._tries(step), self._limits.rng)
+                delay = backoff.delay_s(self._tries(step), self._limits.rng)
                 if delay is None or not error.retryable:
                     return await self._gave_up(step, error, trio.current_time() - started)
+                delay = max(delay, min(error.retry_after_s or 0.0, MOST_RETRY_AFTER_S))
                 await self._retry_after(step, attempt, delay, error)
             else:
                 await self._completed(step, output, trio.current_time() - started)
@@ -196,24 +243,31 @@ class Pipeline:
         failure = Failure.of(error)
         self._retries[step.agent_type] += 1
         await self._record(
-            e.StepRetrying(step.step_id, step.step, attempt, attempt + 1, delay_s, failure)
+            e.StepRetrying(
+                step.step_id,
+                step.step,
+                attempt,
+                attempt + 1,
+                delay_s,
+                failure,
+                error.usage or None,
+            )
         )
         await trio.sleep(delay_s)
 
     async def _gave_up(self, step: PlannedStep, error: ActorError, duration_s: float) -> Any:
         """The agent's failure mode: without the library the task goes on, without a plan it ends."""
         failure = Failure.of(error)
-        if step.step == "retrieval":
-            question = next(q for q in self._plan().questions if q.step_id == step.step_id)
-            empty = Evidence(question)
-            await self._completed(step, empty, duration_s, failure)
+        helper = self._agents.helpers.get(step.agent_type)
+        if step.step == "retrieval" and not (helper and helper.must_succeed):
+            empty = Evidence(self._question(step), degraded=failure, usage=error.usage)
+            await self._completed(step, empty, duration_s)
             return empty
-        await self._record(e.StepFailed(step.step_id, step.step, self._attempt_of(step), failure))
+        attempts, usage = self._attempt_of(step), error.usage or None
+        await self._record(e.StepFailed(step.step_id, step.step, attempts, failure, usage))
         raise StepGaveUp(step.step_id, failure)
 
-    async def _completed(
-        self, step: PlannedStep, output: Any, duration_s: float, error: Failure | None = None
-    ) -> None:
+    async def _completed(self, step: PlannedStep, output: Any, duration_s: float) -> None:
         await self._ledger.room()
         self._ledger.record(
             *([e.PlanCreated(output.steps)] if isinstance(output, Plan) else []),
@@ -222,38 +276,55 @@ class Pipeline:
                 step.step,
                 attempt=self._attempt_of(step),
                 duration_s=round(duration_s, 6),
-                degraded=error is not None,
-                error=error,
+                degraded=output.degraded is not None,
+                error=output.degraded,
                 result=summary(output, len(self._ledger.task.text)),
+                usage=output.usage or None,
             ),
             step_id=step.step_id,
             output=dump_output(step.step, output),
         )
 
-    async def _work(self, step: PlannedStep, plan: Plan | None, attempt: int) -> Any:
+    async def _work(self, step: PlannedStep, attempt: int, kept: str) -> Any:
         """One attempt: ask the agent whose step it is."""
         task = self._ledger.task
         key, limit = f"{task.task_id}/{step.step_id}", self._limits.step_timeout_s
-        about = task.task_description
+        about, left = task.task_description, self._tokens_left()
         match step.step:
             case "analysis":
-                return await self._agents.analyzer.ask(Analyze(key, about), handler_s=limit)
+                helpers = tuple(one.helper for one in self._agents.helpers.values())
+                analyze = Analyze(key, about, self._kept.context.about, left, helpers)
+                plan = await self._agents.analyzer.ask(analyze, handler_s=limit)
+                return self._within_budget(plan)
             case "retrieval":
-                question = next(q for q in self._plan().questions if q.step_id == step.step_id)
-                return await self._agents.retriever.ask(Retrieve(key, question), handler_s=limit)
+                return await self._retrieve(step, key)
             case "synthesis":
                 needs = tuple(self._outputs[q.step_id] for q in self._plan().questions)
-                request = Weigh(key, about, self._plan(), needs)
+                request = Weigh(key, about, self._plan(), needs, self._kept.context.passages)
                 return await self._agents.analyzer.ask(request, handler_s=limit)
             case "writing":
                 (findings,) = (self._outputs[need] for need in step.depends_on)
-                return await self._write(step, Write(key, about, self._plan(), findings), attempt)
+                write = Write(key, about, self._plan(), findings, kept, left)
+                return await self._write(step, write, attempt)
             case _:
                 assert_never(step.step)
 
+    async def _retrieve(self, step: PlannedStep, key: str) -> Evidence:
+        """Ask the library, or whoever else the plan names."""
+        question, limit = self._question(step), self._limits.step_timeout_s
+        if not question.of:
+            return await self._agents.retriever.ask(Retrieve(key, question), handler_s=limit)
+        helper = self._agents.helpers.get(step.agent_type)
+        if helper is None:
+            raise InvalidRequest(f"There is no agent or tool {step.agent_type} any more.")
+        about = self._ledger.task.task_description
+        consult = Consult(key, step.agent_type, question, question.arguments, about)
+        return await helper.ref.ask(consult, handler_s=limit)
+
     async def _write(self, step: PlannedStep, request: Write, attempt: int) -> Report:
-        size = 0
-        limit = self._limits.max_output_bytes
+        size = len(e.encode_line({"": request.kept})) if request.kept else 0
+        limit = self._budget().output_bytes or MAX_OUTPUT_BYTES
+        on = bool(request.kept)
         writer = self._agents.writer.stream(request, handler_s=self._limits.step_timeout_s)
         async with writer as parts:
             async for part in parts:
@@ -262,14 +333,45 @@ class Pipeline:
                 if size > limit:
                     raise OutputTooLarge(f"The text is longer than {limit:,} bytes.")
                 if text:
-                    await self._record(e.PartialOutput(step.step_id, step.step, attempt, text))
+                    await self._record(e.PartialOutput(step.step_id, step.step, attempt, text, on))
             return parts.result
+
+    # --- budget -----------------------------------------------------------------------------
+
+    def _budget(self) -> Budget:
+        return self._ledger.task.budget.within(self._limits.budget)
+
+    def _tokens_left(self) -> int | None:
+        most = self._budget().tokens
+        return None if most is None else max(0, most - self._ledger.task.usage.tokens)
+
+    def _within_budget(self, plan: Plan) -> Plan:
+        most = self._budget().steps or MAX_STEPS
+        fitting = plan.within(most)
+        if fitting is plan:
+            return plan
+        steps = f"The plan had {len(plan.steps)} steps, and the budget allows {most}"
+        cut = BudgetReached(f"{steps}: its last questions were left out.")
+        return replace(fitting, degraded=plan.degraded or Failure.of(cut))
 
     # --- small words ------------------------------------------------------------------------
 
     async def _record(self, event: e.Event) -> None:
         await self._ledger.room()
         self._ledger.record(event)
+
+    def _kept_text(self, step: PlannedStep) -> str:
+        """The text that an attempt to write goes on with."""
+        if step.step != "writing" or not self._agents.writer_continues:
+            return ""
+        return self._ledger.task.text or self._ledger.task.kept_text or ""
+
+    def _question(self, step: PlannedStep) -> Question:
+        return next(q for q in self._plan().questions if q.step_id == step.step_id)
+
+    def _backoff(self, step: PlannedStep) -> Backoff:
+        helper = self._agents.helpers.get(step.agent_type)
+        return (helper and helper.backoff) or self._limits.backoff
 
     def _plan(self) -> Plan:
         plan: Plan = self._outputs[ANALYSIS.step_id]
@@ -284,7 +386,7 @@ class Pipeline:
 
     def _tries(self, step: PlannedStep) -> int:
         state = self._state(step)
-        return state.tries - self._forgiven.get(step.step_id, 0) if state else 0
+        return state.tries - self._kept.forgiven.get(step.step_id, 0) if state else 0
 
     def _number(self, step: PlannedStep) -> int:
         steps = list(self._ledger.task.steps)

@@ -78,6 +78,9 @@ class Settings(BaseModel):
         default=8, description="Requests the writer works on at the same time."
     )
 
+    agents: tuple[str, ...] = Field(
+        (), description='Agents of your own, such as "my_agents.py:PriceList".'
+    )
     retrieved_passages: int = Field(
         default=24,
         ge=1,
@@ -87,6 +90,14 @@ class Settings(BaseModel):
     max_output_bytes: int = Field(
         default=262_144, ge=1_024, le=262_144, description="Text a task may write, in UTF-8."
     )
+
+    max_task_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000_000,
+        description="Tokens of language models a task may use; none: any number.",
+    )
+    max_plan_steps: int = Field(default=64, ge=4, le=64, description="Steps a plan may have.")
 
     tail_events: int = Field(
         default=256,

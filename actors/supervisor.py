@@ -15,6 +15,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 import trio
@@ -33,13 +34,22 @@ from actors.errors import (
 )
 from actors.journal.journal import Delete
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
-from actors.pipeline import Agents, Limits, Pipeline
+from actors.pipeline import Agents, Kept, Limits, Pipeline
 from actors.runtime import Call
 from actors.tasks import events as e
-from actors.tasks.evidence import Failure
+from actors.tasks.context import Context, context_of
+from actors.tasks.failure import Failure
 from actors.tasks.life import FINAL, Task
-from actors.tasks.limits import check_new_task
-from actors.tasks.outputs import FORGIVEN, dump_forgiven, load_forgiven, load_output
+from actors.tasks.limits import check_budget, check_new_task
+from actors.tasks.outputs import (
+    CONTEXT,
+    FORGIVEN,
+    dump_context,
+    dump_forgiven,
+    load_context,
+    load_forgiven,
+    load_output,
+)
 
 log = logging.getLogger(__name__)
 
@@ -53,18 +63,23 @@ STOPPED_AT_ONCE = 64
 """How many runs are cancelled between two checkpoints, so that the loop never stalls."""
 
 
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """How many tasks may run, wait for that, and wait to be started."""
+
+    running: int
+    queued: int
+    pending: int
+
+
 class Supervisor:
     """The actor. All it knows is on the desk, so that a rebuilt one goes on where it was."""
 
-    def __init__(
-        self, desk: Desk, agents: Agents, limits: Limits, slots: int, queue: int, pending: int
-    ) -> None:
+    def __init__(self, desk: Desk, agents: Agents, limits: Limits, slots: Slots) -> None:
         self._desk = desk
         self._agents = agents
         self._limits = limits
         self._slots = slots
-        self._max_queued = queue
-        self._max_pending = pending
 
     async def handle(self, request: Any, call: Call[Any]) -> Any:
         match request:
@@ -104,6 +119,7 @@ class Supervisor:
     async def _create(self, new: Create) -> Task:
         self._check_open()
         check_new_task(new.task_description, new.deadline_s, new.metadata)
+        check_budget(new.budget)
         if new.idempotency_key is None:
             task_id = str(uuid.uuid4())
             self._desk.put(task_id, None)  # No need to look whether it exists.
@@ -114,14 +130,38 @@ class Supervisor:
                 _check_same(live.task, new)
                 await live.ledger.flush()
                 return await self._desk.view.task(task_id)
-            if self._desk.pending >= self._max_pending:
+            if self._desk.pending >= self._slots.pending:
                 raise Overloaded("Too many tasks are pending. Execute or delete some first.")
+            followed = new.context_task_id
+            context = dump_context(await self._context(followed)) if followed else None
             live.ledger.record(
-                e.TaskCreated(new.task_description, new.deadline_s, dict(new.metadata))
+                e.TaskCreated(
+                    new.task_description,
+                    new.deadline_s,
+                    dict(new.metadata),
+                    new.context_task_id,
+                    new.budget or None,
+                ),
+                step_id=CONTEXT,
+                output=context,
             )
             created = live.task
             await self._flush(live, pending=1)
             return created
+
+    async def _context(self, task_id: str) -> Context:
+        """What the new task takes over from a finished one."""
+        try:
+            task = await self._desk.view.task(task_id)
+            stored = await self._desk.view.store.outputs(task_id)
+        except TaskNotFound:
+            raise InvalidRequest(f"context_task_id: there is no task {task_id}.") from None
+        if task.status != "completed":
+            raise IllegalState(
+                f"The task {task_id} is {task.status}; only a completed one can be followed up."
+            )
+        writing = list(task.steps)[-1]
+        return context_of(task, load_output("writing", stored[writing]))
 
     async def _execute(self, task_id: str) -> Task:
         async with self._desk.take(task_id) as live:
@@ -165,8 +205,8 @@ class Supervisor:
         """Queue a task, or start it when a slot is free; raises `Overloaded` and changes nothing."""
         self._check_open()
         waiting = len(self._desk.queue)
-        starts = waiting == 0 and self._desk.running < self._slots
-        if not starts and waiting >= self._max_queued:
+        starts = waiting == 0 and self._desk.running < self._slots.running
+        if not starts and waiting >= self._slots.queued:
             raise Overloaded(
                 f"All slots are taken and {waiting} tasks wait. The task is unchanged."
             )
@@ -177,7 +217,7 @@ class Supervisor:
 
     def _fill_slots(self) -> None:
         desk = self._desk
-        while desk.queue and desk.running < self._slots and not desk.draining:
+        while desk.queue and desk.running < self._slots.running and not desk.draining:
             live = desk.live[desk.queue.popleft()]
             live.queued = False
             live.scope = trio.CancelScope()
@@ -257,7 +297,11 @@ class Supervisor:
                 output=dump_forgiven(live.task.run, forgiven) if forgiven else None,
             )
             run = Pipeline(
-                live.ledger, self._agents, self._limits, outputs, forgiven, self._desk.retries
+                live.ledger,
+                self._agents,
+                self._limits,
+                Kept(outputs, forgiven, load_context(stored.get(CONTEXT))),
+                self._desk.retries,
             )
             await run.run()
         except* ActorStopped:
@@ -271,8 +315,8 @@ class Supervisor:
             live.ledger.record(e.TaskFailed(failure, None, live.task.partial_output))
 
     async def _stored(self, task: Task) -> dict[str, bytes]:
-        """What stands beside the log; nothing does before the first start."""
-        fresh = task.status == "queued" and task.run == 1
+        """What stands beside the log; nothing but the context does before the first start."""
+        fresh = task.status == "queued" and task.run == 1 and task.context_task_id is None
         return {} if fresh else await self._desk.view.store.outputs(task.task_id)
 
     def _forgiven(self, live: LiveTask, stored: Mapping[str, bytes]) -> dict[str, int]:
@@ -375,5 +419,7 @@ def _opening(task: Task) -> e.Event:
 
 def _check_same(task: Task, new: Create) -> None:
     asked = (new.task_description, new.deadline_s, dict(new.metadata))
-    if asked != (task.task_description, task.deadline_s, dict(task.metadata)):
+    there = (task.task_description, task.deadline_s, dict(task.metadata))
+    further = (new.context_task_id, new.budget)
+    if asked != there or further != (task.context_task_id, task.budget):
         raise InvalidRequest("This Idempotency-Key was used for a task with other values.")

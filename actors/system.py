@@ -16,12 +16,14 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Self, TypeVar
 
 import trio
 
 from actors.agents.analyzer import AnalyzerAgent
+from actors.agents.own import OwnAgent, OwnAgentActor
 from actors.agents.retriever import RetrieverAgent
 from actors.agents.writer import WriterAgent
 from actors.clock import Now, wall_clock
@@ -36,7 +38,8 @@ from actors.journal.sqlite import open_sqlite_store
 from actors.journal.tail import TailBounds
 from actors.knowledge.library import Library, open_library
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
-from actors.pipeline import Agents, Limits
+from actors.own_agents import own_agents
+from actors.pipeline import Agents, Consulted, Limits
 from actors.runtime import (
     NO_RESTARTS,
     Actor,
@@ -48,7 +51,8 @@ from actors.runtime import (
     spawn,
 )
 from actors.settings import Settings
-from actors.supervisor import Supervisor
+from actors.supervisor import Slots, Supervisor
+from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.events import Stamped, decode
 from actors.tasks.life import Task, TaskStatus
 
@@ -83,10 +87,10 @@ class System:
         library: Library,
         desk: Desk,
         supervisor: ActorHandle,
+        journal: ActorHandle,
         agents: Mapping[str, ActorHandle],
-        does: Mapping[str, str],
+        parts: Mapping[str, Part],
         dead_letters: DeadLetters,
-        actors: list[ActorHandle],
     ) -> None:
         self.settings = settings
         self.library = library
@@ -95,8 +99,8 @@ class System:
         self._view = desk.view
         self._supervisor = supervisor
         self._agents = agents
-        self._does = does
-        self._actors = actors
+        self._does = {name: str(getattr(p.make(), "does", "")) for name, p in parts.items()}
+        self._actors = [supervisor, journal, *agents.values()]
 
     # --- tasks ------------------------------------------------------------------------------
 
@@ -107,9 +111,21 @@ class System:
         deadline_s: float | None = None,
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        context_task_id: str | None = None,
+        budget: Budget = NO_BUDGET,
     ) -> Task:
-        """A new task, pending. Raises `InvalidRequest`, `Overloaded`, `Draining`."""
-        request = Create(task_description, deadline_s, metadata or {}, idempotency_key)
+        """A new task, pending. Raises `InvalidRequest`, `Overloaded`, `Draining`.
+
+        With `context_task_id` it follows up a completed task, whose report and sources are evidence.
+        """
+        request = Create(
+            task_description,
+            deadline_s,
+            metadata or {},
+            idempotency_key,
+            context_task_id,
+            budget,
+        )
         return await self._ask(request)
 
     async def start(self, task_id: str) -> Task:
@@ -268,21 +284,39 @@ async def open_system(
     ones, for tests and for programs that bring their own.
     """
     settings = settings or Settings()
+    own = own_agents(settings.agents)
     async with (
         _open_store(settings, store) as the_store,
         _open_library(settings, library, now) as lib,
     ):
         orderly = await the_store.claim()
-        factories: dict[str, Callable[[], Any]] = {
-            "analyzer": AnalyzerAgent,
-            "retriever": lambda: RetrieverAgent(lib, limit=settings.retrieved_passages),
-            "writer": WriterAgent,
-            **(agents or {}),
-        }
+        parts = _parts(settings, lib, own, agents or {})
         async with trio.open_nursery() as nursery, trio.open_nursery() as runs:
-            system = _wire(settings, the_store, lib, factories, nursery, runs, now, rng)
-            system._desk.last_end = "shutdown" if orderly else "crash"
-            await system._supervisor.ask(Recover())
+            view = CommittedView(the_store, TailBounds(settings.tail_events, settings.tail_bytes))
+            letters = DeadLetters()
+            journal = spawn(
+                nursery,
+                "journal",
+                lambda: Journal(view),
+                capacity=JOURNAL_MAILBOX,
+                limit=NO_RESTARTS,
+                dead_letters=letters,
+            )
+            playing = {name: _spawned(nursery, name, parts[name], letters) for name in parts}
+            window = Window(settings.ahead_events, settings.ahead_bytes)
+            desk = Desk(view, journal, now, window, runs)
+            desk.last_end = "shutdown" if orderly else "crash"
+            cast = _cast(parts, playing, own)
+            supervisor = spawn(
+                nursery,
+                "supervisor",
+                partial(Supervisor, desk, cast, _limits(settings, now, rng), _slots(settings)),
+                capacity=SUPERVISOR_MAILBOX,
+                concurrency=SUPERVISOR_CONCURRENCY,
+                dead_letters=letters,
+            )
+            await supervisor.ask(Recover())
+            system = System(settings, lib, desk, supervisor, journal, playing, parts, letters)
             yield system
             await system.drain(0)
             runs.cancel_scope.cancel()
@@ -290,77 +324,81 @@ async def open_system(
         await the_store.release()
 
 
-def _wire(
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An agent of the system: how it is made, and how many requests may wait and be worked on."""
+
+    make: Callable[[], Any]
+    mailbox: int
+    concurrency: int
+
+
+def _parts(
     settings: Settings,
-    store: Store,
     library: Library,
-    factories: Mapping[str, Callable[[], Any]],
-    nursery: trio.Nursery,
-    runs: trio.Nursery,
-    now: Now,
-    rng: Random | None,
-) -> System:
-    letters = DeadLetters()
-    view = CommittedView(store, TailBounds(settings.tail_events, settings.tail_bytes))
-    journal = spawn(
-        nursery,
-        "journal",
-        lambda: Journal(view),
-        capacity=JOURNAL_MAILBOX,
-        limit=NO_RESTARTS,
-        dead_letters=letters,
-    )
-    agents = {
-        name: spawn(
-            nursery,
-            name,
-            factory,
-            capacity=getattr(settings, f"{name}_mailbox"),
-            concurrency=getattr(settings, f"{name}_concurrency"),
-            dead_letters=letters,
-        )
-        for name, factory in factories.items()
+    own: tuple[OwnAgent, ...],
+    instead: Mapping[str, Callable[[], Any]],
+) -> dict[str, Part]:
+    """Everybody who plays, by name."""
+    makes: dict[str, Callable[[], Any]] = {
+        "analyzer": AnalyzerAgent,
+        "retriever": lambda: RetrieverAgent(library, limit=settings.retrieved_passages),
+        "writer": WriterAgent,
+        **instead,
     }
-    window = Window(settings.ahead_events, settings.ahead_bytes)
-    desk = Desk(view, journal, now, window, runs)
-    limits = Limits(
+    sizes = {
+        "analyzer": (settings.analyzer_mailbox, settings.analyzer_concurrency),
+        "retriever": (settings.retriever_mailbox, settings.retriever_concurrency),
+        "writer": (settings.writer_mailbox, settings.writer_concurrency),
+    }
+    parts = {name: Part(make, *sizes[name]) for name, make in makes.items()}
+    for agent in own:
+        parts[agent.name] = Part(partial(OwnAgentActor, agent), agent.mailbox, agent.concurrency)
+    return parts
+
+
+def _spawned(
+    nursery: trio.Nursery, name: str, part: Part, dead_letters: DeadLetters
+) -> ActorHandle:
+    return spawn(
+        nursery,
+        name,
+        part.make,
+        capacity=part.mailbox,
+        concurrency=part.concurrency,
+        dead_letters=dead_letters,
+    )
+
+
+def _cast(
+    parts: Mapping[str, Part], playing: Mapping[str, ActorHandle], own: tuple[OwnAgent, ...]
+) -> Agents:
+    helpers = {
+        agent.name: Consulted(
+            agent.helper(),
+            playing[agent.name],
+            None if agent.retries_s is None else Backoff(agent.retries_s),
+            agent.on_failure == "fail",
+        )
+        for agent in own
+    }
+    continues = bool(getattr(parts["writer"].make(), "can_continue", False))
+    return Agents(playing["analyzer"], playing["retriever"], playing["writer"], continues, helpers)
+
+
+def _limits(settings: Settings, now: Now, rng: Random | None) -> Limits:
+    return Limits(
         Backoff(settings.retry_delays_s, settings.retry_jitter),
         settings.step_timeout_s,
         settings.max_task_s,
-        settings.max_output_bytes,
+        Budget(settings.max_task_tokens, settings.max_plan_steps, settings.max_output_bytes),
         now,
         rng or Random(int.from_bytes(os.urandom(8))),
     )
-    supervisor = spawn(
-        nursery,
-        "supervisor",
-        lambda: Supervisor(
-            desk,
-            Agents(**agents),
-            limits,
-            settings.max_running_tasks,
-            settings.max_queued_tasks,
-            settings.max_pending_tasks,
-        ),
-        capacity=SUPERVISOR_MAILBOX,
-        concurrency=SUPERVISOR_CONCURRENCY,
-        dead_letters=letters,
-    )
-    does = {name: _does(factory) for name, factory in factories.items()}
-    return System(
-        settings,
-        library,
-        desk,
-        supervisor,
-        agents,
-        does,
-        letters,
-        [supervisor, journal, *agents.values()],
-    )
 
 
-def _does(factory: Callable[[], Any]) -> str:
-    return str(getattr(factory(), "does", ""))
+def _slots(settings: Settings) -> Slots:
+    return Slots(settings.max_running_tasks, settings.max_queued_tasks, settings.max_pending_tasks)
 
 
 @asynccontextmanager

@@ -21,9 +21,15 @@ class Usage:
         """All of them."""
         return self.input_tokens + self.output_tokens
 
+    def __bool__(self) -> bool:
+        return bool(self.input_tokens or self.output_tokens)
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.cost + other.cost,
         )
+
+
+NO_USAGE = Usage()

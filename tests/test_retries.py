@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from scripted import Act, Cast, scripted_system
+from scripted import Act, Cast, ScriptedWriter, scripted_system
 
 from actors.errors import AgentFailed, InvalidPlan
 from actors.settings import Settings
@@ -154,3 +154,33 @@ async def test_independent_steps_run_side_by_side(autojump_clock: object) -> Non
         log = await run(system)
     assert seconds(of_step(log, "step_started", "retrieval")) == [0, 0]
     assert seconds(of_step(log, "step_completed", "retrieval")) == [0, 0]
+
+
+# --- a writer that can go on ----------------------------------------------------------------------
+
+
+async def test_a_writer_that_can_go_on_is_given_what_it_wrote(autojump_clock: object) -> None:
+    asked: list[Any] = []
+
+    class GoingOn(ScriptedWriter):
+        can_continue = True
+
+        async def handle(self, request: Any, call: Any) -> Any:
+            asked.append(request.kept)
+            self._parts = [] if request.kept else self._parts
+            await call.part("Toads too. ") if request.kept else None
+            return await super().handle(request, call)
+
+    cast = Cast(writes=[NO])
+    script = cast.writes
+    writer = GoingOn(script, ["Frogs ", "sing. ", "[1] "], 0.0, 3)
+    agents = cast.factories() | {"writer": lambda: writer}
+    cast.factories = lambda: agents  # type: ignore[method-assign]
+    async with scripted_system(cast) as system:
+        log = await run(system)
+    assert asked == ["", "Frogs sing. [1] "]
+    starts = of_step(log, "step_started", "writing")
+    assert [start.data.get("continues") for start in starts] == [None, True]
+    (more,) = (e for e in log if e.event_type == "partial_output" and e.data.get("continues"))
+    assert more.data["content"] == "Toads too. "
+    assert log[-1].data["final_output"] == "Frogs sing. [1] Toads too. "

@@ -15,6 +15,7 @@ from quart import Response
 from actors.errors import ActorError
 from actors.journal.follower import Follower
 from actors.knowledge import cursors
+from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.life import Task
 from actors.tasks.limits import MAX_KEY
 from web import wire
@@ -36,6 +37,8 @@ async def create(x: Exchange[wire.NoQuery, wire.NewTask]) -> Response:
         deadline_s=new.deadline_s,
         metadata=new.metadata,
         idempotency_key=key,
+        context_task_id=new.context_task_id,
+        budget=Budget(**new.budget.model_dump()) if new.budget else NO_BUDGET,
     )
     answer = {"task_id": task.task_id, "status": "pending", "created_at": task.created_at}
     return render(201, answer, {"Location": f"/tasks/{task.task_id}"})

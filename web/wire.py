@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -15,6 +16,7 @@ from actors.errors import InvalidRequest
 from actors.system import AgentInfo
 from actors.tasks import limits
 from actors.tasks.life import FINAL, Task
+from actors.tasks.plan import MAX_STEPS
 
 Status = Literal["pending", "queued", "executing", "completed", "failed", "cancelled"]
 StepStatus = Literal["pending", "running", "retrying", "completed", "failed", "cancelled"]
@@ -48,6 +50,14 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class BudgetBody(Body):
+    """What a task may use. What is not given is as the settings say."""
+
+    tokens: int | None = Field(None, ge=0, le=10**9, description="Tokens of language models.")
+    steps: int | None = Field(None, ge=4, le=MAX_STEPS, description="Steps of the plan.")
+    output_bytes: int | None = Field(None, ge=1_024, le=262_144, description="Text, in UTF-8.")
+
+
 class NewTask(Body):
     """A task to create."""
 
@@ -65,6 +75,13 @@ class NewTask(Body):
         max_length=limits.MAX_METADATA,
         description="Strings of your own, at most 4 KiB in all.",
     )
+
+    context_task_id: str | None = Field(
+        None,
+        max_length=limits.MAX_KEY,
+        description="A completed task to follow up: its report and sources are evidence.",
+    )
+    budget: BudgetBody | None = Field(None, description="What it may use, besides time.")
 
     @model_validator(mode="after")
     def _allowed(self) -> Self:
@@ -180,6 +197,14 @@ class StepView(BaseModel):
     error: ErrorView | None
 
 
+class UsageView(BaseModel):
+    """What a task has used of language models; the cost in the currency of the price table."""
+
+    input_tokens: int
+    output_tokens: int
+    cost: float
+
+
 class TaskSummary(BaseModel):
     """A task as lists show it."""
 
@@ -197,11 +222,14 @@ class TaskSummary(BaseModel):
 
 
 class TaskView(TaskSummary):
-    """A task as a whole."""
+    """A task as a whole. The last three are left out where there is nothing to tell."""
 
     steps: list[StepView]
     final_output: str | None
     partial_output: str | None
+    context_task_id: str | None = None
+    budget: BudgetBody | None = None
+    usage: UsageView | None = None
 
 
 class TaskList(BaseModel):
@@ -334,6 +362,18 @@ def task_summary(task: Task) -> dict[str, Any]:
     }
 
 
+def _seldom(task: Task) -> dict[str, Any]:
+    """What only some tasks have."""
+    found: dict[str, Any] = {}
+    if task.context_task_id is not None:
+        found["context_task_id"] = task.context_task_id
+    if task.budget:
+        found["budget"] = asdict(task.budget)
+    if task.usage:
+        found["usage"] = asdict(task.usage)
+    return found
+
+
 def task_view(task: Task) -> dict[str, Any]:
     """A `TaskView` of this task."""
     steps = [
@@ -352,7 +392,7 @@ def task_view(task: Task) -> dict[str, Any]:
         for step in task.steps.values()
     ]
     texts = {"final_output": task.final_output, "partial_output": task.partial_output}
-    return {**task_summary(task), "steps": steps, **texts}
+    return {**task_summary(task), "steps": steps, **texts, **_seldom(task)}
 
 
 def agent_view(agent: AgentInfo) -> dict[str, Any]:

@@ -11,39 +11,74 @@ from actors.agents.clauses import Clause, clauses
 from actors.agents.intents import intents
 from actors.agents.questions import Draft, questions
 from actors.agents.slices import Sliced, at_once
-from actors.tasks.plan import ANALYSIS, Plan, PlannedStep, Question
+from actors.agents.words import stems
+from actors.tasks.plan import ANALYSIS, Helper, Plan, PlannedStep, Question
 
 MAX_QUESTIONS = 8
 """Questions of a plan. Past it, the last one searches for the words of all that are left."""
+
+MAX_HELPED = 16
+"""Times that helpers are asked, in all."""
 
 _MAX_WORDS = 32
 _MAX_HEADING = 160
 
 
-def plan(task_description: str) -> Plan:
-    """The plan of a task: its analysis, a search for each question, the weighing, the writing."""
-    return at_once(planned(task_description))
+def plan(task_description: str, about: str = "") -> Plan:
+    """The plan of a task: its analysis, a search for each question, the weighing, the writing.
+
+    `about` is the description of a task that it follows up, and may lean on.
+    """
+    return at_once(planned(task_description, about))
 
 
-def planned(task_description: str) -> Sliced[Plan]:
-    """`plan`, in slices."""
-    found: list[Clause] = []
-    for clause in clauses(task_description):
-        found.append(clause)
-        yield
-    drafts = _capped((yield from questions(found)))
+def planned(
+    task_description: str, about: str = "", helpers: tuple[Helper, ...] = ()
+) -> Sliced[Plan]:
+    """`plan`, in slices. Of the `helpers` those are asked that are for a question, with its text."""
+    before = yield from _listed(about)
+    found = yield from _listed(task_description)
+    drafts = _capped((yield from questions(found, before)))
     drafts = drafts or [Draft(" ".join(task_description.split()) or "(an empty task)", ())]
     asked = tuple(
         Question(f"s{number}", _heading(draft.text), " ".join(draft.words[:_MAX_WORDS]))
         for number, draft in enumerate(drafts, start=2)
     )
     kinds = yield from intents(clause.text for clause in found)
-    return Plan(steps=_steps(asked, kinds), questions=asked, intents=kinds)
+    further = _further(asked, helpers)
+    return Plan(_steps(asked, further, kinds), (*asked, *(q for q, _ in further)), kinds)
 
 
-def _steps(asked: tuple[Question, ...], kinds: tuple[str, ...]) -> tuple[PlannedStep, ...]:
-    weigh, write = f"s{len(asked) + 2}", f"s{len(asked) + 3}"
-    searches = tuple(question.step_id for question in asked)
+def _listed(text: str) -> Sliced[list[Clause]]:
+    found: list[Clause] = []
+    for clause in clauses(text):
+        found.append(clause)
+        yield
+    return found
+
+
+Further = tuple[tuple[Question, Helper], ...]
+
+
+def _further(asked: tuple[Question, ...], helpers: tuple[Helper, ...]) -> Further:
+    """What the helpers are asked: each question that one is for."""
+    wanted = [(q, h) for q in asked for h in helpers if h.argument and _is_for(h, q)]
+    return tuple(
+        (Question(f"s{number}", q.text, q.query, q.step_id, {h.argument or "": q.text}), h)
+        for number, (q, h) in enumerate(wanted[:MAX_HELPED], start=len(asked) + 2)
+    )
+
+
+def _is_for(helper: Helper, question: Question) -> bool:
+    said = {*stems(question.text), *stems(question.query)}
+    return not helper.when or any(not said.isdisjoint(stems(word)) for word in helper.when)
+
+
+def _steps(
+    asked: tuple[Question, ...], further: Further, kinds: tuple[str, ...]
+) -> tuple[PlannedStep, ...]:
+    searches = tuple(q.step_id for q in (*asked, *(q for q, _ in further)))
+    weigh, write = f"s{len(searches) + 2}", f"s{len(searches) + 3}"
     needs = (ANALYSIS.step_id,)
     things = "the question" if len(asked) == 1 else f"the {len(asked)} questions"
     return (
@@ -51,6 +86,10 @@ def _steps(asked: tuple[Question, ...], kinds: tuple[str, ...]) -> tuple[Planned
         *(
             PlannedStep(q.step_id, "retrieval", "retriever", f"Find passages on: {q.text}", needs)
             for q in asked
+        ),
+        *(
+            PlannedStep(q.step_id, "retrieval", h.name, f"Ask {h.name} about: {q.text}", needs)
+            for q, h in further
         ),
         PlannedStep(
             weigh,

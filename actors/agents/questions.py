@@ -8,7 +8,8 @@ what questions lean on.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from actors.agents.clauses import Clause
 from actors.agents.comparisons import enumerated, side_by_side
@@ -50,10 +51,15 @@ class Draft:
     words: tuple[str, ...]
 
 
-def questions(clauses: list[Clause]) -> Sliced[list[Draft]]:
-    """The questions in their order, each once."""
+def questions(clauses: list[Clause], before: Sequence[Clause] = ()) -> Sliced[list[Draft]]:
+    """The questions in their order, each once; they may lean on the clauses `before` them."""
     drafts: list[Draft] = []
     subjects: list[tuple[str, ...]] = []
+    for clause in before:
+        subjects += filter(None, [_subject(clause, _own(clause))])
+        yield
+    if subjects:  # What is short leans on them.
+        clauses = [replace(clause, first=False) for clause in clauses]
     several = False
     anything_asked = any(clause.asks for clause in clauses)
     for clause in clauses:

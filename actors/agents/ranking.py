@@ -96,7 +96,7 @@ def answers(plan: Plan, evidence: tuple[Evidence, ...]) -> Sliced[list[Answers]]
     rarity = pool.rarity()
     result: list[Answers] = []
     for found in evidence:
-        others = [other for other in plan.questions if other != found.question]
+        others = [other for other in plan.questions if not other.of and other != found.question]
         aim = target(found.question, others, plan.intents, rarity)
         result.append((yield from _answers(found, aim, pool)))
     return result

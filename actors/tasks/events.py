@@ -14,23 +14,32 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic_core import to_json
 
-from actors.tasks.evidence import Failure, Source
+from actors.tasks.budget import Budget
+from actors.tasks.evidence import Source
+from actors.tasks.failure import Failure
 from actors.tasks.plan import PlannedStep, StepKind
+from actors.usage import Usage
 
 
 class Event:
-    """Something that has happened to a task."""
+    """Something that has happened to a task. What is in `seldom` is left out where it is empty."""
 
     __slots__ = ()
     event_type: ClassVar[str] = ""
+    seldom: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TaskCreated(Event):
+    """`context_task_id`: the finished task that this one follows up."""
+
     event_type: ClassVar[str] = "task_created"
+    seldom: ClassVar[tuple[str, ...]] = ("context_task_id", "budget")
     task_description: str
     deadline_s: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    context_task_id: str | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +67,13 @@ class TaskResumed(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepStarted(Event):
-    """One attempt begins. `attempt` counts from 1 over the whole log."""
+    """One attempt begins. `attempt` counts from 1 over the whole log.
+
+    `continues`: it goes on with the text of the attempt before.
+    """
 
     event_type: ClassVar[str] = "step_started"
+    seldom: ClassVar[tuple[str, ...]] = ("continues",)
     step_id: str
     step: StepKind
     step_number: int
@@ -68,6 +81,7 @@ class StepStarted(Event):
     agent_type: str
     description: str
     attempt: int
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +93,27 @@ class PlanCreated(Event):
 @dataclass(frozen=True, slots=True)
 class PartialOutput(Event):
     event_type: ClassVar[str] = "partial_output"
+    seldom: ClassVar[tuple[str, ...]] = ("continues",)
     step_id: str
     step: StepKind
     attempt: int
     content: str
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StepRetrying(Event):
+    """`usage`: what the attempt that failed had used of language models."""
+
     event_type: ClassVar[str] = "step_retrying"
+    seldom: ClassVar[tuple[str, ...]] = ("usage",)
     step_id: str
     step: StepKind
     attempt: int
     next_attempt: int
     delay_s: float
     error: Failure
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +121,7 @@ class StepCompleted(Event):
     """`error` says why a degraded step is degraded; `result` is a short summary for people."""
 
     event_type: ClassVar[str] = "step_completed"
+    seldom: ClassVar[tuple[str, ...]] = ("usage",)
     step_id: str
     step: StepKind
     attempt: int
@@ -109,24 +130,32 @@ class StepCompleted(Event):
     error: Failure | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
     status: Literal["completed"] = "completed"
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepFailed(Event):
     event_type: ClassVar[str] = "step_failed"
+    seldom: ClassVar[tuple[str, ...]] = ("usage",)
     step_id: str
     step: StepKind
     attempts: int
     error: Failure
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskCompleted(Event):
+    """`usage` is that of all runs; `citations` tells how well the report keeps to its sources."""
+
     event_type: ClassVar[str] = "task_completed"
+    seldom: ClassVar[tuple[str, ...]] = ("usage", "citations")
     final_output: str
     total_steps: int
     degraded: bool
     sources: tuple[Source, ...]
+    usage: Usage | None = None
+    citations: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +224,21 @@ class Stamped:
                 "event_type": self.event.event_type,
                 "task_id": self.task_id,
                 "timestamp": self.timestamp,
-                "data": self.event,
+                "data": _shown(self.event),
             }
         )
+
+
+def _shown(event: Event) -> Any:
+    """What stands on the line: all fields but the seldom ones that are empty."""
+    left_out = [name for name in event.seldom if not getattr(event, name)]
+    if not left_out:
+        return event
+    return {
+        place.name: getattr(event, place.name)
+        for place in fields(event)  # type: ignore[arg-type]  # Every event is a dataclass.
+        if place.name not in left_out
+    }
 
 
 # Some readers of lines, JavaScript's and Python's among them, end a line at these three as well.
@@ -217,6 +258,8 @@ _NESTED: dict[str, Callable[[Any], Any]] = {
     "error": lambda raw: _construct(Failure, raw),
     "steps": lambda raw: tuple(_construct(PlannedStep, step) for step in raw),
     "sources": lambda raw: tuple(_construct(Source, source) for source in raw),
+    "usage": lambda raw: _construct(Usage, raw),
+    "budget": lambda raw: Budget(raw.get("tokens"), raw.get("steps"), raw.get("output_bytes")),
     "depends_on": tuple,
     "kept_steps": tuple,
 }

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, assert_never, cast
 
 from actors.tasks import events as e
-from actors.tasks.evidence import Failure
+from actors.tasks.budget import NO_BUDGET, Budget
+from actors.tasks.failure import Failure
 from actors.tasks.plan import PlannedStep, StepKind
+from actors.usage import NO_USAGE, Usage
 
 TaskStatus = Literal["pending", "queued", "executing", "completed", "failed", "cancelled"]
 StepStatus = Literal["pending", "running", "retrying", "completed", "failed", "cancelled"]
@@ -115,6 +117,9 @@ class Task:
     deadline_s: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     run_started_at: str | None = None
+    context_task_id: str | None = None
+    budget: Budget = NO_BUDGET
+    usage: Usage = NO_USAGE
 
     @property
     def finished(self) -> bool:
@@ -140,6 +145,8 @@ def evolve(task: Task | None, stamped: e.Stamped) -> Task:
             updated_at=stamped.timestamp,
             deadline_s=event.deadline_s,
             metadata=event.metadata,
+            context_task_id=event.context_task_id,
+            budget=event.budget or NO_BUDGET,
         )
     status = TASK_MOVES[task.status].get(type(event))
     if status is None or stamped.seq != task.last_seq + 1:
@@ -197,19 +204,27 @@ def _step_moved(task: Task, event: StepEvent, at: str) -> dict[str, Any]:
         case e.StepStarted(attempt=attempt):
             tries, began = step.tries + 1, step.started_at or at
             step = replace(step, attempts=attempt, tries=tries, started_at=began, finished_at=None)
-            if event.step == "writing":
+            if event.continues:
+                changes = {"text": task.text or task.kept_text or ""}
+            elif event.step == "writing":
                 changes = {"kept_text": task.text or task.kept_text, "text": ""}
-        case e.StepRetrying(error=error):
+        case e.StepRetrying(error=error, usage=usage):
             step = replace(step, error=error)
-        case e.StepCompleted(error=error, degraded=degraded):
+            changes = _used(task, usage)
+        case e.StepCompleted(error=error, degraded=degraded, usage=usage):
             step = replace(step, error=error, finished_at=at)
-            changes = {"degraded": task.degraded or degraded}
-        case e.StepFailed(error=error):
+            changes = {"degraded": task.degraded or degraded, **_used(task, usage)}
+        case e.StepFailed(error=error, usage=usage):
             step = replace(step, error=error, finished_at=at)
+            changes = _used(task, usage)
         case _:
             assert_never(event)
     steps = {**task.steps, step.step_id: replace(step, status=status)}
     return {"steps": steps, **changes}
+
+
+def _used(task: Task, usage: Usage | None) -> dict[str, Any]:
+    return {"usage": task.usage + usage} if usage else {}
 
 
 def _planned(task: Task, planned: tuple[PlannedStep, ...]) -> dict[str, Step]:

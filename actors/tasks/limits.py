@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.errors import InvalidRequest
+from actors.tasks.budget import Budget
+from actors.tasks.plan import MAX_STEPS
 
 MAX_DESCRIPTION = 20_000
 """Characters of a task's description."""
@@ -17,6 +19,16 @@ MAX_METADATA = 32
 MAX_METADATA_BYTES = 4 * 1024
 MAX_REASON = 1_000
 MAX_KEY = 255
+
+MAX_OUTPUT_BYTES = 262_144
+"""Text that a task may write, in UTF-8."""
+
+BUDGET_RANGES = (
+    ("tokens", 0, 10**9),
+    ("steps", 4, MAX_STEPS),
+    ("output_bytes", 1_024, MAX_OUTPUT_BYTES),
+)
+"""Each limit of a budget, with the least and the most that it can be. A plan has at least 4 steps."""
 
 
 def check_new_task(description: str, deadline_s: float | None, metadata: Mapping[str, str]) -> None:
@@ -37,6 +49,14 @@ def check_new_task(description: str, deadline_s: float | None, metadata: Mapping
         raise InvalidRequest(
             f"metadata may hold {MAX_METADATA} strings and {MAX_METADATA_BYTES} bytes in all."
         )
+
+
+def check_budget(budget: Budget) -> None:
+    """Raise `InvalidRequest` unless every limit of it is one that a task can keep."""
+    for name, least, most in BUDGET_RANGES:
+        limit = getattr(budget, name)
+        if limit is not None and not least <= limit <= most:
+            raise InvalidRequest(f"budget.{name} must be from {least:,} to {most:,}.")
 
 
 def check_text(text: str, name: str, most: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from actors.tasks.context import NO_CONTEXT, Context
 from actors.tasks.evidence import Evidence, Findings, Report
 from actors.tasks.plan import Plan, StepKind
 
@@ -31,6 +32,22 @@ def dump_output(step: StepKind, output: Any) -> bytes:
 def load_output(step: StepKind, body: bytes) -> Any:
     """What `dump_output` wrote, in this release or an earlier one."""
     return _ADAPTERS[step].validate_json(body)
+
+
+CONTEXT = "context"
+"""Where `dump_context` is stored, beside the outputs of the steps."""
+
+_CONTEXT = TypeAdapter(Context)
+
+
+def dump_context(context: Context) -> bytes:
+    """What a task takes over from the one that it follows up."""
+    return _CONTEXT.dump_json(context)
+
+
+def load_context(body: bytes | None) -> Context:
+    """What `dump_context` wrote; an empty one if there is none."""
+    return _CONTEXT.validate_json(body) if body else NO_CONTEXT
 
 
 FORGIVEN = "forgiven"

@@ -6,12 +6,14 @@ that stand twice, and anything but one writing step that comes last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal
+from typing import Any, Literal
 
 from actors.errors import InvalidPlan
+from actors.tasks.failure import Failure
+from actors.usage import NO_USAGE, Usage
 
 StepKind = Literal["analysis", "retrieval", "synthesis", "writing"]
 
@@ -36,11 +38,31 @@ ANALYSIS = PlannedStep("s1", "analysis", "analyzer", "Work out what the task ask
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to find out: `text` as a person reads it, `query` as the library searches it."""
+    """One thing to find out: `text` as a person reads it, `query` as the library searches it.
+
+    Where an agent other than the retriever is asked, `of` is the step of the question that it helps
+    with, and `arguments` are what it is asked.
+    """
 
     step_id: str
     text: str
     query: str
+    of: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A tool or an agent of a person's own that a plan may use.
+
+    `argument` is the name of the one text that it must be asked with; None: it wants more than that,
+    and only a model can ask it. `when` holds words of questions that it is for; empty: of all.
+    """
+
+    name: str
+    does: str
+    argument: str | None
+    when: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +70,28 @@ class Plan:
     """The steps in the order of their numbers, the analysis first and the writing last.
 
     `questions` holds one entry for each retrieval step, in the same order. `intents` names the
-    kinds of work the task asks for, such as "compare" or "recommend".
+    kinds of work the task asks for, such as "compare" or "recommend". `degraded` says why a plan
+    that a language model should have made was made without one; `usage` is what models used.
     """
 
     steps: tuple[PlannedStep, ...]
     questions: tuple[Question, ...]
     intents: tuple[str, ...] = ()
+    degraded: Failure | None = None
+    usage: Usage = NO_USAGE
+
+    def within(self, steps: int) -> Plan:
+        """The plan with at most so many steps, 4 or more: its last questions are left out."""
+        over = len(self.steps) - steps
+        if over <= 0:
+            return self
+        gone = {question.step_id for question in self.questions[-over:]}
+        kept = tuple(
+            replace(s, depends_on=tuple(need for need in s.depends_on if need not in gone))
+            for s in self.steps
+            if s.step_id not in gone
+        )
+        return replace(self, steps=kept, questions=self.questions[:-over])
 
     def __post_init__(self) -> None:
         check_graph(self.steps)

@@ -65,7 +65,9 @@ class Steps:
         if self._budget is not None:
             assert self._tries[key] <= self._budget, f"{key} has had its {self._budget} attempts"
         self._status[key] = "running"
-        if data["step"] == "writing" and not data.get("continues"):
+        if data.get("continues"):
+            self.text = self.text or self.kept_text or ""
+        elif data["step"] == "writing":
             self.kept_text, self.text = self.text or self.kept_text, ""
 
     def _check_place(self, data: Data) -> None:

@@ -1,0 +1,53 @@
+"""What a follow-up takes over from a finished task: its sources, and what its report says beyond them.
+
+Rule: it is copied when the follow-up is created, so that deleting the first task takes nothing away.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from actors.tasks.evidence import Passage, Report
+from actors.tasks.life import Task
+
+MOST_PARAGRAPHS = 24
+
+_CITATION = re.compile(r"\s*\[\d+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the task was `about`, in its person's words, and the passages, best first."""
+
+    about: str = ""
+    passages: tuple[Passage, ...] = ()
+
+
+NO_CONTEXT = Context()
+
+
+def context_of(task: Task, report: Report) -> Context:
+    """The passages of a completed task and of its report, those of the sources first."""
+    sources = [
+        Passage(s.document_id, s.title, s.section, s.position, s.text) for s in report.sources
+    ]
+    known = " ".join(" ".join(source.text.split()) for source in sources)
+    title, paragraphs = _read(task.final_output or "")
+    own = [text for text in paragraphs if " ".join(text.split()) not in known]
+    said = [
+        Passage(f"task:{task.task_id}", title, "", number, text)
+        for number, text in enumerate(own[:MOST_PARAGRAPHS], start=1)
+    ]
+    return Context(task.task_description, (*sources, *said))
+
+
+def _read(report: str) -> tuple[str, list[str]]:
+    """Its title, and its paragraphs without headings, citations and the list of sources."""
+    title, paragraphs = "Report", []
+    for block in report.partition("\n## Sources\n")[0].split("\n\n"):
+        if block.startswith("# "):
+            title = block[2:].strip()
+        elif block.strip() and not block.startswith(("#", "*This report")):
+            paragraphs.append(_CITATION.sub("", block).strip())
+    return title, paragraphs

@@ -1,0 +1,230 @@
+"""Agents that people write: found, planned, asked, retried, and their failures met as they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import BaseModel
+from scripted import Cast
+
+from actors import About, Passage, Settings, open_system
+from actors.agents.own import UnusableAgent, described
+from actors.agents.planning import planned
+from actors.agents.slices import at_once
+from actors.own_agents import own_agents
+from actors.tasks.events import Stamped
+from actors.tasks.plan import Helper
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+class Lookup(BaseModel):
+    product: str
+
+
+class Prices:
+    name = "prices"
+    does = "Looks up prices."
+    asks = Lookup
+    when = ("price", "cost")
+    retries_s = (0.0, 0.0)
+
+    asked: ClassVar[list[tuple[Lookup, About]]] = []
+    replies: ClassVar[list[Any]] = []
+
+    async def handle(self, request: Lookup, about: About) -> Any:
+        self.asked.append((request, about))
+        reply = self.replies.pop(0) if self.replies else "A frog costs four coins at the market."
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+class MustHave(Prices):
+    name = "must_have"
+    on_failure = "fail"
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    Prices.asked.clear()
+    Prices.replies.clear()
+
+
+async def run(agent: str, task: str) -> list[Stamped]:
+    settings = Settings(data_dir=None, agents=(f"test_own_agents:{agent}",))
+    async with open_system(settings) as system:
+        created = await system.create(task)
+        return [event async for event in system.execute(created.task_id)]
+
+
+def of(log: list[Stamped], kind: str, agent: str) -> list[dict[str, Any]]:
+    steps = {
+        step["step_id"]
+        for event in log
+        if event.event_type == "plan_created"
+        for step in event.data["steps"]
+        if step["agent_type"] == agent
+    }
+    return [e.data for e in log if e.event_type == kind and e.data.get("step_id") in steps]
+
+
+async def test_an_agent_is_asked_what_it_is_for_and_its_reply_is_cited() -> None:
+    log = await run("Prices", "What does a frog cost? Where do toads live?")
+    ((request, about),) = Prices.asked
+    assert request == Lookup(product="What does a frog cost?")
+    assert about.task_description == "What does a frog cost? Where do toads live?"
+    assert re.fullmatch(rf"{log[0].task_id}/s\d", about.key)
+    assert "A frog costs four coins at the market." in log[-1].data["final_output"]
+    assert [s["document_id"] for s in log[-1].data["sources"]] == ["prices"]
+
+
+async def test_an_agent_is_not_asked_what_it_is_not_for() -> None:
+    log = await run("Prices", "Where do toads live?")
+    assert not Prices.asked
+    assert not of(log, "step_started", "prices")
+
+
+async def test_an_agent_is_asked_as_often_as_it_says_then_the_task_goes_on_without() -> None:
+    Prices.replies += [ValueError("a bug")] * 3
+    log = await run("Prices", "What does a frog cost?")
+    assert len(of(log, "step_started", "prices")) == 3
+    (done,) = of(log, "step_completed", "prices")
+    assert done["degraded"] and done["error"]["code"] == "agent_failed"
+    assert "a bug" not in done["error"]["message"]
+    assert log[-1].event_type == "task_completed"
+
+
+async def test_an_agent_without_which_the_task_makes_no_sense_fails_it() -> None:
+    Prices.replies += [ValueError("a bug")] * 3
+    log = await run("MustHave", "What does a frog cost?")
+    assert log[-1].event_type == "task_failed"
+    assert log[-1].data["error"]["code"] == "agent_failed"
+
+
+async def test_many_bugs_of_an_agent_do_not_end_the_system() -> None:
+    Prices.replies += [ValueError("a bug")] * 30
+    settings = Settings(data_dir=None, agents=("test_own_agents:Prices",))
+    async with open_system(settings) as system:
+        for _ in range(8):
+            task = await system.create("What does a frog cost?")
+            last = [event async for event in system.execute(task.task_id)][-1]
+            assert last.event_type == "task_completed"
+        restarts = {agent.name: agent.restarts for agent in system.agents()}
+    assert restarts["prices"] == 0
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Passage("d9", "Prices of 2026", "Frogs", 3, "A frog costs four coins."),
+        [
+            Passage("d9", "Prices of 2026", "Frogs", 3, "A frog costs four coins."),
+            "Toads are free.",
+        ],
+    ],
+)
+async def test_a_reply_may_be_passages_and_texts(reply: Any) -> None:
+    Prices.replies.append(reply)
+    log = await run("Prices", "What does a frog cost?")
+    assert log[-1].data["sources"][0]["title"] == "Prices of 2026"
+
+
+async def test_a_reply_that_is_neither_is_a_failure_of_the_step() -> None:
+    Prices.replies += [{"price": 4}] * 3
+    log = await run("Prices", "What does a frog cost?")
+    (done,) = of(log, "step_completed", "prices")
+    assert "replies with texts or passages" in done["error"]["message"]
+
+
+# --- how plans see them ---------------------------------------------------------------------------
+
+
+def test_a_plan_asks_helpers_beside_the_library() -> None:
+    helper = Helper("prices", "Looks up prices.", "product", ("price",))
+    plan = at_once(planned("Compare the prices of frogs and toads", helpers=(helper,)))
+    further = [question for question in plan.questions if question.of]
+    assert [q.arguments["product"] for q in further] == [q.text for q in plan.questions if not q.of]
+    assert {step.agent_type for step in plan.steps[-2].depends_on and plan.steps} >= {"prices"}
+    assert set(plan.steps[-2].depends_on) == {q.step_id for q in plan.questions}
+
+
+def test_a_helper_that_wants_more_than_a_text_is_left_to_models() -> None:
+    plan = at_once(planned("frogs", helpers=(Helper("map", "Draws maps.", None),)))
+    assert not any(question.of for question in plan.questions)
+
+
+# --- what cannot be used is told ------------------------------------------------------------------
+
+
+def of_fields(**fields: Any) -> type:
+    given = {"name": "a", "does": "It does.", "asks": Lookup, "handle": Prices.handle, **fields}
+    return type("Mine", (), {name: value for name, value in given.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"name": "Big"}, "a `name` of its own in small letters"),
+        ({"name": "writer"}, "a `name` of its own"),
+        ({"does": " "}, "a sentence that says what it does"),
+        ({"asks": dict}, "the pydantic model"),
+        ({"handle": lambda self: None}, "async def handle"),
+        ({"when": "price"}, "words in `when`"),
+        ({"retries_s": (-1,)}, "seconds in `retries_s`"),
+        ({"on_failure": "ignore"}, '"degrade" or "fail"'),
+        ({"concurrency": 0}, "a whole number from 1 to 1,024"),
+    ],
+)
+def test_a_class_that_does_not_say_what_it_must_is_refused(fields: Any, told: str) -> None:
+    with pytest.raises(UnusableAgent, match=re.escape(told)):
+        described(of_fields(**fields), "mine.py:Mine")
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("mine.py", 'named like "my_agents.py:MyAgent"'),
+        ("nowhere.py:Mine", "there is no"),
+        ("no_such_module:Mine", "No module named"),
+        ("test_own_agents:Nobody", "there is no Nobody in it"),
+    ],
+)
+def test_an_agent_that_is_not_there_is_told(named: str, told: str) -> None:
+    with pytest.raises(UnusableAgent, match=re.escape(told)):
+        own_agents([named])
+
+
+def test_two_agents_of_one_name_are_refused() -> None:
+    with pytest.raises(UnusableAgent, match="of another"):
+        own_agents(["test_own_agents:Prices", "test_own_agents:Twin"])
+
+
+class Twin(Prices):
+    """Another with the same name."""
+
+
+async def test_the_agent_of_the_readme_works(tmp_path: Path) -> None:
+    """The very text that people copy."""
+    (code,) = re.findall(r"```python\n(# my_agents\.py\n.*?)```", README.read_text(), re.DOTALL)
+    file = tmp_path / "my_agents.py"
+    file.write_text(code)
+    assert len(code.strip().splitlines()) <= 20
+    settings = Settings(data_dir=None, agents=(f"{file}:PriceList",))
+    async with open_system(settings) as system:
+        task = await system.create("What does the blue lamp cost?")
+        log = [event async for event in system.execute(task.task_id)]
+    assert "The blue lamp costs 40 euros." in log[-1].data["final_output"]
+    assert of(log, "step_completed", "prices")
+
+
+async def test_scripted_agents_know_nothing_of_helpers(autojump_clock: object) -> None:
+    """A plan that names none goes on as ever, whoever else is there."""
+    settings = Settings(data_dir=None, agents=("test_own_agents:Prices",))
+    async with open_system(settings, agents=Cast().factories()) as system:  # type: ignore[arg-type]
+        task = await system.create("What does a frog cost?")
+        log = [event async for event in system.execute(task.task_id)]
+    assert log[-1].event_type == "task_completed" and not Prices.asked
