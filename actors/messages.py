@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from actors.runtime.request import Request, StreamRequest
 from actors.tasks.evidence import Evidence, Findings, Report
@@ -29,6 +29,19 @@ class Retrieve(Request[Evidence]):
 
     key: str
     question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class CallTool(Request[Evidence]):
+    """Call a tool, "server/tool", and answer with what it said on this question.
+
+    `key` goes to the tool, too, so that it can tell another attempt from another call.
+    """
+
+    key: str
+    question: Question
+    tool: str
+    arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
