@@ -146,6 +146,15 @@ class TooLarge(ActorError):
     code = "too_large"
 
 
+class ExtraMissing(ActorError):
+    """The settings ask for what is not installed. The operator's move: the command it names."""
+
+    code = "extra_missing"
+
+    def __init__(self, extra: str, wanted_by: str) -> None:
+        super().__init__(f"{wanted_by} needs more: pip install 'terzetto[{extra}]'")
+
+
 # --- The server cannot do it now --------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ cancelled leaves no ending: whoever cancelled it says what that means.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from graphlib import TopologicalSorter
@@ -46,7 +46,6 @@ from actors.tasks.plan import ANALYSIS, MAX_STEPS, Helper, Plan, PlannedStep, Qu
 class Consulted:
     """Where a helper is reached, and how its failures are met."""
 
-    helper: Helper
     ref: Ref
     backoff: Backoff | None = None
     must_succeed: bool = False
@@ -61,8 +60,22 @@ class Agents:
     writer: Ref
     writer_continues: bool = False
     """Whether the writer can go on with the text of an attempt that failed."""
-    helpers: Mapping[str, Consulted] = field(default_factory=dict)
-    """Tools and agents of a person's own, by name."""
+    own: Mapping[str, Consulted] = field(default_factory=dict)
+    """Agents of a person's own, by name."""
+    own_helpers: tuple[Helper, ...] = ()
+    tool: Ref | None = None
+    tools: Callable[[], Awaitable[Sequence[Helper]]] | None = None
+    """The tools that can be called, once it is known."""
+
+    async def helpers(self) -> tuple[Helper, ...]:
+        """Whom a plan may ask, besides the library."""
+        return (*self.own_helpers, *(await self.tools() if self.tools else ()))
+
+    def consulted(self, name: str) -> Consulted | None:
+        """The agent or tool of this name; a tool need not be there at this moment."""
+        if "/" in name and self.tool is not None:
+            return Consulted(self.tool)
+        return self.own.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +271,7 @@ class Pipeline:
     async def _gave_up(self, step: PlannedStep, error: ActorError, duration_s: float) -> Any:
         """The agent's failure mode: without the library the task goes on, without a plan it ends."""
         failure = Failure.of(error)
-        helper = self._agents.helpers.get(step.agent_type)
+        helper = self._agents.consulted(step.agent_type)
         if step.step == "retrieval" and not (helper and helper.must_succeed):
             empty = Evidence(self._question(step), degraded=failure, usage=error.usage)
             await self._completed(step, empty, duration_s)
@@ -292,7 +305,7 @@ class Pipeline:
         about, left = task.task_description, self._tokens_left()
         match step.step:
             case "analysis":
-                helpers = tuple(one.helper for one in self._agents.helpers.values())
+                helpers = await self._agents.helpers()
                 analyze = Analyze(key, about, self._kept.context.about, left, helpers)
                 plan = await self._agents.analyzer.ask(analyze, handler_s=limit)
                 return self._within_budget(plan)
@@ -314,7 +327,7 @@ class Pipeline:
         question, limit = self._question(step), self._limits.step_timeout_s
         if not question.of:
             return await self._agents.retriever.ask(Retrieve(key, question), handler_s=limit)
-        helper = self._agents.helpers.get(step.agent_type)
+        helper = self._agents.consulted(step.agent_type)
         if helper is None:
             raise InvalidRequest(f"There is no agent or tool {step.agent_type} any more.")
         about = self._ledger.task.task_description
@@ -370,7 +383,7 @@ class Pipeline:
         return next(q for q in self._plan().questions if q.step_id == step.step_id)
 
     def _backoff(self, step: PlannedStep) -> Backoff:
-        helper = self._agents.helpers.get(step.agent_type)
+        helper = self._agents.consulted(step.agent_type)
         return (helper and helper.backoff) or self._limits.backoff
 
     def _plan(self) -> Plan:

@@ -6,14 +6,66 @@ that exists is valid and never changes; where its values came from is the comman
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 Seconds = Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)]
 Mailbox = Annotated[int, Field(ge=1, le=65_536)]
 Concurrency = Annotated[int, Field(ge=1, le=1_024)]
+
+
+ToolServerName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class ToolServerSettings(BaseModel):
+    """A server of tools, reached by the Model Context Protocol: a program to start, or a URL."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: tuple[str, ...] = Field(
+        default=(), description="Program and arguments of a server that is spoken to over pipes."
+    )
+    url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/]+\S*)?$",
+        description="Address of a server that is spoken to over HTTP.",
+    )
+    env: Mapping[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Variables for the program, which else sees little more than PATH and HOME.",
+    )
+    allowed: tuple[str, ...] = Field(
+        default=(), description="Tools of the server that may be called; none: none of them."
+    )
+    timeout_s: float = Field(
+        default=30.0,
+        ge=0.1,
+        le=3_600,
+        strict=True,
+        allow_inf_nan=False,
+        description="Time for one call, and for the start of the server.",
+    )
+    max_result_bytes: int = Field(
+        default=65_536,
+        ge=1_024,
+        le=262_144,
+        strict=True,
+        description="Text taken from one result, in UTF-8; the rest is cut off.",
+    )
+    concurrency: int = Field(
+        default=4, ge=1, le=64, strict=True, description="Calls of the server at the same time."
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_reach_it(self) -> ToolServerSettings:
+        if bool(self.command) == bool(self.url):
+            raise ValueError('Say either command = ["program", "argument"] or url = "http://..."')
+        if self.env and not self.command:
+            raise ValueError("env is for a program, so it wants a command")
+        return self
 
 
 class Settings(BaseModel):
@@ -119,6 +171,12 @@ class Settings(BaseModel):
         ge=4_096,
         le=524_288,
         description="Bytes of events a run may be ahead of the disk.",
+    )
+
+    tools: Mapping[ToolServerName, ToolServerSettings] = Field(
+        default_factory=dict,
+        max_length=32,
+        description="Servers of tools: a table [tools.NAME] in the TOML file for each.",
     )
 
     cancel_timeout_s: float = Field(

@@ -25,6 +25,7 @@ import trio
 from actors.agents.analyzer import AnalyzerAgent
 from actors.agents.own import OwnAgent, OwnAgentActor
 from actors.agents.retriever import RetrieverAgent
+from actors.agents.tool import ToolAgent
 from actors.agents.writer import WriterAgent
 from actors.clock import Now, wall_clock
 from actors.desk import Desk
@@ -55,12 +56,17 @@ from actors.supervisor import Slots, Supervisor
 from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.events import Stamped, decode
 from actors.tasks.life import Task, TaskStatus
+from actors.tasks.plan import Helper
+from actors.tools import Tools, open_tools
 
 R = TypeVar("R")
 
 SUPERVISOR_MAILBOX = 1024
 SUPERVISOR_CONCURRENCY = 64
 JOURNAL_MAILBOX = 1024
+
+TOOLS_WAIT_S = 10.0
+"""A plan that is made while tool servers start waits for them, but not for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,9 +294,10 @@ async def open_system(
     async with (
         _open_store(settings, store) as the_store,
         _open_library(settings, library, now) as lib,
+        open_tools(settings) as tools,
     ):
         orderly = await the_store.claim()
-        parts = _parts(settings, lib, own, agents or {})
+        parts = _parts(settings, lib, tools, own, agents or {})
         async with trio.open_nursery() as nursery, trio.open_nursery() as runs:
             view = CommittedView(the_store, TailBounds(settings.tail_events, settings.tail_bytes))
             letters = DeadLetters()
@@ -306,7 +313,7 @@ async def open_system(
             window = Window(settings.ahead_events, settings.ahead_bytes)
             desk = Desk(view, journal, now, window, runs)
             desk.last_end = "shutdown" if orderly else "crash"
-            cast = _cast(parts, playing, own)
+            cast = _cast(parts, playing, own, tools)
             supervisor = spawn(
                 nursery,
                 "supervisor",
@@ -336,6 +343,7 @@ class Part:
 def _parts(
     settings: Settings,
     library: Library,
+    tools: Tools,
     own: tuple[OwnAgent, ...],
     instead: Mapping[str, Callable[[], Any]],
 ) -> dict[str, Part]:
@@ -352,6 +360,9 @@ def _parts(
         "writer": (settings.writer_mailbox, settings.writer_concurrency),
     }
     parts = {name: Part(make, *sizes[name]) for name, make in makes.items()}
+    if settings.tools:
+        calls = sum(server.concurrency for server in settings.tools.values())
+        parts["tool"] = Part(partial(ToolAgent, tools), max(64, calls), calls)
     for agent in own:
         parts[agent.name] = Part(partial(OwnAgentActor, agent), agent.mailbox, agent.concurrency)
     return parts
@@ -371,11 +382,13 @@ def _spawned(
 
 
 def _cast(
-    parts: Mapping[str, Part], playing: Mapping[str, ActorHandle], own: tuple[OwnAgent, ...]
+    parts: Mapping[str, Part],
+    playing: Mapping[str, ActorHandle],
+    own: tuple[OwnAgent, ...],
+    tools: Tools,
 ) -> Agents:
-    helpers = {
+    consulted = {
         agent.name: Consulted(
-            agent.helper(),
             playing[agent.name],
             None if agent.retries_s is None else Backoff(agent.retries_s),
             agent.on_failure == "fail",
@@ -383,7 +396,23 @@ def _cast(
         for agent in own
     }
     continues = bool(getattr(parts["writer"].make(), "can_continue", False))
-    return Agents(playing["analyzer"], playing["retriever"], playing["writer"], continues, helpers)
+    return Agents(
+        playing["analyzer"],
+        playing["retriever"],
+        playing["writer"],
+        continues,
+        consulted,
+        tuple(agent.helper() for agent in own),
+        playing.get("tool"),
+        partial(_known, tools) if "tool" in playing else None,
+    )
+
+
+async def _known(tools: Tools) -> list[Helper]:
+    """The tools that can be called; servers that have just been started are waited for a while."""
+    with trio.move_on_after(TOOLS_WAIT_S):
+        await tools.wait_started()
+    return [tool.helper() for tool in tools.catalog()]
 
 
 def _limits(settings: Settings, now: Now, rng: Random | None) -> Limits:

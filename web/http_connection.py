@@ -252,6 +252,8 @@ class Connection(TCPServer):
         begun = self._exchange is not None and self._exchange.begun
         if begun and self._http.our_state is h11.SEND_BODY and not self._ahead:
             raise ClientLost("the client has left")
+        if self._exchange is not None:
+            self._exchange.half_closed()
 
     def _wake(self) -> None:
         self._woken = True

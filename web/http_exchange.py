@@ -69,8 +69,9 @@ class Exchange:
     """The life of one request; `own_headers` are asked for when the head of the response leaves."""
 
     __slots__ = (
-        *("_bodiless", "_body", "_body_ended", "_body_told", "_http", "_outbox", "_own_headers"),
-        *("_sink", "_stream", "abandoned", "begun", "must_close", "quiet", "unread"),
+        *("_bodiless", "_body", "_body_ended", "_body_told", "_half_closed", "_http", "_outbox"),
+        *("_own_headers", "_sink", "_stream", "abandoned", "begun", "must_close", "quiet"),
+        "unread",
     )
 
     def __init__(
@@ -92,6 +93,7 @@ class Exchange:
         self._body: list[bytes] = []
         self._body_ended = False
         self._body_told = False
+        self._half_closed = False
         self._bodiless = head_only
         self._sink: BodySink | None = None
         self._stream: StreamBody | None = None
@@ -138,6 +140,11 @@ class Exchange:
         else:
             self._outbox.moved.unpark_all()
 
+    def half_closed(self) -> None:
+        """The client will send no more, and may have left."""
+        self._half_closed = True
+        self._outbox.moved.unpark_all()
+
     async def send_stream(self) -> None:
         """Send what the app left to be streamed, if anything."""
         if self._stream is None:
@@ -177,9 +184,15 @@ class Exchange:
     # --- the app's side -------------------------------------------------------------------------
 
     async def receive(self) -> dict[str, Any]:
-        """The next message. There is no `http.disconnect`: an app whose client left is cancelled."""
+        """The next message. An app whose client has left for sure is cancelled, without any.
+
+        One that asks on after the whole body wants to know more: it gets `http.disconnect` already
+        when the client may have left.
+        """
         await self._ask_for_body()
         while self._body_told or not (self._body or self._body_ended):
+            if self._body_told and self._half_closed:
+                return {"type": "http.disconnect"}
             await self._outbox.moved.park()
         body = b"".join(self._body)
         self._body.clear()

@@ -5,6 +5,7 @@ Rule: a problem names the setting, its value, where the value came from, and wha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -40,11 +41,11 @@ class SettingsError(Exception):
 def allowed(field: FieldInfo) -> str:
     """What a setting takes, in words: "a whole number from 1 to 65,536"."""
     kind = _kind(field.annotation)
-    if kind is tuple:
+    if kind is tuple and str not in get_args(field.annotation):
         return "numbers of seconds from 0 to 3,600, separated by commas"
     if kind is Path:
         return "a folder"
-    if kind is str:
+    if kind in (str, tuple, Mapping):
         return field.description or "text"
     noun = "a whole number" if kind is int else "a number"
     return f"{noun} from {_bound(field, Ge, 'ge')} to {_bound(field, Le, 'le')}"

@@ -17,12 +17,16 @@ from typing import Any
 from platformdirs import user_config_path
 from pydantic import ValidationError
 
+from actors.settings import ToolServerSettings
 from web.server_settings import ServerSettings
 from web.settings_problems import Problem, SettingsError, allowed
+from web.settings_tables import problem_in_table
 
 PREFIX = "TERZETTO_"
 CONFIG_VARIABLE = "TERZETTO_CONFIG"
 FIELDS = ServerSettings.model_fields
+TABLES = ("tools",)
+"""Settings that are tables of tables, and stand in the file only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +141,13 @@ def _validate(layers: _Layers) -> ServerSettings:
     try:
         settings = ServerSettings.model_validate(layers.values)
     except ValidationError as error:
-        for found in {str(one["loc"][0]): one for one in reversed(error.errors())}.items():
-            name, one = found
+        found = error.errors(include_url=False)
+        inner = [one for one in found if len(one["loc"]) > 1 and one["loc"][0] in TABLES]
+        for one in inner:
+            origin = layers.origins[str(one["loc"][0])]
+            layers.problems.append(problem_in_table(one, ToolServerSettings, origin))
+        outer = [one for one in found if one not in inner]
+        for name, one in {str(one["loc"][0]): one for one in reversed(outer)}.items():
             reason = str(one["ctx"]["error"]) if one["type"] == "value_error" else ""
             layers.problems.append(_bad(layers, name, layers.values.get(name), reason))
     if layers.problems:
@@ -147,6 +156,8 @@ def _validate(layers: _Layers) -> ServerSettings:
 
 
 def _bad(layers: _Layers, name: str, value: Any, reason: str) -> Problem:
+    if isinstance(value, dict):
+        value = ""  # There may be secrets in it.
     if isinstance(value, list):
         value = ", ".join(str(part) for part in value)
     because = f"{reason}. " if reason else ""

@@ -64,7 +64,7 @@ def _further(asked: tuple[Question, ...], helpers: tuple[Helper, ...]) -> Furthe
     """What the helpers are asked: each question that one is for."""
     wanted = [(q, h) for q in asked for h in helpers if h.argument and _is_for(h, q)]
     return tuple(
-        (Question(f"s{number}", q.text, q.query, q.step_id, {h.argument or "": q.text}), h)
+        (Question(f"s{number}", q.text, q.query, q.step_id, h.arguments(q)), h)
         for number, (q, h) in enumerate(wanted[:MAX_HELPED], start=len(asked) + 2)
     )
 

@@ -1,11 +1,13 @@
 """`terzetto settings`: every setting, its value and where that came from.
 
 Rule: what is shown can be typed back: a value looks as the environment and flags take it.
+A table is only named, and never shown with what may be secret in it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from rich.text import Text
 
 from web.settings_problems import allowed
 from web.settings_sources import FIELDS, LoadedSettings
+from web.settings_tables import public
 
 
 def print_settings(loaded: LoadedSettings, console: Console) -> None:
@@ -45,8 +48,12 @@ def settings_json(loaded: LoadedSettings) -> str:
 
 
 def _spelled(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(value)
     return ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: public(table) for name, table in value.items()}
     return str(value) if isinstance(value, Path) else value

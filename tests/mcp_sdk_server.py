@@ -1,0 +1,72 @@
+"""A tool server made with the SDK: `python mcp_sdk_server.py FILE` writes down in FILE what happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp.server.mcpserver import Context, Image, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+
+journal = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(os.devnull)
+server = MCPServer("library", log_level="ERROR")
+
+
+def note(line: str) -> None:
+    with journal.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+@server.tool()
+def search(query: str) -> str:
+    """Search the library for words."""
+    return f"Found on {query}: frogs live in ponds and on land.\n\nToads prefer dry places."
+
+
+@server.tool()
+def add(a: int, b: int) -> dict[str, int]:
+    """Add two numbers."""
+    return {"sum": a + b}
+
+
+@server.tool(structured_output=False)
+def picture(query: str) -> list[Any]:
+    """A picture and a caption."""
+    return [Image(data=b"\x89PNG", format="png"), "A caption for a frog."]
+
+
+@server.tool()
+def key(query: str, ctx: Context) -> str:  # type: ignore[type-arg]
+    """What stands in the request beside the arguments, and in the environment."""
+    meta = ctx.request_context.meta or {}
+    return f"{meta.get('terzetto/idempotency-key')} {os.environ.get('TOKEN')} {os.environ.get('SECRET')}"
+
+
+@server.tool()
+def broken(query: str) -> str:
+    """Always fails."""
+    raise ToolError(f"no index for {query}")
+
+
+@server.tool()
+def huge(query: str) -> str:
+    """Far more than anybody wants."""
+    return "frogs and toads " * 20_000
+
+
+@server.tool()
+async def slow(query: str) -> str:
+    """Never answers."""
+    note("slow began")
+    try:
+        await anyio.sleep_forever()
+    finally:
+        note("slow was cancelled")
+    return ""
+
+
+if __name__ == "__main__":
+    server.run()

@@ -1,0 +1,90 @@
+"""The tables [tools.NAME]: read from the file, told when wrong, and shown without their secrets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from web.command import main
+from web.settings_problems import SettingsError
+from web.settings_sources import load_settings
+
+GOOD = """
+[tools.notes]
+command = ["notes-server", "--stdio"]
+env = { TOKEN = "hush" }
+allowed = ["search"]
+timeout_s = 5
+
+[tools.web]
+url = "http://127.0.0.1:9/mcp"
+"""
+
+
+def write(tmp_path: Path, toml: str) -> Path:
+    file = tmp_path / "given.toml"
+    file.write_text(toml, encoding="utf-8")
+    return file
+
+
+def test_a_table_is_a_tool_server_and_allows_no_tool_unless_it_says_so(tmp_path: Path) -> None:
+    tools = load_settings(config=write(tmp_path, GOOD), environment={}).settings.tools
+
+    assert list(tools) == ["notes", "web"]
+    notes, web = tools.values()
+    assert (notes.command, notes.allowed) == (("notes-server", "--stdio"), ("search",))
+    assert (notes.timeout_s, notes.max_result_bytes, notes.concurrency) == (5, 65_536, 4)
+    assert notes.env["TOKEN"].get_secret_value() == "hush"
+    assert (web.url, web.allowed) == ("http://127.0.0.1:9/mcp", ())
+
+
+@pytest.mark.parametrize(
+    ("toml", "parts"),
+    [
+        ("[tools.a]\n", ["tools.a", "Say either command"]),
+        ('[tools.a]\ncommand = ["x"]\nurl = "http://x"\n', ["tools.a", "Say either command"]),
+        ('[tools.a]\nurl = "http://x"\nenv = {A = "b"}\n', ["tools.a", "wants a command"]),
+        ('[tools.a]\nurl = "x"\n', ["tools.a.url = x", "over HTTP"]),
+        ('[tools.a]\nurl = "http://x"\ntimeout_s = 0\n', ["tools.a.timeout_s = 0", "from 0.1 to"]),
+        ('[tools.a]\nurl = "http://x"\nconcurrency = true\n', ["tools.a.concurrency", "from 1 to"]),
+        ('[tools.a]\ncomand = ["x"]\n', ["tools.a.comand", "Did you mean command?"]),
+        ('[tools.a]\ncommand = "x"\n', ["tools.a.command = x", "Program and arguments"]),
+        ('[tools."a/b"]\nurl = "http://x"\n', ["tools.a/b", "letters, digits"]),
+        ("tools = 3\n", ["tools = 3", "[tools.NAME]"]),
+        ("[tools]\na = 3\n", ["tools.a", "[tools.NAME]"]),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_table(tmp_path: Path, toml: str, parts: list[str]) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings(config=write(tmp_path, toml), environment={})
+
+    for part in parts:
+        assert part in str(raised.value)
+    assert str(tmp_path) in str(raised.value)
+
+
+def test_no_secret_is_told_or_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    good = str(write(tmp_path, GOOD))
+    assert main(["settings", "--config", good]) == 0
+    assert main(["settings", "--json", "--config", good]) == 0
+    shown = capsys.readouterr().out
+
+    for bad in ('env = {TOKEN = ["hush"]}', 'env = {TOKEN = "hush"}\ntimeout_s = 0'):
+        toml = f'[tools.a]\ncommand = ["x"]\n{bad}\n'
+        assert main(["settings", "--config", str(write(tmp_path, toml))]) == 2
+    told = capsys.readouterr().err
+
+    assert "notes,web" in shown
+    assert json.loads(shown[shown.index("{") :])["tools"]["value"]["notes"]["env"] == ["TOKEN"]
+    assert "tools.a" in told
+    assert "hush" not in shown + told
+
+
+def test_tables_stand_in_the_file_only() -> None:
+    with pytest.raises(SettingsError, match=r"tools = x[\s\S]*\[tools.NAME\] in the TOML file"):
+        load_settings(environment={"TERZETTO_TOOLS": "x"})

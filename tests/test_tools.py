@@ -1,0 +1,258 @@
+"""Tools of other programs: real child processes, and a server over HTTP."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from mcp.server.mcpserver import MCPServer
+
+from actors.errors import InvalidRequest, ToolFailed
+from actors.settings import Settings
+from actors.tasks.plan import Question
+from actors.tools import Tool, Tools, open_tools
+from web.http_server import serve
+from web.server_settings import ServerSettings
+
+HERE = Path(__file__).parent
+GUARD_S = 50.0
+"""A hang guard, never a wait."""
+ALL = ["search", "add", "picture", "key", "broken", "huge", "slow"]
+
+
+@asynccontextmanager
+async def started(**given: Any) -> AsyncIterator[Tools]:
+    """One tool server named "pond", with these settings, that has been tried."""
+    settings = Settings.model_validate({"tools": {"pond": given}})
+    with trio.fail_after(GUARD_S):
+        async with open_tools(settings) as tools:
+            await tools.wait_started()
+            yield tools
+
+
+def sdk(*arguments: str) -> list[str]:
+    return [sys.executable, str(HERE / "mcp_sdk_server.py"), *arguments]
+
+
+def raw(*arguments: str) -> list[str]:
+    return [sys.executable, str(HERE / "mcp_raw_server.py"), *arguments]
+
+
+@asynccontextmanager
+async def over_http() -> AsyncIterator[tuple[str, trio.Event]]:
+    """A tool server in this process, at a URL; the event is set when its slow tool is cancelled."""
+    server, cancelled = MCPServer("pond", log_level="ERROR"), trio.Event()
+
+    @server.tool()
+    def search(query: str) -> str:
+        return f"Found {query}."
+
+    @server.tool()
+    async def slow(query: str) -> str:
+        try:
+            await trio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    closing = trio.Event()
+    app = server.streamable_http_app()
+    given = ServerSettings(bind="127.0.0.1:0")
+    async with trio.open_nursery() as nursery:
+        serving = partial(serve, app, given, shutdown_trigger=closing.wait)
+        (url, *_) = await nursery.start(serving)
+        yield f"{url}/mcp", cancelled
+        closing.set()
+
+
+async def wait_for(file: Path, line: str) -> None:
+    while not file.exists() or line not in file.read_text():
+        await trio.sleep(0.01)
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+async def test_only_allowed_tools_are_listed_and_called() -> None:
+    async with started(command=sdk(), allowed=["search", "add", "nope"]) as tools:
+        catalog = tools.catalog()
+        with pytest.raises(InvalidRequest, match="pond/huge"):
+            await tools.call("pond/huge", {"query": "x"}, "k")
+        result = await tools.call("pond/search", {"query": "frogs"}, "k")
+        added = await tools.call("pond/add", {"a": 1, "b": 2}, "k")
+
+    assert [tool.full_name for tool in catalog] == ["pond/search", "pond/add"]
+    assert catalog[0].description == "Search the library for words."
+    assert [tool.question_argument for tool in catalog] == ["query", None]
+    assert result.text.startswith("Found on frogs: frogs live")
+    assert '"sum": 3' in added.text
+
+
+async def test_the_key_and_the_variables_given_reach_the_tool_and_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SECRET", "ours")
+    async with started(command=sdk(), allowed=ALL, env={"TOKEN": "theirs"}) as tools:
+        result = await tools.call("pond/key", {"query": ""}, "task/s3")
+
+    assert result.text == "task/s3 theirs None"
+
+
+async def test_an_error_is_told_and_a_huge_result_is_cut_and_a_picture_named() -> None:
+    async with started(command=sdk(), allowed=ALL, max_result_bytes=2_000) as tools:
+        with pytest.raises(ToolFailed, match="no index for frogs") as raised:
+            await tools.call("pond/broken", {"query": "frogs"}, "k")
+        huge = await tools.call("pond/huge", {"query": ""}, "k")
+        picture = await tools.call("pond/picture", {"query": ""}, "k")
+
+    assert raised.value.retryable
+    assert huge.cut and 1_900 < len(huge.text) <= 2_000
+    assert picture.text == "A caption for a frog."
+    assert picture.passed_over == ("image image/png",)
+
+
+async def test_leaving_a_call_cancels_it_at_the_server(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    async with started(command=sdk(str(notes)), allowed=ALL, concurrency=1) as tools:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tools.call, "pond/slow", {"query": ""}, "k")
+            await wait_for(notes, "slow began")
+            nursery.cancel_scope.cancel()
+        await wait_for(notes, "slow was cancelled")
+        result = await tools.call("pond/search", {"query": "newts"}, "k")
+
+    assert "newts" in result.text
+
+
+async def test_a_call_that_takes_too_long_fails_and_is_cancelled(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    async with started(command=raw("slow", str(notes)), allowed=ALL, timeout_s=3.0) as tools:
+        with pytest.raises(ToolFailed, match="took longer than 3 s"):
+            await tools.call("pond/search", {"query": ""}, "k")
+        await wait_for(notes, "cancelled")
+
+
+async def test_tools_are_called_over_http() -> None:
+    async with over_http() as (url, _), started(url=url, allowed=["search", "slow"]) as tools:
+        result = await tools.call("pond/search", {"query": "frogs"}, "k")
+
+    assert result.text == "Found frogs."
+
+
+async def test_leaving_a_call_over_http_cancels_it_at_the_server() -> None:
+    async with over_http() as (url, cancelled):
+        async with started(url=url, allowed=["search", "slow"]) as tools:
+            with trio.move_on_after(1):
+                await tools.call("pond/slow", {"query": ""}, "k")
+            await cancelled.wait()
+
+
+async def test_a_url_where_nobody_listens_keeps_nobody_from_starting() -> None:
+    async with started(url="http://127.0.0.1:9/mcp", allowed=["search"]) as tools:
+        with pytest.raises(ToolFailed, match="is not running"):
+            await tools.call("pond/search", {"query": "frogs"}, "k")
+
+
+async def test_a_server_that_dies_fails_its_call_and_is_started_again(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    async with started(command=raw("dies", str(notes)), allowed=["search"]) as tools:
+        with pytest.raises(ToolFailed):
+            await tools.call("pond/search", {"query": "a"}, "k/1")
+        while not tools.catalog():
+            await trio.sleep(0.01)
+        result = await tools.call("pond/search", {"query": "a"}, "k/1")
+
+    assert result.text == "Frogs live in ponds."
+    lines = notes.read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["started", "called", "started", "called"]
+    assert "k/1" in lines[-1]
+
+
+async def test_a_server_that_sends_an_endless_line_is_started_again(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    async with started(command=raw("endless", str(notes)), allowed=["search"]) as tools:
+        with pytest.raises(ToolFailed):
+            await tools.call("pond/search", {"query": "a"}, "k")
+        while notes.read_text().count("started") < 2:
+            await trio.sleep(0.01)
+
+
+async def test_a_server_that_never_answers_is_given_up_in_time_and_calls_fail_at_once() -> None:
+    async with started(command=raw("silent"), allowed=["search"], timeout_s=1.0) as tools:
+        assert tools.catalog() == ()
+        with pytest.raises(ToolFailed, match="not running|took longer"):
+            await tools.call("pond/search", {"query": "a"}, "k")
+
+
+async def test_a_program_that_does_not_exist_keeps_nobody_from_starting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with started(command=["/nowhere/tool"], allowed=["search"]) as tools:
+        assert tools.catalog() == ()
+
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0].startswith("the tool server pond cannot be used:")
+    assert "/nowhere/tool" in told[0]
+
+
+async def test_no_process_outlives_its_block_even_if_it_ignores_being_told(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    async with started(command=raw("deaf", str(notes)), allowed=["search"]) as tools:
+        assert tools.catalog()
+        pid = int(notes.read_text().split()[1])
+        assert not gone(pid)
+
+    assert gone(pid)
+
+
+async def test_a_cancelled_block_ends_its_processes_too(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    with trio.CancelScope() as scope:
+        async with started(command=raw("none", str(notes)), allowed=["search"]):
+            pid = int(notes.read_text().split()[1])
+            scope.cancel()
+            await trio.sleep_forever()
+
+    assert gone(pid)
+
+
+@pytest.mark.parametrize(
+    ("schema", "argument"),
+    [
+        ({"required": ["q"], "properties": {"q": {"type": "string"}, "n": {}}}, "q"),
+        ({"required": ["q"], "properties": {"q": {"type": "integer"}}}, None),
+        ({"required": ["q"], "properties": {"q": {"type": "string", "enum": ["a"]}}}, None),
+        ({"required": ["q", "r"], "properties": {"q": {"type": "string"}}}, None),
+        ({"required": [], "properties": {"q": {"type": "string"}}}, None),
+        ({"required": ["q"]}, None),
+        ({"required": [{}], "properties": {}}, None),
+        ({}, None),
+    ],
+)
+def test_a_question_will_do_for_a_tool_with_one_required_text(
+    schema: dict[str, Any], argument: str | None
+) -> None:
+    assert Tool("s", "t", "", schema).question_argument == argument
+
+
+def test_words_are_searched_and_a_prompt_is_a_sentence() -> None:
+    question = Question("s2", "Where do frogs live?", "frogs live")
+
+    def arguments(name: str) -> dict[str, Any]:
+        schema = {"required": [name], "properties": {name: {"type": "string"}}}
+        return Tool("s", "t", "", schema).helper().arguments(question)
+
+    assert arguments("query") == {"query": "frogs live"}
+    assert arguments("question") == {"question": "Where do frogs live?"}
+    assert Tool("s", "t", "", {}).helper().arguments(question) == {}
