@@ -6,6 +6,7 @@ All problems are told at once. An empty environment variable counts as not set.
 
 from __future__ import annotations
 
+import builtins
 import difflib
 import os
 import tomllib
@@ -18,7 +19,7 @@ from platformdirs import user_config_path
 from pydantic import ValidationError
 
 from web.server_settings import ServerSettings
-from web.settings_problems import Problem, SettingsError, allowed
+from web.settings_problems import Problem, SettingsError, allowed, kind
 
 PREFIX = "TERZETTO_"
 CONFIG_VARIABLE = "TERZETTO_CONFIG"
@@ -124,9 +125,21 @@ def _native(name: str, value: Any) -> Any:
     """A string from the environment or a flag, in the shape its setting wants."""
     if name == "data_dir" and isinstance(value, str | Path):
         return Path(value).expanduser().absolute()
-    if isinstance(value, str) and name == "retry_delays_s":
-        return [part.strip() for part in value.split(",")]
-    return value.strip() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    match kind(FIELDS[name].annotation) if name in FIELDS else None:
+        case builtins.tuple:
+            return [part.strip() for part in value.split(",")]
+        case builtins.dict:
+            return dict(_pair(part) for part in value.split(","))
+        case _:
+            return value.strip()
+
+
+def _pair(text: str) -> tuple[str, list[str]]:
+    """`NAME=ONE/TWO`; names may hold nearly anything, and even an equals sign."""
+    name, _, values = text.rpartition("=")
+    return name.strip(), [part.strip() for part in values.split("/")]
 
 
 def _validate(layers: _Layers) -> ServerSettings:

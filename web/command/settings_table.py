@@ -45,7 +45,15 @@ def settings_json(loaded: LoadedSettings) -> str:
 
 
 def _spelled(value: Any) -> str:
-    return ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+    match value:
+        case None:
+            return ""
+        case tuple():
+            return ",".join(str(part) for part in value)
+        case dict():
+            return ",".join(f"{name}={read}/{written}" for name, (read, written) in value.items())
+        case _:
+            return str(value)
 
 
 def _plain(value: Any) -> Any:
