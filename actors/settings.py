@@ -6,15 +6,49 @@ that exists is valid and never changes; where its values came from is the comman
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+
+from actors.models.names import EXTRACTIVE, FORMS, parse_model_name
 
 Seconds = Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)]
 Mailbox = Annotated[int, Field(ge=1, le=65_536)]
 Concurrency = Annotated[int, Field(ge=1, le=1_024)]
+PerMillion = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+
+_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+
+
+def _model_name(text: str) -> str:
+    return str(parse_model_name(text))
+
+
+def _base_url(text: str) -> str:
+    if not _URL.fullmatch(text):
+        raise ValueError("a base URL begins with http:// or https://, and holds no key or query")
+    return text.rstrip("/")
+
+
+def _extractive_last(names: tuple[str, ...]) -> tuple[str, ...]:
+    if EXTRACTIVE in names[:-1]:
+        raise ValueError(f"{EXTRACTIVE} always works, so that nothing can come after it")
+    return names
+
+
+ModelText = Annotated[str, AfterValidator(_model_name)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
 ToolServerName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -187,4 +221,38 @@ class Settings(BaseModel):
     )
     room_wait_s: float = Field(
         default=2.0, ge=0, le=60, description="Time a request waits for room in a full mailbox."
+    )
+
+    model: ModelText | None = Field(
+        default=None,
+        description=f"Language model of the analyzer and the writer: {FORMS}; none: extractive.",
+    )
+    analyzer_model: ModelText | None = Field(
+        default=None, description=f"Language model of the analyzer alone: {FORMS}."
+    )
+    writer_model: ModelText | None = Field(
+        default=None, description=f"Language model of the writer alone: {FORMS}."
+    )
+    fallback: Annotated[tuple[ModelText, ...], AfterValidator(_extractive_last)] = Field(
+        default=(),
+        max_length=8,
+        description=f"Models to ask in this order when one does not answer: {FORMS}.",
+    )
+    openai_base_url: BaseUrl | None = Field(
+        default=None,
+        description="Address of a server that speaks OpenAI's API, such as http://localhost:8080/v1.",
+    )
+    anthropic_base_url: BaseUrl | None = Field(
+        default=None, description="Address of a server that speaks Anthropic's API."
+    )
+    model_idle_timeout_s: float = Field(
+        default=30.0,
+        ge=0.05,
+        le=3_600,
+        description="A model that says nothing for this long has failed.",
+    )
+    prices: dict[str, tuple[PerMillion, PerMillion]] = Field(
+        default={},
+        max_length=256,
+        description="What a million tokens cost, read and written: NAME=READ/WRITTEN of each model.",
     )

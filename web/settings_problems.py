@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
@@ -40,21 +40,26 @@ class SettingsError(Exception):
 
 def allowed(field: FieldInfo) -> str:
     """What a setting takes, in words: "a whole number from 1 to 65,536"."""
-    kind = _kind(field.annotation)
-    if kind is tuple and str not in get_args(field.annotation):
+    of = kind(field.annotation)
+    if of is tuple and kind(get_args(field.annotation)[0]) is str:
+        return f"{(field.description or 'texts').rstrip('.')}; separated by commas"
+    if of is tuple:
         return "numbers of seconds from 0 to 3,600, separated by commas"
-    if kind is Path:
+    if of is Path:
         return "a folder"
-    if kind in (str, tuple, Mapping):
+    if of in (str, dict, Mapping):
         return field.description or "text"
-    noun = "a whole number" if kind is int else "a number"
+    noun = "a whole number" if of is int else "a number"
     return f"{noun} from {_bound(field, Ge, 'ge')} to {_bound(field, Le, 'le')}"
 
 
-def _kind(annotation: Any) -> Any:
+def kind(annotation: Any) -> Any:
+    """The plain type behind an annotation: `tuple` of `tuple[str, ...] | None`."""
     origin = get_origin(annotation)
+    if origin is Annotated:
+        return kind(get_args(annotation)[0])
     if origin in (Union, UnionType):
-        return next(part for part in get_args(annotation) if part is not type(None))
+        return kind(next(part for part in get_args(annotation) if part is not type(None)))
     return origin or annotation
 
 

@@ -6,6 +6,7 @@ All problems are told at once. An empty environment variable counts as not set.
 
 from __future__ import annotations
 
+import builtins
 import difflib
 import os
 import tomllib
@@ -19,7 +20,7 @@ from pydantic import ValidationError
 
 from actors.settings import ToolServerSettings
 from web.server_settings import ServerSettings
-from web.settings_problems import Problem, SettingsError, allowed
+from web.settings_problems import Problem, SettingsError, allowed, kind
 from web.settings_tables import problem_in_table
 
 PREFIX = "TERZETTO_"
@@ -113,7 +114,15 @@ def _read_file(layers: _Layers, config: Path | None, environment: Mapping[str, s
     for name, value in table.items():
         if name == "data_dir" and isinstance(value, str):
             value = path.parent / Path(value).expanduser()  # A file's paths are its neighbours.
+        if name == "agents" and isinstance(value, list):
+            value = [_beside(path, one) if isinstance(one, str) else one for one in value]
         layers.put(name, value, f"file {path}")
+
+
+def _beside(file: Path, agent: str) -> str:
+    """An agent of one's own that is named by its file, which is a neighbour, too."""
+    place, _, name = agent.rpartition(":")
+    return f"{file.parent / Path(place).expanduser()}:{name}" if place.endswith(".py") else agent
 
 
 def _read_environment(layers: _Layers, environment: Mapping[str, str]) -> None:
@@ -128,9 +137,21 @@ def _native(name: str, value: Any) -> Any:
     """A string from the environment or a flag, in the shape its setting wants."""
     if name == "data_dir" and isinstance(value, str | Path):
         return Path(value).expanduser().absolute()
-    if isinstance(value, str) and name == "retry_delays_s":
-        return [part.strip() for part in value.split(",")]
-    return value.strip() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    match kind(FIELDS[name].annotation) if name in FIELDS else None:
+        case builtins.tuple:
+            return [part.strip() for part in value.split(",")]
+        case builtins.dict:
+            return dict(_pair(part) for part in value.split(","))
+        case _:
+            return value.strip()
+
+
+def _pair(text: str) -> tuple[str, list[str]]:
+    """`NAME=ONE/TWO`; names may hold nearly anything, and even an equals sign."""
+    name, _, values = text.rpartition("=")
+    return name.strip(), [part.strip() for part in values.split("/")]
 
 
 def _validate(layers: _Layers) -> ServerSettings:

@@ -30,10 +30,11 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[M]):
-    """A value of the shape that was asked for, and what it took."""
+    """A value of the shape that was asked for, what it took, and the name of who gave it."""
 
     value: M
     usage: Usage
+    answered_by: str = ""
 
 
 class InvalidAnswer(ModelUnavailable):
@@ -50,6 +51,10 @@ class TextStream(Protocol):
 
     @property
     def usage(self) -> Usage: ...
+
+    @property
+    def answered_by(self) -> str:
+        """The name of the model that writes it, which may stand in for the one that was asked."""
 
     def __aiter__(self) -> Self: ...
 

@@ -39,15 +39,17 @@ GIVEN = Given()
 
 
 @app.command
-def serve(*, bind: str | None = None, given: Given = GIVEN) -> int:
+def serve(*, bind: str | None = None, model: str | None = None, given: Given = GIVEN) -> int:
     """Serve the HTTP API and the web page until a signal ends it.
 
     Parameters
     ----------
     bind
         Address to listen at: host:port, [IPv6]:port or port; else the setting `bind`.
+    model
+        Language model: openai:NAME, anthropic:NAME or local; else the setting `model`.
     """
-    loaded = given.load(bind)
+    loaded = given.load(bind, model)
     from web.server import run as run_server
 
     return run_server(loaded.settings)
@@ -55,7 +57,13 @@ def serve(*, bind: str | None = None, given: Given = GIVEN) -> int:
 
 @app.command
 async def run(
-    task: Task, /, *, deadline_s: Deadline = None, json: Json = False, given: Given = GIVEN
+    task: Task,
+    /,
+    *,
+    deadline_s: Deadline = None,
+    model: str | None = None,
+    json: Json = False,
+    given: Given = GIVEN,
 ) -> int:
     """Run one task and show it live; the exit code says how it ended.
 
@@ -65,10 +73,12 @@ async def run(
         What to do, in plain words; - reads it from stdin.
     deadline_s
         Seconds that the whole task may take.
+    model
+        Language model, as for serve; if a server runs on the data folder, that one's counts.
     json
         Print the events as NDJSON and nothing else.
     """
-    settings = given.load().settings
+    settings = given.load(model=model).settings
     description = sys.stdin.read() if task == "-" else task
     if task.startswith("-") and task != "-":
         say(f"terzetto: unknown option {task}. A task that begins with a hyphen goes to stdin.")

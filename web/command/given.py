@@ -29,7 +29,7 @@ class Given:
     set: Pairs = ()
     """NAME=VALUE for any other setting; may be given more than once."""
 
-    def load(self, bind: str | None = None) -> LoadedSettings:
+    def load(self, bind: str | None = None, model: str | None = None) -> LoadedSettings:
         """All layers of settings, these flags on top."""
         from web.settings_problems import Problem, SettingsError
         from web.settings_sources import Flag, load_settings
@@ -44,4 +44,6 @@ class Given:
             flags.append(Flag("--data", "data_dir", self.data))
         if bind is not None:
             flags.append(Flag("--bind", "bind", bind))
+        if model is not None:
+            flags.append(Flag("--model", "model", model))
         return load_settings(flags, config=self.config)

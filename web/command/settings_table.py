@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -48,12 +49,26 @@ def settings_json(loaded: LoadedSettings) -> str:
 
 
 def _spelled(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ",".join(value)
-    return ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+    match value:
+        case None:
+            return ""
+        case tuple():
+            return ",".join(str(part) for part in value)
+        case Mapping():
+            return ",".join(_entry(name, entry) for name, entry in value.items())
+        case _:
+            return str(value)
+
+
+def _entry(name: str, entry: Any) -> str:
+    """A price as it is typed; of a table only its name."""
+    return f"{name}={entry[0]}/{entry[1]}" if isinstance(entry, tuple) else name
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: public(table) for name, table in value.items()}
+        return {
+            name: public(entry) if isinstance(entry, BaseModel) else entry
+            for name, entry in value.items()
+        }
     return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,146 @@
+"""What a provider's refusals and failures mean: whose move it is, and when to try again.
+
+Rule: no sentence made here carries a key, whatever the server has said. What may be better in a
+moment is `ModelUnavailable`; what will be the same next time is `ModelRejected`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from actors.clock import Now
+from actors.errors import ActorError, ModelRejected, ModelUnavailable
+
+MOST_RETRY_AFTER_S = 3_600.0
+_LONGEST_QUOTE = 300
+_PASSING = frozenset({408, 409, 425, 429})
+"""What is below 500 and may be better next time."""
+_NO_CREDIT = frozenset({"insufficient_quota", "billing_error", "billing_hard_limit_reached"})
+
+
+class Endpoint:
+    """How one provider's model is spoken of to a person: its name, where it is, which key it takes."""
+
+    def __init__(self, name: str, url: str, key_variable: str = "", key: str = "") -> None:
+        self.name = name
+        self.url = url
+        self._key_variable = key_variable
+        self._key = key
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: Any, now: Now) -> ActorError:
+        """The error for an answer with this status."""
+        said = self._quoted(body)
+        if status == 402 or (status < 500 and _kinds(body) & _NO_CREDIT):
+            return ModelRejected(
+                f"{self.name} has no credit left at its provider (HTTP {status}). "
+                "Look at the account's plan and billing."
+            )
+        if status in _PASSING or status >= 500:
+            error = ModelUnavailable(f"{self.name} {_passing(status)} (HTTP {status}){said}")
+            error.retry_after_s = retry_after_s(headers, now)
+            return error
+        if status in (401, 403):  # Not quoted: some servers say the key back.
+            return ModelRejected(self._about_the_key(status))
+        if status == 404:
+            return ModelRejected(
+                f"There is no model {self.name} at {self.url} (HTTP 404){said} "
+                "Check the model's name and the base URL in the settings."
+            )
+        return ModelRejected(
+            f"{self.name} refused the request (HTTP {status}){said} "
+            "Check that this model can do what the settings ask of it."
+        )
+
+    def broken(self, what: str) -> ModelUnavailable:
+        """The error for an answer that did not come, or not whole, or not readable."""
+        return ModelUnavailable(f"{self.name} {what}")
+
+    def disconnected(self, why: str) -> ModelUnavailable:
+        """The error for a connection that could not be made or was lost."""
+        because = self._clean(why).rstrip(".")
+        return ModelUnavailable(f"The connection to {self.name} at {self.url} failed: {because}.")
+
+    def reported(self, body: Any) -> ModelUnavailable:
+        """The error for a failure that the server tells in the middle of its answer."""
+        return ModelUnavailable(
+            f"{self.name} failed in the middle of its answer{self._quoted(body)}"
+        )
+
+    def _about_the_key(self, status: int) -> str:
+        if not self._key:
+            wanted = self._key_variable or "a key"
+            return (
+                f"{self.name} asks for an API key (HTTP {status}). Set {wanted} in the environment."
+            )
+        return (
+            f"{self.name} refused the API key (HTTP {status}). "
+            f"Check {self._key_variable}, and that this key may use this model."
+        )
+
+    def _quoted(self, body: Any) -> str:
+        said = self._clean(_message(body)).rstrip(".")
+        return f": {said}." if said else "."
+
+    def _clean(self, text: str) -> str:
+        text = " ".join(text.split())
+        if self._key:
+            text = text.replace(self._key, "***")
+        return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…"
+
+
+def retry_after_s(headers: Mapping[str, str], now: Now) -> float | None:
+    """When the server says to come back, in seconds from now, from 0 to an hour."""
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return _bounded(milliseconds / 1_000)
+    text = headers.get("retry-after", "").strip()
+    seconds = _number(text)
+    if seconds is not None:
+        return _bounded(seconds)
+    try:
+        return _bounded((parsedate_to_datetime(text) - now()).total_seconds())
+    except (ValueError, TypeError):  # No date, or one without a zone.
+        return None
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 0.0), MOST_RETRY_AFTER_S)
+
+
+def _passing(status: int) -> str:
+    if status == 429:
+        return "limits how often it may be asked, and that is reached"
+    if status in (503, 529):
+        return "is overloaded"
+    return "failed"
+
+
+def _message(body: Any) -> str:
+    """What a server says of an error; there are about four shapes of that."""
+    match body:
+        case {"error": inner}:
+            return _message(inner)
+        case {"message": str(said)} | {"detail": str(said)}:
+            return said
+        case str(said) if "<html" not in said.lower():
+            return said
+        case _:
+            return ""
+
+
+def _kinds(body: Any) -> set[str]:
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    if not isinstance(inner, dict):
+        return set()
+    return {str(inner.get("type")), str(inner.get("code"))}

@@ -1,0 +1,366 @@
+"""What OpenAI's and Anthropic's clients have in common: every fault, and every way out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+import trio
+from model_server import (
+    CUT,
+    STALL,
+    HangsUp,
+    ModelServer,
+    Refuses,
+    Reply,
+    Says,
+    Silent,
+    scripted_models,
+)
+from pydantic import BaseModel, Field
+
+from actors.errors import ActorError, ModelRejected, ModelUnavailable
+from actors.models import http, reading
+from actors.models.faults import MOST_RETRY_AFTER_S, retry_after_s
+from actors.models.model import InvalidAnswer, Model, Prompt
+from actors.models.opening import open_models
+from actors.settings import Settings
+from actors.usage import Usage
+
+KEY = "sk-secret-0123456789"
+PROMPT = Prompt("You answer.", "What is a mailbox?", max_tokens=50)
+ENVIRONMENT = {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY}
+
+
+class Point(BaseModel):
+    x: int = Field(ge=0)
+    label: str = Field(max_length=20)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ModelServer]:
+    async with scripted_models() as server:
+        yield server
+
+
+@pytest.fixture(params=["openai:m", "anthropic:m"])
+async def model(request: Any, server: ModelServer) -> AsyncIterator[Model]:
+    settings = settings_for(server, request.param, model_idle_timeout_s=0.5)
+    async with open_models(settings, ENVIRONMENT) as models:
+        assert models.analyzer is not None
+        yield models.analyzer
+
+
+def settings_for(server: ModelServer, name: str, **more: Any) -> Settings:
+    return Settings(
+        model=name, openai_base_url=f"{server.url}/v1", anthropic_base_url=server.url, **more
+    )
+
+
+async def told(model: Model, prompt: Prompt = PROMPT) -> str:
+    async with model.stream(prompt) as stream:
+        return "".join([piece async for piece in stream])
+
+
+async def failure(model: Model) -> ActorError:
+    with pytest.raises(ActorError) as caught:
+        await told(model)
+    return caught.value
+
+
+async def test_text_comes_as_it_is_written(server: ModelServer, model: Model) -> None:
+    server.will(Says("A", " mailbox", " is", " a queue."))
+
+    async with model.stream(PROMPT) as stream:
+        pieces = [piece async for piece in stream]
+
+    assert pieces == ["A", " mailbox", " is", " a queue."]
+    assert stream.usage == Usage(7, 3)
+    assert stream.answered_by == model.name
+    assert server.requests[0].body["stream"] is True
+
+
+async def test_text_may_hold_any_letter(server: ModelServer, model: Model) -> None:
+    text = "line\u2028separator \x85 \x0b \n\n data: ✂ 🎼"
+    server.will(Says(text))
+
+    assert await told(model) == text
+
+
+async def test_connections_are_used_again(server: ModelServer, model: Model) -> None:
+    server.will(Says("Hello"))
+
+    for _ in range(3):
+        await told(model)
+        assert server.connections == 1
+
+
+async def test_an_answer_of_a_shape(server: ModelServer, model: Model) -> None:
+    server.will(Says('{"x": 3, "lab', 'el": "here"}'))
+
+    answer = await model.structured(PROMPT, Point)
+
+    assert answer.value == Point(x=3, label="here")
+    assert (answer.usage, answer.answered_by) == (Usage(7, 3), model.name)
+
+
+async def test_an_answer_in_a_fence_is_read(server: ModelServer, model: Model) -> None:
+    server.will(Says('Here it is:\n```json\n{"x": 3, "label": "here"}\n```'))
+
+    assert (await model.structured(PROMPT, Point)).value.x == 3
+
+
+@pytest.mark.parametrize("said", ["I cannot.", '{"x": -1, "label": "here"}', '{"x": 3, "lab', "[]"])
+async def test_an_answer_of_another_shape_is_told_with_its_text(
+    server: ModelServer, model: Model, said: str
+) -> None:
+    server.will(Says(said))
+
+    with pytest.raises(InvalidAnswer, match="another shape") as caught:
+        await model.structured(PROMPT, Point)
+
+    assert caught.value.text == said
+    assert caught.value.usage == Usage(7, 3)
+
+
+async def test_a_server_that_takes_no_schema_is_asked_in_words(
+    server: ModelServer, model: Model
+) -> None:
+    well = Says('{"x": 3, "label": "here"}')
+    server.will(Refuses(400, {"error": {"message": "no such parameter"}}), well)
+
+    first = await model.structured(PROMPT, Point)
+    second = await model.structured(PROMPT, Point)
+
+    assert first.value == second.value
+    enforced = [
+        bool({"response_format", "output_config"} & one.body.keys()) for one in server.requests
+    ]
+    assert enforced == [True, False, False]
+    assert '"maxLength": 20' in str(server.requests[1].body)
+
+
+async def test_a_bad_request_is_not_blamed_on_the_schema(server: ModelServer, model: Model) -> None:
+    server.will(Refuses(400, {"error": {"message": "too long"}}))
+    with pytest.raises(ModelRejected, match="too long"):
+        await model.structured(PROMPT, Point)
+
+    server.will(Says('{"x": 3, "label": "here"}'))
+    await model.structured(PROMPT, Point)
+
+    assert {"response_format", "output_config"} & server.requests[-1].body.keys()
+
+
+def said(message: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "some_error"}}
+
+
+UNAVAILABLE: list[tuple[Reply, str]] = [
+    (Refuses(429, said("slow down")), "limits how often it may be asked"),
+    (Refuses(503, "<html>no</html>"), r"is overloaded \(HTTP 503\)\."),
+    (Refuses(529, said("Overloaded")), r"is overloaded \(HTTP 529\): Overloaded\."),
+    (Refuses(500, said("oops")), r"failed \(HTTP 500\): oops"),
+    (Refuses(408), "HTTP 408"),
+    (Refuses(200, "garbage"), "broke off"),
+    (HangsUp(), "The connection to .* at http://127.0.0.1:.* failed: "),
+    (Silent(), "did not answer within 0.5 s"),
+    (Says(STALL), "said nothing for 0.5 s"),
+    (Says("Some text", STALL), "said nothing for 0.5 s"),
+    (Says("Some text", CUT), "failed: "),
+    (Says("Some text", finish=None), "broke off in the middle"),
+    (Says("Some text", b"data: {not json}\n\n"), "cannot be read"),
+    (Says("Some text", b"data: 7\n\n"), "cannot be read"),
+    (Says("Some text", b"data: \xff\xfe\n\n"), "cannot be read"),
+    (Says("Some text", b"data: " + b"[" * 100_000 + b"\n\n"), "cannot be"),
+    (Says("Some text", b'data: {"type": "error", "error": {"message": "hot"}}\n\n'), "answer: hot"),
+    (Says(finish="length"), "without a word, within 50 tokens"),
+]
+
+
+@pytest.mark.parametrize(("reply", "words"), UNAVAILABLE)
+async def test_what_may_pass_is_worth_another_try(
+    server: ModelServer, model: Model, reply: Reply, words: str
+) -> None:
+    server.will(reply)
+
+    with pytest.raises(ModelUnavailable, match=words) as caught:
+        await told(model)
+
+    assert caught.value.retryable
+    server.will(Says("Fine."))
+    assert await told(model) == "Fine."
+
+
+REJECTED: list[tuple[Reply, str]] = [
+    (Refuses(400, said("no such parameter")), r"refused the request \(HTTP 400\): no such para"),
+    (Refuses(401, said(f"bad key {KEY}")), "refused the API key .* Check [A-Z]+_API_KEY"),
+    (Refuses(402), "no credit left"),
+    (Refuses(403, said(f"bad key {KEY}")), "refused the API key .* Check [A-Z]+_API_KEY"),
+    (Refuses(404, said("The model does not exist")), "There is no model .* Check the model's name"),
+    (Refuses(413, "too\nlarge"), r"\(HTTP 413\): too large\."),
+    (Refuses(422, {"detail": "not so"}), r"\(HTTP 422\): not so\."),
+    (Refuses(307, headers={"Location": "http://127.0.0.1:1/"}), "refused the request"),
+    (Refuses(400, said(f"you said {KEY}")), r"you said \*\*\*"),
+    (Refuses(429, {"error": {"code": "insufficient_quota"}}), "no credit left"),
+]
+
+
+@pytest.mark.parametrize(("reply", "words"), REJECTED)
+async def test_what_stays_wrong_is_said_with_what_to_do_and_without_the_key(
+    server: ModelServer, model: Model, reply: Reply, words: str
+) -> None:
+    server.will(reply)
+
+    with pytest.raises(ModelRejected, match=words) as caught:
+        await told(model)
+
+    assert not caught.value.retryable
+    assert KEY not in str(caught.value)
+    assert KEY in str(server.requests[0].headers)
+
+
+async def test_nobody_at_the_address(server: ModelServer) -> None:
+    settings = Settings(model="openai:m", openai_base_url="http://127.0.0.1:1/v1")
+
+    async with open_models(settings, {}) as models:
+        assert models.writer is not None
+        assert "at http://127.0.0.1:1/v1 failed" in str(await failure(models.writer))
+
+
+async def test_when_to_come_back_is_told(server: ModelServer, model: Model) -> None:
+    server.will(Refuses(429, headers={"Retry-After": "7"}))
+
+    assert (await failure(model)).retry_after_s == 7
+
+
+def test_when_to_come_back_is_a_number_or_a_date_within_bounds() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def seconds(text: str) -> float | None:
+        return retry_after_s({"retry-after": text}, lambda: now)
+
+    assert seconds("1.5") == 1.5
+    assert seconds(format_datetime(now + timedelta(seconds=90), usegmt=True)) == 90
+    assert seconds(format_datetime(now - timedelta(seconds=90), usegmt=True)) == 0
+    assert seconds("1e9") == MOST_RETRY_AFTER_S
+    assert retry_after_s({"retry-after-ms": "20"}, lambda: now) == 0.02
+    for garbage in ("", "soon", "nan", "inf", "Thu, 99 Foo 2026", "-1e400"):
+        assert seconds(garbage) is None
+    assert seconds("-3") == 0
+
+
+async def test_what_was_used_is_estimated_where_no_server_counts(
+    server: ModelServer, model: Model
+) -> None:
+    server.will(Says("x" * 40, CUT))
+
+    spent = (await failure(model)).usage
+
+    assert spent.output_tokens == 10
+    assert spent.input_tokens > 0
+
+
+@pytest.mark.parametrize("name", ["openai:m", "anthropic:m"])
+@pytest.mark.parametrize("priced", ["{}", "m"])
+async def test_prices_make_costs(server: ModelServer, name: str, priced: str) -> None:
+    settings = settings_for(server, name, prices={priced.format(name): (2.0, 10.0)})
+    server.will(Says("Hello", usage=(1_000, 100)))
+
+    async with open_models(settings, ENVIRONMENT) as models:
+        assert models.writer is not None
+        async with models.writer.stream(PROMPT) as stream:
+            _ = [piece async for piece in stream]
+
+    assert stream.usage.cost == pytest.approx(0.003)
+
+
+async def test_leaving_early_stops_the_server(server: ModelServer, model: Model) -> None:
+    server.will(Says("A", " mailbox", STALL))
+
+    async with model.stream(PROMPT) as stream:
+        assert await anext(stream) == "A"
+
+    await server.wait_until(lambda s: s.hang_ups == 1 and s.connections == 0)
+
+
+@pytest.mark.parametrize("reply", [Silent(), Says(STALL), Says("A", STALL)])
+async def test_a_cancelled_call_stops_the_server(
+    server: ModelServer, model: Model, reply: Reply
+) -> None:
+    server.will(reply)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(told, model)
+        await server.wait_until(lambda s: len(s.requests) == 1)
+        nursery.cancel_scope.cancel()
+
+    await server.wait_until(lambda s: s.hang_ups == 1 and s.connections == 0)
+
+
+async def test_a_silent_server_is_left(server: ModelServer, model: Model) -> None:
+    server.will(Says("A", STALL))
+
+    await failure(model)
+
+    await server.wait_until(lambda s: s.hang_ups == 1 and s.connections == 0)
+
+
+async def test_no_moment_of_a_cancellation_leaves_a_connection(
+    server: ModelServer, model: Model
+) -> None:
+    server.will(Says("A", " mailbox", " is", " a queue."))
+
+    for milliseconds in range(0, 90, 4):
+        with trio.move_on_after(milliseconds / 1_000):
+            await told(model)
+        await server.wait_until(lambda s: s.connections == 0 or s.answers > 0)
+        server.answers = 0
+    assert await told(model) == "A mailbox is a queue."
+
+    assert server.connections == 1
+
+
+async def test_an_answer_has_a_limit_in_letters(
+    server: ModelServer, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST_LETTERS", 100)
+    server.will(Says(*["x" * 30] * 10))
+
+    assert "more than 100 characters" in str(await failure(model))
+    await server.wait_until(lambda s: s.hang_ups == 1)
+
+
+@pytest.mark.parametrize("steps", [(b": " + b"x" * 50_000,), (b": x\n\n" * 100,) * 100])
+async def test_an_answer_has_a_limit_in_bytes(
+    server: ModelServer, model: Model, monkeypatch: pytest.MonkeyPatch, steps: tuple[bytes, ...]
+) -> None:
+    monkeypatch.setattr(http, "MOST_BYTES", 40_000)
+    server.will(Says(*steps))
+
+    assert "far more than an answer" in str(await failure(model))
+    await server.wait_until(lambda s: s.connections == 0)
+
+
+async def test_what_comes_after_the_end_does_not_matter(server: ModelServer, model: Model) -> None:
+    server.will(Says("Whole.", usage=None))
+    assert await told(model) == "Whole."
+
+    server.will(Refuses(500, "x" * 100_000))
+    assert len(str(await failure(model))) < 500
+
+
+async def test_many_at_once(server: ModelServer, model: Model) -> None:
+    server.will(Says("A", " mailbox"))
+    answers: list[str] = []
+
+    async def one() -> None:
+        answers.append(await told(model))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(30):
+            nursery.start_soon(one)
+
+    assert answers == ["A mailbox"] * 30
