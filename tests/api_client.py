@@ -56,7 +56,7 @@ DATA_FIELDS = {
     "task_failed": {"error", "step_id", "partial_output"},
     "task_cancelled": {"reason", "partial_output"},
 }
-MAY_HOLD: dict[str, set[str]] = {}
+MAY_HOLD: dict[str, set[str]] = {"task_created": {"context_task_id", "budget"}}
 """Fields that API.md does not know, and that a restart adds; a retry's have a test of their own."""
 MAY_CONTINUE = {"step_started", "partial_output"}
 ENDINGS = {"task_completed", "task_failed", "task_cancelled"}
