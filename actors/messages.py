@@ -43,12 +43,17 @@ class Weigh(Request[Findings]):
 
 @dataclass(frozen=True, slots=True)
 class Write(StreamRequest[str, Report]):
-    """Write the report. The parts, joined, are its text."""
+    """Write the report. The parts, joined, are its text.
+
+    `kept` is the text of the attempt before, if this one is to go on with it: then the parts follow
+    that text. Only a writer that can go on is asked to.
+    """
 
     key: str
     task_description: str
     plan: Plan
     findings: Findings
+    kept: str = ""
 
 
 # --- To any part of the system ------------------------------------------------------------------

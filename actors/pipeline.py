@@ -24,7 +24,8 @@ from actors.journal.ledger import Ledger
 from actors.messages import Analyze, Retrieve, Weigh, Write
 from actors.runtime import Backoff, Ref
 from actors.tasks import events as e
-from actors.tasks.evidence import Evidence, Failure, Findings, Report
+from actors.tasks.evidence import Evidence, Findings, Report
+from actors.tasks.failure import Failure
 from actors.tasks.life import Step
 from actors.tasks.outputs import dump_output
 from actors.tasks.plan import ANALYSIS, Plan, PlannedStep

@@ -36,7 +36,7 @@ from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recove
 from actors.pipeline import Agents, Limits, Pipeline
 from actors.runtime import Call
 from actors.tasks import events as e
-from actors.tasks.evidence import Failure
+from actors.tasks.failure import Failure
 from actors.tasks.life import FINAL, Task
 from actors.tasks.limits import check_new_task
 from actors.tasks.outputs import FORGIVEN, dump_forgiven, load_forgiven, load_output

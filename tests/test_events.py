@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.tasks import events as e
-from actors.tasks.evidence import Failure, Source
+from actors.tasks.evidence import Source
+from actors.tasks.failure import Failure
 from actors.tasks.plan import PlannedStep
 
 ALL = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.tasks import events as e
-from actors.tasks.evidence import Failure
+from actors.tasks.failure import Failure
 from actors.tasks.life import STEP_MOVES, TASK_MOVES, IllegalMove, Task, evolve
 from actors.tasks.plan import PlannedStep
 

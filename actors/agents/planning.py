@@ -5,7 +5,7 @@ Rule: the same text gives the same plan, on any machine. Any text gives a valid 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from actors.agents.clauses import Clause, clauses
 from actors.agents.intents import intents
@@ -33,11 +33,16 @@ def planned(task_description: str) -> Sliced[Plan]:
         yield
     drafts = _capped((yield from questions(found)))
     drafts = drafts or [Draft(" ".join(task_description.split()) or "(an empty task)", ())]
+    kinds = yield from intents(clause.text for clause in found)
+    return plan_of(drafts, kinds)
+
+
+def plan_of(drafts: Sequence[Draft], kinds: tuple[str, ...]) -> Plan:
+    """The plan that searches these questions, whoever has asked them; at most `MAX_QUESTIONS`."""
     asked = tuple(
         Question(f"s{number}", _heading(draft.text), " ".join(draft.words[:_MAX_WORDS]))
         for number, draft in enumerate(drafts, start=2)
     )
-    kinds = yield from intents(clause.text for clause in found)
     return Plan(steps=_steps(asked, kinds), questions=asked, intents=kinds)
 
 

@@ -28,7 +28,7 @@ from actors.journal.log import (
     StaleWriter,
     lines_after,
 )
-from actors.tasks.evidence import Failure
+from actors.tasks.failure import Failure
 from actors.tasks.life import Task, TaskStatus
 
 T = TypeVar("T")

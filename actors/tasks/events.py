@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic_core import to_json
 
-from actors.tasks.evidence import Failure, Source
+from actors.tasks.evidence import Source
+from actors.tasks.failure import Failure
 from actors.tasks.plan import PlannedStep, StepKind
 
 

@@ -6,10 +6,11 @@ fields are only ever added, with a default.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from actors.errors import ActorError
+from actors.tasks.failure import Failure
 from actors.tasks.plan import Question
+from actors.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,18 @@ class Findings:
 
     `sources` are the passages that at least one finding cites, in the order of first citation, so
     that the source at index 0 is cited as [1]. No sentence stands twice.
+
+    `passages` are what a language model may write from, `sources` first and under the same numbers;
+    empty if none is to write. `degraded` says why a model's part was done without one.
     """
 
     answer: tuple[Finding, ...]
     sections: tuple[Section, ...]
     sources: tuple[Passage, ...]
     sample: bool = False
+    passages: tuple[Passage, ...] = ()
+    degraded: Failure | None = None
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +92,25 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What the writer answers once its text has been streamed."""
+class CitationFigures:
+    """How the text of a model stands to its sources, and what was taken out of it."""
 
-    sources: tuple[Source, ...]
+    cited_sentences: int = 0
+    uncited_sentences: int = 0
+    removed_citations: int = 0
+    removed_links: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """An error as it stands in events and status: a stable code and a sentence for people."""
+class Report:
+    """What the writer answers once its text has been streamed.
 
-    code: str
-    message: str
+    `sources` are those that the text cites, `citations` the figures of a model's text (None for
+    one that was put together from the sources). `degraded` says why it was, if a model should
+    have written it, or what else is wrong with the text.
+    """
 
-    @classmethod
-    def of(cls, error: ActorError) -> Failure:
-        """The public form of an actor's error."""
-        return cls(error.code, error.message)
+    sources: tuple[Source, ...]
+    citations: CitationFigures | None = None
+    degraded: Failure | None = None
+    usage: Usage = field(default_factory=Usage)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, assert_never, cast
 
 from actors.tasks import events as e
-from actors.tasks.evidence import Failure
+from actors.tasks.failure import Failure
 from actors.tasks.plan import PlannedStep, StepKind
 
 TaskStatus = Literal["pending", "queued", "executing", "completed", "failed", "cancelled"]

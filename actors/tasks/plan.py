@@ -7,11 +7,13 @@ that stand twice, and anything but one writing step that comes last.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 from actors.errors import InvalidPlan
+from actors.tasks.failure import Failure
+from actors.usage import Usage
 
 StepKind = Literal["analysis", "retrieval", "synthesis", "writing"]
 
@@ -48,12 +50,15 @@ class Plan:
     """The steps in the order of their numbers, the analysis first and the writing last.
 
     `questions` holds one entry for each retrieval step, in the same order. `intents` names the
-    kinds of work the task asks for, such as "compare" or "recommend".
+    kinds of work the task asks for, such as "compare" or "recommend". `degraded` says why a plan
+    that a language model should have made was made without one; `usage` is what models used.
     """
 
     steps: tuple[PlannedStep, ...]
     questions: tuple[Question, ...]
     intents: tuple[str, ...] = ()
+    degraded: Failure | None = None
+    usage: Usage = field(default_factory=Usage)
 
     def __post_init__(self) -> None:
         check_graph(self.steps)
