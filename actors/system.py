@@ -23,6 +23,8 @@ from typing import Any, Self, TypeVar
 import trio
 
 from actors.agents.analyzer import AnalyzerAgent
+from actors.agents.model_analyzer import ModelAnalyzer
+from actors.agents.model_writer import ModelWriter
 from actors.agents.own import OwnAgent, OwnAgentActor
 from actors.agents.retriever import RetrieverAgent
 from actors.agents.tool import ToolAgent
@@ -39,6 +41,7 @@ from actors.journal.sqlite import open_sqlite_store
 from actors.journal.tail import TailBounds
 from actors.knowledge.library import Library, open_library
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
+from actors.models.opening import Models, open_models
 from actors.own_agents import own_agents
 from actors.pipeline import Agents, Consulted, Limits
 from actors.runtime import (
@@ -295,9 +298,11 @@ async def open_system(
         _open_store(settings, store) as the_store,
         _open_library(settings, library, now) as lib,
         open_tools(settings) as tools,
+        open_models(settings) as models,
     ):
         orderly = await the_store.claim()
-        parts = _parts(settings, lib, tools, own, agents or {})
+        makes = {**_three(settings, lib, models), **(agents or {})}
+        parts = _parts(settings, makes, tools, own)
         async with trio.open_nursery() as nursery, trio.open_nursery() as runs:
             view = CommittedView(the_store, TailBounds(settings.tail_events, settings.tail_bytes))
             letters = DeadLetters()
@@ -340,20 +345,30 @@ class Part:
     concurrency: int
 
 
+def _three(settings: Settings, library: Library, models: Models) -> dict[str, Callable[[], Any]]:
+    """The three voices; with a language model where the settings name one."""
+    alone = models.extractive_allowed
+    analyzer, writer = models.analyzer, models.writer
+    return {
+        "analyzer": (
+            partial(ModelAnalyzer, analyzer, fallback_to_extractive=alone)
+            if analyzer
+            else AnalyzerAgent
+        ),
+        "retriever": partial(RetrieverAgent, library, limit=settings.retrieved_passages),
+        "writer": (
+            partial(ModelWriter, writer, fallback_to_extractive=alone) if writer else WriterAgent
+        ),
+    }
+
+
 def _parts(
     settings: Settings,
-    library: Library,
+    makes: Mapping[str, Callable[[], Any]],
     tools: Tools,
     own: tuple[OwnAgent, ...],
-    instead: Mapping[str, Callable[[], Any]],
 ) -> dict[str, Part]:
     """Everybody who plays, by name."""
-    makes: dict[str, Callable[[], Any]] = {
-        "analyzer": AnalyzerAgent,
-        "retriever": lambda: RetrieverAgent(library, limit=settings.retrieved_passages),
-        "writer": WriterAgent,
-        **instead,
-    }
     sizes = {
         "analyzer": (settings.analyzer_mailbox, settings.analyzer_concurrency),
         "retriever": (settings.retriever_mailbox, settings.retriever_concurrency),

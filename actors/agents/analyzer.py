@@ -6,15 +6,15 @@ a failure can only give what the first attempt would have given.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, assert_never
 
+from actors.agents.gathering import gathered
 from actors.agents.planning import planned
 from actors.agents.slices import with_pauses
 from actors.agents.weighing import weighed
 from actors.messages import Analyze, Weigh
 from actors.runtime.call import Call
-from actors.tasks.evidence import Evidence, Findings, Passage
+from actors.tasks.evidence import Findings
 from actors.tasks.plan import Plan
 
 
@@ -36,27 +36,6 @@ class AnalyzerAgent:
                     planned(request.task_description, request.about, request.helpers)
                 )
             case Weigh():
-                return await with_pauses(weighed(request.plan, _gathered(request)))
+                return await with_pauses(weighed(request.plan, gathered(request)))
             case _:
                 assert_never(request)
-
-
-def _gathered(request: Weigh) -> tuple[Evidence, ...]:
-    """All that is known on each question: what was found on it, by whomever, then the context."""
-    helped: dict[str, list[Passage]] = {}
-    for found in request.evidence:
-        if found.question.of:
-            helped.setdefault(found.question.of, []).extend(found.passages)
-    return tuple(
-        replace(found, passages=_each_once((*found.passages, *more, *request.context)))
-        for found in request.evidence
-        if not found.question.of
-        for more in [helped.get(found.question.step_id, [])]
-    )
-
-
-def _each_once(passages: tuple[Passage, ...]) -> tuple[Passage, ...]:
-    first: dict[tuple[str, int], Passage] = {}
-    for passage in passages:
-        first.setdefault((passage.document_id, passage.position), passage)
-    return tuple(first.values())

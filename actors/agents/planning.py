@@ -5,7 +5,7 @@ Rule: the same text gives the same plan, on any machine. Any text gives a valid 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from actors.agents.clauses import Clause, clauses
 from actors.agents.intents import intents
@@ -40,11 +40,18 @@ def planned(
     found = yield from _listed(task_description)
     drafts = _capped((yield from questions(found, before)))
     drafts = drafts or [Draft(" ".join(task_description.split()) or "(an empty task)", ())]
+    kinds = yield from intents(clause.text for clause in found)
+    return plan_of(drafts, kinds, helpers)
+
+
+def plan_of(
+    drafts: Sequence[Draft], kinds: tuple[str, ...], helpers: tuple[Helper, ...] = ()
+) -> Plan:
+    """The plan that searches these questions, whoever has asked them; at most `MAX_QUESTIONS`."""
     asked = tuple(
         Question(f"s{number}", _heading(draft.text), " ".join(draft.words[:_MAX_WORDS]))
         for number, draft in enumerate(drafts, start=2)
     )
-    kinds = yield from intents(clause.text for clause in found)
     further = _further(asked, helpers)
     return Plan(_steps(asked, further, kinds), (*asked, *(q for q, _ in further)), kinds)
 

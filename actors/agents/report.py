@@ -25,9 +25,7 @@ _NOTHING = (
 
 def parts(task_description: str, findings: Findings) -> Iterator[str]:
     """The report in Markdown, about a sentence at a time. The parts, joined, are its text."""
-    yield f"# {headline(task_description)}\n\n"
-    if findings.sample:
-        yield _SAMPLE
+    yield from opening(task_description, findings)
     if not findings.sources:
         yield _NOTHING
         return
@@ -37,7 +35,14 @@ def parts(task_description: str, findings: Findings) -> Iterator[str]:
         yield from _section(section)
     yield "## Sources\n\n"
     for number, source in enumerate(findings.sources, start=1):
-        yield _source_line(number, source)
+        yield f"{number}. {place(source)}\n"
+
+
+def opening(task_description: str, findings: Findings) -> Iterator[str]:
+    """The title, and a note if the library is the sample."""
+    yield f"# {headline(task_description)}\n\n"
+    if findings.sample:
+        yield _SAMPLE
 
 
 def sources(findings: Findings) -> tuple[Source, ...]:
@@ -68,6 +73,7 @@ def _block(findings: Iterable[Finding]) -> Iterator[str]:
         yield PARAGRAPH
 
 
-def _source_line(number: int, source: Passage) -> str:
+def place(source: Passage | Source) -> str:
+    """Where a passage stands, as people read it."""
     section = f", section “{source.section}”" if source.section else ""
-    return f"{number}. {source.title}{section}, passage {source.position}\n"
+    return f"{source.title}{section}, passage {source.position}"

@@ -1,0 +1,81 @@
+"""What a language model proposes for a plan, and what of it is taken.
+
+Rule: a model proposes questions and words to search for, nothing else: steps, ids and needs are
+ours. What it writes is cleaned, and refused if nothing is left.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from actors.agents.intents import INTENTS
+from actors.agents.model_markup import plain
+from actors.agents.planning import MAX_QUESTIONS
+from actors.agents.questions import Draft, as_heading
+from actors.agents.words import STOPWORDS, terms, words
+
+MOST_TEXT = 200
+MOST_SEARCH = 100
+MOST_WORD = 40
+
+Intent = Literal[
+    "compare",
+    "recommend",
+    "benefits",
+    "drawbacks",
+    "instruct",
+    "define",
+    "changes",
+    "explain",
+    "exemplify",
+    "summarize",
+]
+
+_LEADING = re.compile(
+    r"^(?:[#>*+•\-\s]+|\(?\d{1,3}[.)]\s+|(?:question|q)\s*\d*\s*[:.)]\s*)+", re.IGNORECASE
+)
+_FEWEST_LETTERS = 3
+
+
+class ProposedQuestion(BaseModel):
+    """One thing to find out."""
+
+    question: Annotated[str, StringConstraints(min_length=3, max_length=MOST_TEXT)]
+    search: Annotated[str, StringConstraints(max_length=MOST_SEARCH)] = ""
+
+
+class ProposedPlan(BaseModel):
+    """The shape that a model is asked for."""
+
+    questions: Annotated[list[ProposedQuestion], Field(min_length=1, max_length=MAX_QUESTIONS)]
+    intents: Annotated[list[Intent], Field(max_length=4)] = []
+
+
+def drafts_of(proposed: ProposedPlan) -> list[Draft]:
+    """The questions that can be used, each once, in their order."""
+    found: dict[frozenset[str], Draft] = {}
+    for question in proposed.questions[:MAX_QUESTIONS]:
+        text = _bare(question.question, MOST_TEXT)
+        searched = _searchable(question.search) or _searchable(text)
+        if searched and sum(map(str.isalpha, text)) >= _FEWEST_LETTERS:
+            same = frozenset(words(text)) - STOPWORDS or frozenset(words(text))
+            found.setdefault(same, Draft(as_heading(text), searched))
+    return list(found.values())
+
+
+def intents_of(proposed: ProposedPlan) -> tuple[str, ...]:
+    """The kinds of work that it names, in the order of our table."""
+    return tuple(intent.name for intent in INTENTS if intent.name in proposed.intents)
+
+
+def _bare(text: str, most: int) -> str:
+    """A line of text without markup, marks of lists and citations."""
+    line = plain(text[: 2 * most]).replace("*", "").replace("|", " ")
+    return " ".join(_LEADING.sub("", line)[:most].split())
+
+
+def _searchable(text: str) -> tuple[str, ...]:
+    return tuple(term for term in terms(_bare(text, MOST_SEARCH)) if len(term) <= MOST_WORD)
