@@ -46,6 +46,8 @@ def allowed(field: FieldInfo) -> str:
         return "a folder"
     if kind is str:
         return field.description or "text"
+    if kind is bool:
+        return "true or false"
     noun = "a whole number" if kind is int else "a number"
     return f"{noun} from {_bound(field, Ge, 'ge')} to {_bound(field, Le, 'le')}"
 

@@ -45,6 +45,8 @@ def settings_json(loaded: LoadedSettings) -> str:
 
 
 def _spelled(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
 
 
