@@ -27,6 +27,7 @@ from actors.agents.writer import WriterAgent
 from actors.clock import Now, wall_clock
 from actors.desk import Desk
 from actors.errors import ActorError, CancelUnfinished, Overloaded
+from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.journal.follower import Closing, Follower
 from actors.journal.journal import CommittedView, Journal
 from actors.journal.ledger import Window
@@ -34,6 +35,7 @@ from actors.journal.log import IndexPage, Store
 from actors.journal.memory import MemoryStore
 from actors.journal.sqlite import open_sqlite_store
 from actors.journal.tail import TailBounds
+from actors.knowledge.documents import Added
 from actors.knowledge.library import Library, open_library
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.pipeline import Agents, Limits
@@ -97,6 +99,7 @@ class System:
         self._agents = agents
         self._does = does
         self._actors = actors
+        self._fetcher = Fetcher(FetchLimits.of(settings))
 
     # --- tasks ------------------------------------------------------------------------------
 
@@ -162,6 +165,24 @@ class System:
     async def delete(self, task_id: str) -> None:
         """Forget a task that is pending or has ended, with its events."""
         await self._ask(Forget(task_id))
+
+    # --- documents --------------------------------------------------------------------------
+
+    async def add_page(self, url: str, *, title: str | None = None) -> Added:
+        """Fetch a web page into the library; it takes the place of what came from this URL before.
+
+        Raises what `Library.add` does, `FetchRefused`, `FetchFailed` and `Overloaded`.
+        """
+        if self._fetcher.is_full:
+            raise Overloaded("As many pages as can be are being fetched. Ask again in a moment.")
+        page = await self._fetcher.fetch(url)
+        return await self.library.add(
+            page.body,
+            media_type=page.media_type,
+            title=title,
+            file_name=page.file_name,
+            source=page.url,
+        )
 
     # --- the system itself ------------------------------------------------------------------
 

@@ -111,7 +111,7 @@ def of_actor_error(error: ActorError) -> Response:
         return problem("internal_error", "The server has met a bug; its log says more.")
     response = problem(error.code, error.message)
     if error.retry_after_s is not None:
-        response.headers["Retry-After"] = str(ceil(error.retry_after_s))
+        response.headers["Retry-After"] = str(max(ceil(error.retry_after_s), 1))
     return response
 
 
