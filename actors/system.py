@@ -22,6 +22,7 @@ from typing import Any, Self, TypeVar
 import trio
 
 from actors.agents.analyzer import AnalyzerAgent
+from actors.agents.named_pages import NamedPages
 from actors.agents.retriever import RetrieverAgent
 from actors.agents.writer import WriterAgent
 from actors.clock import Now, wall_clock
@@ -294,9 +295,13 @@ async def open_system(
         _open_library(settings, library, now) as lib,
     ):
         orderly = await the_store.claim()
+        pages = None
+        if settings.fetch_urls_in_tasks:
+            pages = NamedPages(Fetcher(FetchLimits.of(settings)), lib)
+        limit = settings.retrieved_passages
         factories: dict[str, Callable[[], Any]] = {
             "analyzer": AnalyzerAgent,
-            "retriever": lambda: RetrieverAgent(lib, limit=settings.retrieved_passages),
+            "retriever": lambda: RetrieverAgent(lib, pages=pages, limit=limit),
             "writer": WriterAgent,
             **(agents or {}),
         }

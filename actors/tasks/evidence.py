@@ -30,11 +30,15 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the library has on one question, best first; `sample` if it is the sample library."""
+    """What there is on one question, best first; `sample` if it is the sample library's.
+
+    `missed` tells of the sources that could not be read, so that this is without them.
+    """
 
     question: Question
     passages: tuple[Passage, ...] = ()
     sample: bool = False
+    missed: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
