@@ -26,6 +26,7 @@ from actors.runtime import Backoff, Ref
 from actors.tasks import events as e
 from actors.tasks.evidence import Evidence, Failure, Findings, Report
 from actors.tasks.life import Step
+from actors.tasks.named_urls import urls_in
 from actors.tasks.outputs import dump_output
 from actors.tasks.plan import ANALYSIS, Plan, PlannedStep
 
@@ -187,7 +188,8 @@ class Pipeline:
                     return await self._gave_up(step, error, trio.current_time() - started)
                 await self._retry_after(step, attempt, delay, error)
             else:
-                await self._completed(step, output, trio.current_time() - started)
+                missed = missed_by(output)
+                await self._completed(step, output, trio.current_time() - started, missed)
                 return output
 
     async def _retry_after(
@@ -240,7 +242,8 @@ class Pipeline:
                 return await self._agents.analyzer.ask(Analyze(key, about), handler_s=limit)
             case "retrieval":
                 question = next(q for q in self._plan().questions if q.step_id == step.step_id)
-                return await self._agents.retriever.ask(Retrieve(key, question), handler_s=limit)
+                retrieve = Retrieve(key, question, urls_in(about))
+                return await self._agents.retriever.ask(retrieve, handler_s=limit)
             case "synthesis":
                 needs = tuple(self._outputs[q.step_id] for q in self._plan().questions)
                 request = Weigh(key, about, self._plan(), needs)
@@ -294,6 +297,13 @@ class Pipeline:
 def _first(group: BaseExceptionGroup[StepGaveUp]) -> StepGaveUp:
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def missed_by(output: Any) -> Failure | None:
+    """What a step went on without, as one failure; its output is good all the same."""
+    if not isinstance(output, Evidence) or not output.missed:
+        return None
+    return Failure(output.missed[0].code, " ".join(missed.message for missed in output.missed))
 
 
 def summary(output: Any, characters: int) -> dict[str, Any]:
