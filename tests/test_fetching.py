@@ -16,6 +16,7 @@ from web_site import Answering, Names, Site, answer, open_site, page, raw, redir
 
 from actors.errors import FetchFailed, FetchRefused
 from actors.fetching.fetcher import AT_A_TIME, Fetcher, FetchLimits, Page
+from actors.fetching.unpacking import PIECE_BYTES, Body
 
 GUARD_S = 20.0
 MIB = 1024 * 1024
@@ -250,6 +251,16 @@ LARGE = {
 async def test_a_page_past_the_limit_is_refused_as_soon_as_that_is_clear(way: str):
     async with site_of({"/x": LARGE[way]}) as (site, fetcher):
         assert "1,048,576 bytes" in await refusal(fetcher, site.url("/x"))
+
+
+def test_what_is_packed_is_unpacked_piece_by_piece():
+    body, pieces = Body(MIB, packed=True, cut=False), 0
+
+    with pytest.raises(FetchRefused):
+        for _ in body.feed(bomb(64 * MIB)):
+            pieces += 1
+
+    assert pieces == MIB // PIECE_BYTES
 
 
 async def test_a_page_as_large_as_the_limit_is_a_page():
