@@ -71,6 +71,19 @@ class ToolFailed(ActorError):
     retryable = True
 
 
+class FetchFailed(ActorError):
+    """A web page could not be fetched this time; worth another try."""
+
+    code = "fetch_failed"
+    retryable = True
+
+
+class FetchRefused(ActorError):
+    """A web page is not fetched, now or later, by us or by its server. The caller's move: the URL."""
+
+    code = "fetch_refused"
+
+
 class InvalidPlan(ActorError):
     """The plan is not a graph that can be run. The same input gives the same plan: the person's move."""
 

@@ -33,10 +33,11 @@ class Analyze(Request[Plan]):
 
 @dataclass(frozen=True, slots=True)
 class Retrieve(Request[Evidence]):
-    """Find what the library has on this question."""
+    """Find what the library has on this question, and the pages at `urls`, which the task names."""
 
     key: str
     question: Question
+    urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from actors.tasks.evidence import Evidence, Findings, Report
 from actors.tasks.failure import Failure
 from actors.tasks.life import Step
 from actors.tasks.limits import MAX_OUTPUT_BYTES
+from actors.tasks.named_urls import urls_in
 from actors.tasks.outputs import dump_output
 from actors.tasks.plan import ANALYSIS, MAX_STEPS, Helper, Plan, PlannedStep, Question
 
@@ -273,7 +274,7 @@ class Pipeline:
         failure = Failure.of(error)
         helper = self._agents.consulted(step.agent_type)
         if step.step == "retrieval" and not (helper and helper.must_succeed):
-            empty = Evidence(self._question(step), degraded=failure, usage=error.usage)
+            empty = Evidence(self._question(step), missed=(failure,), usage=error.usage)
             await self._completed(step, empty, duration_s)
             return empty
         attempts, usage = self._attempt_of(step), error.usage or None
@@ -326,7 +327,9 @@ class Pipeline:
         """Ask the library, or whoever else the plan names."""
         question, limit = self._question(step), self._limits.step_timeout_s
         if not question.of:
-            return await self._agents.retriever.ask(Retrieve(key, question), handler_s=limit)
+            urls = urls_in(self._ledger.task.task_description)
+            retrieve = Retrieve(key, question, urls)
+            return await self._agents.retriever.ask(retrieve, handler_s=limit)
         helper = self._agents.consulted(step.agent_type)
         if helper is None:
             raise InvalidRequest(f"There is no agent or tool {step.agent_type} any more.")

@@ -185,6 +185,22 @@ class Settings(BaseModel):
     )
     max_plan_steps: int = Field(default=64, ge=4, le=64, description="Steps a plan may have.")
 
+    fetch_private: bool = Field(
+        default=False, description="Fetch from private networks, too; this machine is one."
+    )
+    fetch_timeout_s: float = Field(
+        default=20.0, ge=0.1, le=600, description="Time to fetch a web page, redirects included."
+    )
+    fetch_max_bytes: int = Field(
+        default=10_485_760,
+        ge=4_096,
+        le=33_554_432,
+        description="Size of a web page, as it comes and unpacked.",
+    )
+    fetch_urls_in_tasks: bool = Field(
+        default=True, description="Fetch the web pages that the text of a task names."
+    )
+
     tail_events: int = Field(
         default=256,
         ge=1,

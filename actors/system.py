@@ -25,6 +25,7 @@ import trio
 from actors.agents.analyzer import AnalyzerAgent
 from actors.agents.model_analyzer import ModelAnalyzer
 from actors.agents.model_writer import ModelWriter
+from actors.agents.named_pages import NamedPages
 from actors.agents.own import OwnAgent, OwnAgentActor
 from actors.agents.retriever import RetrieverAgent
 from actors.agents.tool import ToolAgent
@@ -32,6 +33,7 @@ from actors.agents.writer import WriterAgent
 from actors.clock import Now, wall_clock
 from actors.desk import Desk
 from actors.errors import ActorError, CancelUnfinished, Overloaded
+from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.journal.follower import Closing, Follower
 from actors.journal.journal import CommittedView, Journal
 from actors.journal.ledger import Window
@@ -39,6 +41,7 @@ from actors.journal.log import IndexPage, Store
 from actors.journal.memory import MemoryStore
 from actors.journal.sqlite import open_sqlite_store
 from actors.journal.tail import TailBounds
+from actors.knowledge.documents import Added
 from actors.knowledge.library import Library, open_library
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.models.opening import Models, open_models
@@ -110,6 +113,7 @@ class System:
         self._agents = agents
         self._does = {name: str(getattr(p.make(), "does", "")) for name, p in parts.items()}
         self._actors = [supervisor, journal, *agents.values()]
+        self._fetcher = Fetcher(FetchLimits.of(settings))
 
     # --- tasks ------------------------------------------------------------------------------
 
@@ -187,6 +191,24 @@ class System:
     async def delete(self, task_id: str) -> None:
         """Forget a task that is pending or has ended, with its events."""
         await self._ask(Forget(task_id))
+
+    # --- documents --------------------------------------------------------------------------
+
+    async def add_page(self, url: str, *, title: str | None = None) -> Added:
+        """Fetch a web page into the library; it takes the place of what came from this URL before.
+
+        Raises what `Library.add` does, `FetchRefused`, `FetchFailed` and `Overloaded`.
+        """
+        if self._fetcher.is_full:
+            raise Overloaded("As many pages as can be are being fetched. Ask again in a moment.")
+        page = await self._fetcher.fetch(url)
+        return await self.library.add(
+            page.body,
+            media_type=page.media_type,
+            title=title,
+            file_name=page.file_name,
+            source=page.url,
+        )
 
     # --- the system itself ------------------------------------------------------------------
 
@@ -348,6 +370,9 @@ class Part:
 def _three(settings: Settings, library: Library, models: Models) -> dict[str, Callable[[], Any]]:
     """The three voices; with a language model where the settings name one."""
     alone = models.extractive_allowed
+    pages = None
+    if settings.fetch_urls_in_tasks:
+        pages = NamedPages(Fetcher(FetchLimits.of(settings)), library)
     analyzer, writer = models.analyzer, models.writer
     return {
         "analyzer": (
@@ -355,7 +380,9 @@ def _three(settings: Settings, library: Library, models: Models) -> dict[str, Ca
             if analyzer
             else AnalyzerAgent
         ),
-        "retriever": partial(RetrieverAgent, library, limit=settings.retrieved_passages),
+        "retriever": partial(
+            RetrieverAgent, library, pages=pages, limit=settings.retrieved_passages
+        ),
         "writer": (
             partial(ModelWriter, writer, fallback_to_extractive=alone) if writer else WriterAgent
         ),

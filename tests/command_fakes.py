@@ -14,6 +14,7 @@ import pytest
 import trio
 
 from actors.errors import ActorError
+from actors.fetching.fetcher import Page
 
 TASK_ID = "0b6f7a52-1111-4222-8333-444455556666"
 PLAN = [
@@ -178,6 +179,13 @@ class FakeService:
         self.library.add(content)
         self.calls.append(("add", path.name))
         return {"document_id": "d", "title": path.stem}, created
+
+    async def add_page(self, page: Page) -> tuple[dict[str, Any], bool]:
+        await trio.lowlevel.checkpoint()
+        created = page.body not in self.library
+        self.library.add(page.body)
+        self.calls.append(("add_page", page.url, page.media_type))
+        return {"document_id": "d", "title": page.file_name}, created
 
     async def _answer(self, verb: str) -> None:
         await trio.lowlevel.checkpoint()

@@ -129,7 +129,7 @@ async def test_who_says_when_to_come_back_is_given_that_time(
 async def test_the_evidence_that_misses_a_source_degrades_the_task(autojump_clock: object) -> None:
     class Missing:
         async def handle(self, request: Any, call: Any) -> Any:
-            return Evidence(request.question, degraded=Failure("fetch_failed", "It is gone."))
+            return Evidence(request.question, missed=(Failure("fetch_failed", "It is gone."),))
 
     cast = Cast(questions=1)
     agents = cast.factories() | {"retriever": Missing}

@@ -11,9 +11,10 @@ import pytest
 from command_fakes import FakeService, answer_with, opened
 
 from actors.errors import ActorError, Draining, UnreadableDocument
+from actors.fetching.fetcher import Fetcher, FetchLimits
 from web.command import main
 from web.command.document_files import FoundFiles, find_documents
-from web.command.ingest import Intake, ingest_files
+from web.command.ingest import FileOrUrl, Intake, ingest_found
 from web.command.search import query_pattern, snippet
 
 Text = pytest.CaptureFixture[str]
@@ -203,12 +204,13 @@ async def test_two_files_at_a_time(notes: Path) -> None:
                 busy.discard(path.name)
 
     class Silent:
-        def step(self, path: Path, intake: Intake) -> None:
+        def step(self, source: FileOrUrl, intake: Intake) -> None:
             pass
 
     service, intake = Counting(), Intake()
     found = find_documents([notes], MIB)
-    await ingest_files(lambda: opened(service), found, intake, Silent())
+    fetcher = Fetcher(FetchLimits())
+    await ingest_found(lambda: opened(service), fetcher, found, intake, Silent())
 
     assert (most, intake.added) == (2, 3)
 

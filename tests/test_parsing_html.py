@@ -39,6 +39,22 @@ def test_what_stands_around_the_page_is_left_out() -> None:
     assert kinds(html) == [("prose", "Text.")]
 
 
+def test_what_sites_put_around_a_page_is_left_out_by_its_name() -> None:
+    html = """<body><a class="skip-link" href="#x">Skip</a><div id="cookie-banner">We use cookies.
+        <a>More</a></div><div class="left sidebar"><h3>Popular</h3><p>Ten tips.</p></div>
+        <div id="content"><h1>Retries</h1><p>Text.</p><div class="newsletter"><h4>Subscribe</h4>
+        <p>Each week.</p></div></div><div role="dialog">10% off!</div>
+        <div class="footer">© 2026</div><div role="contentinfo">Imprint</div></body>"""
+
+    assert kinds(html) == [("prose", "Text.")]
+
+
+def test_a_name_does_not_hide_the_page_itself() -> None:
+    html = '<div class="sidebar footer"><h1>Title</h1><p>Text.</p></div><p id="cookie">More.</p>'
+
+    assert kinds(html) == [("prose", "Text."), ("prose", "More.")]
+
+
 def test_the_main_part_is_preferred_with_its_own_header() -> None:
     html = "<div>Noise</div><main><header><p>By me.</p></header><p>Text.</p></main><p>More noise"
 

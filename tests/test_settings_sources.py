@@ -80,6 +80,15 @@ def test_a_tuple_in_a_file_may_be_empty() -> None:
     assert load("retry_delays_s = []\n").settings.retry_delays_s == ()
 
 
+@pytest.mark.parametrize(("said", "meant"), [("true", True), ("1", True), ("no", False)])
+def test_a_switch_is_turned_in_any_layer(said: str, meant: bool) -> None:
+    in_file = load(f"fetch_private = {str(meant).lower()}\n").settings
+    in_environment = load(None, {"TERZETTO_FETCH_PRIVATE": said}).settings
+    in_flag = load(None, {}, Flag("--set", "fetch_private", said)).settings
+
+    assert [s.fetch_private for s in (in_file, in_environment, in_flag)] == [meant] * 3
+
+
 def test_an_empty_variable_counts_as_not_set() -> None:
     assert load(None, {"TERZETTO_GRACE_S": ""}).origins["grace_s"] == "default"
 
@@ -119,6 +128,8 @@ def test_a_name_like_no_other_leads_to_the_list() -> None:
             ("max_running_tasks = 0", "a whole number from 1 to 65,536"),
         ),
         (("max_running_tasks = true\n",), ("max_running_tasks = True", "a whole number")),
+        (("fetch_private = 7\n",), ("fetch_private = 7", "true or false")),
+        ((None, {"TERZETTO_FETCH_PRIVATE": "maybe"}), ("fetch_private = maybe", "true or false")),
         (("max_running_tasks = 1.5\n",), ("max_running_tasks = 1.5", "a whole number")),
         ((None, {"TERZETTO_GRACE_S": "soon"}), ("environment TERZETTO_GRACE_S", "from 0 to 600")),
         ((None, {"TERZETTO_GRACE_S": "nan"}), ("grace_s = nan", "a number from 0 to 600")),

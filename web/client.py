@@ -16,6 +16,7 @@ import httpx
 import trio
 
 from actors.errors import CODES, ActorError, UnreadableDocument, UnsupportedMediaType
+from actors.fetching.fetcher import Page
 from web.media_types import media_type
 from web.ndjson import LineSplitter, event_of, is_ending
 from web.service import ServerUnreachable, UnexpectedAnswer
@@ -111,9 +112,18 @@ class HttpService:
             content = await trio.Path(path).read_bytes()
         except OSError as error:
             raise UnreadableDocument(error.strerror or str(error)) from None
-        form = {"file": (path.name, content, kind)}
-        source = {"source": str(path.absolute())}
-        response = await self._send("POST", "/documents", files=form, params=source)
+        return await self._add(path.name, content, kind, str(path.absolute()))
+
+    async def add_page(self, page: Page) -> tuple[dict[str, Any], bool]:
+        """POST /documents as a form, like a file."""
+        kind = page.media_type or "application/octet-stream"
+        return await self._add(page.file_name, page.body, kind, page.url)
+
+    async def _add(
+        self, name: str, content: bytes, kind: str, source: str
+    ) -> tuple[dict[str, Any], bool]:
+        form = {"file": (name, content, kind)}
+        response = await self._send("POST", "/documents", files=form, params={"source": source})
         return _json(response)["documents"][0], response.status_code == 201
 
     async def _stream(self, task_id: str, after: int) -> AsyncGenerator[bytes, None]:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from quart import Response
 
 from actors.errors import ActorError
-from actors.knowledge.documents import Document
+from actors.knowledge.documents import Added, Document
 from web import parsing, wire
 from web.problems import Fault, RequestProblem
 from web.routing import Exchange, Route, next_link, render
@@ -22,14 +22,29 @@ FORM_OVERHEAD_BYTES = 1024 * 1024
 async def add(x: Exchange[wire.NewDocumentQuery, wire.NoBody]) -> Response:
     if x.request.mimetype == "multipart/form-data":
         return await _add_files(x)
+    if x.request.mimetype == "application/json":
+        return _added(await _add_page(x))
     body = await parsing.read_body(x.request, x.settings.max_document_bytes)
     media_type = x.request.headers.get("Content-Type")
     added = await x.system.library.add(
         body, media_type=media_type, title=x.query.title, source=x.query.source
     )
+    return _added(added)
+
+
+def _added(added: Added) -> Response:
     document = added.document
     location = {"Location": f"/documents/{document.document_id}"}
     return render(201 if added.created else 200, _view(document), location)
+
+
+async def _add_page(x: Exchange[wire.NewDocumentQuery, wire.NoBody]) -> Added:
+    """Fetch what the body names."""
+    new = await parsing.json_body(x.request, wire.NewPage, x.settings.max_body_bytes)
+    if x.query.source is not None:
+        fault = Fault(("source",), "The source of a page is its URL.")
+        raise RequestProblem("invalid_request", fault.msg, [fault])
+    return await x.system.add_page(new.url, title=x.query.title)
 
 
 async def _add_files(x: Exchange[wire.NewDocumentQuery, wire.NoBody]) -> Response:
@@ -107,11 +122,12 @@ ROUTES = [
         "POST",
         "/documents",
         add,
-        "Add a document to the library, as a raw body or as files of a form",
+        "Add a document to the library, as a raw body, as files of a form, or by its URL",
         {201: wire.DocumentView, 200: wire.DocumentView},
         query=wire.NewDocumentQuery,
         raw_body=True,
-        problems=(400, 413, 415, 422, 503),
+        json_instead=wire.NewPage,
+        problems=(400, 413, 415, 422, 502, 503),
     ),
     Route(
         "GET",

@@ -13,6 +13,7 @@ from typing import Any
 
 import trio
 
+from actors.fetching.fetcher import Page
 from actors.system import System, open_system
 from web.media_types import media_type
 from web.server_settings import ServerSettings
@@ -55,5 +56,11 @@ class LocalService:
             media_type=media_type(path),
             file_name=path.name,
             source=str(path.absolute()),
+        )
+        return asdict(added.document), added.created
+
+    async def add_page(self, page: Page) -> tuple[dict[str, Any], bool]:
+        added = await self._system.library.add(
+            page.body, media_type=page.media_type, file_name=page.file_name, source=page.url
         )
         return asdict(added.document), added.created

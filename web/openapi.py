@@ -40,6 +40,7 @@ def openapi(routes: list[Route], version: str) -> dict[str, Any]:
 def _models(routes: list[Route]) -> list[type[BaseModel]]:
     found: list[type[BaseModel]] = [wire.Problem, wire.EventLine, wire.AddedDocuments]
     for route in routes:
+        found += [route.json_instead] if route.json_instead else []
         found += [route.body, *(a for a in route.answers.values() if isinstance(a, type))]
     return list(dict.fromkeys(found))
 
@@ -64,10 +65,10 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.raw_body:
         binary = {"schema": {"type": "string", "format": "binary"}}
         kinds = ("text/plain", "text/markdown", "text/html", "application/pdf")
-        operation["requestBody"] = {
-            "required": True,
-            "content": {**dict.fromkeys(kinds, binary), "multipart/form-data": _FORM},
-        }
+        content = {**dict.fromkeys(kinds, binary), "multipart/form-data": _FORM}
+        if route.json_instead is not None:
+            content["application/json"] = {"schema": _ref(route.json_instead)}
+        operation["requestBody"] = {"required": True, "content": content}
     elif route.body is not wire.NoBody:
         operation["requestBody"] = {
             "required": not route.body_optional,

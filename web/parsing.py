@@ -33,7 +33,7 @@ async def read_body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-async def json_body(request: Request, model: type[M], most: int, *, optional: bool) -> M:
+async def json_body(request: Request, model: type[M], most: int, *, optional: bool = False) -> M:
     """The body as a `model`; an `optional` one may be empty."""
     body = await read_body(request, most)
     if optional and not body:

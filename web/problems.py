@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from quart import Response, request
 from werkzeug.exceptions import HTTPException
@@ -43,9 +44,11 @@ KINDS: dict[str, Kind] = {
     "unsupported_media_type": Kind(415, "This media type is not supported"),
     "invalid_request": Kind(422, "The request has the wrong shape or values"),
     "unreadable_document": Kind(422, "The document cannot be read"),
+    "fetch_refused": Kind(422, "The page is not fetched"),
     "too_many_requests": Kind(429, "You ask for too much at once", retry_after_s=1),
     "head_too_large": Kind(431, "The head of the request is too large"),
     "internal_error": Kind(500, "Something is wrong with the server"),
+    "fetch_failed": Kind(502, "The page cannot be fetched now", retry_after_s=5),
     "overloaded": Kind(503, "The server is full", retry_after_s=1),
     "draining": Kind(503, "The server is about to stop", retry_after_s=5),
     "storage_unavailable": Kind(503, "The log cannot be written", retry_after_s=10),
@@ -106,7 +109,10 @@ def of_actor_error(error: ActorError) -> Response:
     if error.code not in KINDS:
         log.error("no answer for the error %s", error.code, exc_info=error)
         return problem("internal_error", "The server has met a bug; its log says more.")
-    return problem(error.code, error.message)
+    response = problem(error.code, error.message)
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(ceil(error.retry_after_s), 1))
+    return response
 
 
 def of_http_exception(error: HTTPException) -> Response:

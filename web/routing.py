@@ -63,6 +63,8 @@ class Route:
     body: type[BaseModel] = NoBody
     body_optional: bool = False
     raw_body: bool = False
+    json_instead: type[BaseModel] | None = None
+    """What may be sent as JSON in place of a raw body."""
     headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
 

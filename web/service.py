@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from actors.errors import ActorError
+from actors.fetching.fetcher import Page
 
 
 class ServerUnreachable(ActorError):
@@ -48,4 +49,8 @@ class Service(Protocol):
 
     async def add(self, path: Path) -> tuple[dict[str, Any], bool]:
         """Add a file to the library: its document, and whether it was not there before."""
+        ...
+
+    async def add_page(self, page: Page) -> tuple[dict[str, Any], bool]:
+        """Add a web page; its URL is its source."""
         ...

@@ -49,6 +49,8 @@ def allowed(field: FieldInfo) -> str:
         return "a folder"
     if of in (str, dict, Mapping):
         return field.description or "text"
+    if of is bool:
+        return "true or false"
     noun = "a whole number" if of is int else "a number"
     return f"{noun} from {_bound(field, Ge, 'ge')} to {_bound(field, Le, 'le')}"
 

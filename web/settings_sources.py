@@ -156,7 +156,8 @@ def _pair(text: str) -> tuple[str, list[str]]:
 
 def _validate(layers: _Layers) -> ServerSettings:
     for name, value in list(layers.values.items()):
-        if isinstance(value, bool):  # Pydantic would take true for 1.
+        if isinstance(value, bool) and FIELDS[name].annotation is not bool:
+            # Pydantic would take true for 1.
             layers.problems.append(_bad(layers, name, value, ""))
             del layers.values[name]
     try:

@@ -92,6 +92,12 @@ class NewTask(Body):
         return self
 
 
+class NewPage(Body):
+    """A web page to fetch into the library. Its URL is its source."""
+
+    url: str = Field(min_length=1, max_length=4_096, description="http:// or https://")
+
+
 class CancelBody(Body):
     """Why a task is cancelled."""
 

@@ -13,9 +13,15 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from actors.knowledge.blocks import collapsed, dedented
 
 _DROPPED = """script, style, noscript, template, nav, svg, math annotation, button, select, input,
-    textarea, iframe, object, canvas, dialog, [role=navigation], [role=search], [hidden],
-    [aria-hidden=true], .headerlink, .anchorjs-link, .sphinxsidebar, .related, .linenos, .copybtn,
+    textarea, iframe, object, canvas, dialog, [role=navigation], [role=search], [role=dialog],
+    [role=alertdialog], [role=complementary], [role=contentinfo], [hidden], [aria-hidden=true], .headerlink, .anchorjs-link, .sphinxsidebar, .related, .linenos, .copybtn,
     aside .label, footer, aside:not(.footnote, .footnote-list, .topic, .admonition)"""
+_NAMED = """cookie-banner cookie-bar cookie-consent cookie-notice cookie-popup cookieconsent
+    cookie-law-info-bar consent-banner onetrust-consent-sdk onetrust-banner-sdk CybotCookiebotDialog
+    cc-window sidebar footer site-footer page-footer breadcrumb breadcrumbs skip-link
+    skip-to-content newsletter social-share share-buttons related-posts modal popup"""
+_AROUND = ", ".join(f".{name}, #{name}" for name in _NAMED.split())
+"""What many sites call the things that stand around a page, as class or id."""
 _MAIN = ("main", "[role=main]", "article")
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 LISTS = frozenset({"ul", "ol", "table", "dl", "menu"})
@@ -32,6 +38,7 @@ class Page:
     def __init__(self, tree: LexborHTMLParser) -> None:
         self._tree = tree
         dropped = tree.css(_DROPPED)
+        dropped += [n for n in tree.css(_AROUND) if _is_around(n)]
         parting = (node for node in tree.css("*") if node.tag in _PARTING)
         self._dropped = frozenset(node.mem_id for node in dropped)
         self._parted = _with_ancestors((*dropped, *parting))
@@ -84,6 +91,13 @@ class Page:
                 yield gap
             else:
                 yield from self._strings(node, gap)
+
+
+def _is_around(node: LexborNode) -> bool:
+    """Whether a thing by such a name is not the page itself."""
+    if node.tag not in ("div", "section", "form", "ul", "ol", "p", "a"):
+        return False
+    return node.css_first("h1, main, article") is None
 
 
 def _with_ancestors(nodes: Iterable[LexborNode]) -> frozenset[int]:

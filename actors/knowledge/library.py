@@ -18,10 +18,10 @@ from actors.errors import IllegalState, InvalidRequest, TooLarge
 from actors.knowledge import cursors, store
 from actors.knowledge.documents import Added, Document, DocumentPage, Hits
 from actors.knowledge.frames import Job
-from actors.knowledge.media_types import media_type_of
+from actors.knowledge.media_types import MediaType, media_type_of
 from actors.knowledge.parser_process import Parser, open_parser
 from actors.knowledge.queries import match_expression
-from actors.knowledge.readings import reading_of
+from actors.knowledge.readings import Reading, reading_of
 from actors.knowledge.sample_library import build_sample_shelf
 from actors.knowledge.shelf import MemoryShelf, Shelf, open_shelf
 
@@ -66,18 +66,22 @@ class Library:
         It takes the place of what came from the same `source` before. Raises `TooLarge`,
         `UnsupportedMediaType`, `UnreadableDocument` and `StorageUnavailable`.
         """
-        if len(body) > MAX_BYTES:
-            raise TooLarge(f"A document may have at most {MAX_BYTES // _MIB} MiB.")
-        kind = media_type_of(body, media_type, file_name)
-        sha256 = await self._shelf.compute(lambda: hashlib.sha256(body).hexdigest())
+        kind, sha256 = await self._identified(body, media_type, file_name)
         if await self._shelf.read(partial(store.knows, sha256=sha256, source=None)):
             there = await self._shelf.write(partial(store.place, sha256=sha256, source=source))
             if there is not None:
                 return Added(there, created=False)
-        parsed = await self._parser.parse(Job(body, media_type or kind, title, file_name))
-        reading = reading_of(parsed, kind, len(body), sha256, self._now())
+        job = Job(body, media_type or kind, title, file_name)
+        reading = await self._read(job, kind, sha256)
         insert = partial(store.insert, reading=reading, source=source)
         return Added(*await self._shelf.write(insert))
+
+    async def read(
+        self, body: bytes, *, media_type: str | None = None, file_name: str | None = None
+    ) -> Reading:
+        """A document as `add` would add it, without adding it; raises what `add` raises."""
+        kind, sha256 = await self._identified(body, media_type, file_name)
+        return await self._read(Job(body, media_type or kind, None, file_name), kind, sha256)
 
     async def documents(self, *, limit: int, cursor: str | None) -> DocumentPage:
         """A page of documents, newest first; raises `InvalidRequest` for a bad cursor."""
@@ -125,6 +129,18 @@ class Library:
     async def knows(self, sha256: str, *, source: str | None = None) -> bool:
         """Whether the person has a document with these bytes (from this source, if given)."""
         return await self._shelf.read(partial(store.knows, sha256=sha256, source=source))
+
+    async def _identified(
+        self, body: bytes, media_type: str | None, file_name: str | None
+    ) -> tuple[MediaType, str]:
+        if len(body) > MAX_BYTES:
+            raise TooLarge(f"A document may have at most {MAX_BYTES // _MIB} MiB.")
+        kind = media_type_of(body, media_type, file_name)
+        return kind, await self._shelf.compute(lambda: hashlib.sha256(body).hexdigest())
+
+    async def _read(self, job: Job, kind: MediaType, sha256: str) -> Reading:
+        parsed = await self._parser.parse(job)
+        return reading_of(parsed, kind, len(job.body), sha256, self._now())
 
     async def _current(self) -> tuple[Shelf, bool]:
         """The person's shelf, or the sample shelf and True while theirs is empty."""

@@ -31,16 +31,23 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What there is on one question, best first; `sample` if it is the sample library.
+    """What there is on one question, best first; `sample` if it is the sample library's.
 
-    `degraded` says what is missing, such as a source that could not be read.
+    `missed` tells of the sources that could not be read, so that this is without them.
     """
 
     question: Question
     passages: tuple[Passage, ...] = ()
     sample: bool = False
-    degraded: Failure | None = None
+    missed: tuple[Failure, ...] = ()
     usage: Usage = NO_USAGE
+
+    @property
+    def degraded(self) -> Failure | None:
+        """All that it misses as one failure."""
+        if not self.missed:
+            return None
+        return Failure(self.missed[0].code, " ".join(one.message for one in self.missed))
 
 
 @dataclass(frozen=True, slots=True)

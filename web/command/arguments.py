@@ -98,24 +98,26 @@ async def run(
 
 
 @app.command
-async def ingest(path: Path, /, *paths: Path, given: Given = GIVEN) -> int:
-    """Add files and folders of text, Markdown, HTML and PDF to the library.
+async def ingest(path: str, /, *paths: str, given: Given = GIVEN) -> int:
+    """Add files, folders and web pages of text, Markdown, HTML and PDF to the library.
 
     Parameters
     ----------
     path
-        A file or a folder; folders are searched to the bottom, hidden ones passed over.
+        A file, a folder or a URL that begins with http:// or https://; folders are searched to
+        the bottom, hidden ones passed over.
     paths
         More of them.
     """
     settings = given.load().settings
-    every = [path, *paths]
+    urls = [one for one in (path, *paths) if one.lower().startswith(("http://", "https://"))]
+    every = [Path(one) for one in (path, *paths) if one not in urls]
     if missing := [str(one) for one in every if not one.exists()]:
         say(f"terzetto: there is no {', '.join(missing)}.")
         return Exit.USAGE
-    from web.command.ingest_command import ingest_paths
+    from web.command.ingest_command import ingest_sources
 
-    return await ingest_paths(settings, every)
+    return await ingest_sources(settings, every, urls)
 
 
 @app.command

@@ -23,9 +23,13 @@ SECOND_COPIES = frozenset({"_sources"})
 
 @dataclass(slots=True)
 class FoundFiles:
-    """What a walk came to: files to read, what cannot be read and why, endings passed over."""
+    """What a walk came to: files to read, what cannot be read and why, endings passed over.
+
+    `urls` are the pages that are to be read beside them.
+    """
 
     files: list[Path] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
 

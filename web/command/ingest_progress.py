@@ -1,7 +1,7 @@
 """How `terzetto ingest` shows its progress and what came of it.
 
 Rule: progress and problems go to stderr, where a terminal gets a bar and anything else a line now
-and then; the summary goes to stdout.
+and then; a web page gets a line in any case; the summary goes to stdout.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from web.command.exits import say
-from web.command.ingest import Intake
+from web.command.ingest import FileOrUrl, Intake
 from web.command.terminal import one_line
 
 LINES = 20
@@ -55,10 +55,14 @@ class IngestProgress:
     ) -> None:
         self._bar.stop()
 
-    def step(self, path: Path, intake: Intake) -> None:
-        """One more file is done with."""
-        self._bar.update(self._task, completed=intake.done, description=one_line(path.name, 40))
-        if self._plain and intake.done % self._every == 0:
+    def step(self, source: FileOrUrl, intake: Intake) -> None:
+        """One more file or page is done with."""
+        name = source.name if isinstance(source, Path) else source
+        self._bar.update(self._task, completed=intake.done, description=one_line(name, 40))
+        if not isinstance(source, Path):
+            line = Text(f"{intake.done} of {intake.total}: {one_line(source, 1_000)}")
+            self._bar.console.print(line, soft_wrap=True)
+        elif self._plain and intake.done % self._every == 0:
             say(f"{intake.done} of {intake.total} files")
 
 
@@ -78,12 +82,12 @@ def tell_intake(intake: Intake, passed_over: Counter[str], console: Console) -> 
     )
 
 
-def _unreadable_table(unreadable: list[tuple[Path, str]]) -> Table:
+def _unreadable_table(unreadable: list[tuple[FileOrUrl, str]]) -> Table:
     table = Table(title="Could not read", title_justify="left", box=None, pad_edge=False)
-    table.add_column("File", overflow="fold", style="bold")
+    table.add_column("Source", overflow="fold", style="bold")
     table.add_column("Why", overflow="fold")
-    for path, reason in unreadable[:MOST_ROWS]:
-        table.add_row(Text(one_line(str(path), 1_000)), Text(one_line(reason, 500)))
+    for source, reason in unreadable[:MOST_ROWS]:
+        table.add_row(Text(one_line(str(source), 1_000)), Text(one_line(reason, 500)))
     if len(unreadable) > MOST_ROWS:
         table.add_row("…", f"and {len(unreadable) - MOST_ROWS:,} more")
     return table

@@ -52,6 +52,8 @@ def _spelled(value: Any) -> str:
     match value:
         case None:
             return ""
+        case bool():
+            return str(value).lower()
         case tuple():
             return ",".join(str(part) for part in value)
         case Mapping():

@@ -1,0 +1,33 @@
+"""Documents that are searched without being in the library.
+
+Rule: everything is done in one call, in one thread, and nothing is left of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import closing
+
+from actors.knowledge import store
+from actors.knowledge.queries import match_expression
+from actors.knowledge.readings import Reading
+from actors.knowledge.shelf import MemoryShelf
+from actors.tasks.evidence import Passage
+
+
+def search(
+    readings: Iterable[Reading], query: str, limit: int, check: Callable[[], object]
+) -> tuple[Passage, ...]:
+    """The passages of these documents that match best, as `Library.search` finds them.
+
+    It blocks; `check` is called between documents and may raise to stop it.
+    """
+    expression = match_expression(query)
+    if expression is None:
+        return ()
+    with closing(MemoryShelf()) as shelf:
+        for reading in readings:
+            check()
+            store.insert(shelf.connection, reading, None)
+        check()
+        return store.search(shelf.connection, expression, limit)

@@ -1,0 +1,255 @@
+"""The pages that a task names, as evidence."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import trio
+from web_site import PARAGRAPH, Site, answer, open_site, page, raw
+
+from actors.agents import RetrieverAgent
+from actors.agents.named_pages import KEPT_S, MOST_PAGES, NamedPages
+from actors.errors import StorageUnavailable
+from actors.fetching.fetcher import Fetcher, FetchLimits, Page
+from actors.knowledge.inline_parser import InlineParser
+from actors.knowledge.library import Library, open_library
+from actors.messages import Retrieve
+from actors.tasks.evidence import Evidence
+from actors.tasks.outputs import dump_output, load_output
+from actors.tasks.plan import Question
+
+GUARD_S = 20.0
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
+FROGS = page("On frogs", PARAGRAPH)
+CROAKING = Question("s2", "Why does the zibbly frog croak?", "zibbly frog croak")
+NO_CALL: Any = None
+
+
+@dataclass
+class Bench:
+    """A retriever over a library in memory and the pages of a site."""
+
+    site: Site
+    library: Library
+    retriever: RetrieverAgent
+
+    async def ask(self, *paths: str, question: Question = CROAKING, task: str = "t1") -> Evidence:
+        urls = tuple(self.site.url(path) for path in paths)
+        request = Retrieve(f"{task}/{question.step_id}", question, urls)
+        return await self.retriever.handle(request, NO_CALL)
+
+
+@asynccontextmanager
+async def bench(limit: int = 24) -> AsyncIterator[Bench]:
+    with trio.fail_after(GUARD_S):
+        async with open_site({"/frogs": answer(FROGS)}) as site:
+            async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
+                pages = NamedPages(Fetcher(FetchLimits(private=True)), library)
+                yield Bench(site, library, RetrieverAgent(library, pages=pages, limit=limit))
+
+
+async def test_the_passages_of_a_named_page_come_with_its_title_and_place():
+    async with bench() as b:
+        found = await b.ask("/frogs")
+
+        assert [passage.text for passage in found.passages] == [PARAGRAPH]
+        assert found.passages[0].title == f"On frogs ({b.site.url('/frogs')})"
+        assert (found.missed, found.sample) == ((), False)
+        assert load_output("retrieval", dump_output("retrieval", found)) == found
+
+
+async def test_nothing_of_a_named_page_gets_into_the_library():
+    async with bench() as b:
+        await b.ask("/frogs")
+
+        assert (await b.library.search("zibbly", limit=9)).passages == ()
+
+
+async def test_pages_stand_before_the_library_and_leave_it_half():
+    async with bench(limit=4) as b:
+        for number in range(9):
+            await b.library.add(
+                f"The zibbly frog {number} croaks.".encode(), title=f"note {number}"
+            )
+        long = page("On frogs", *(f"<h2>{n}</h2>The zibbly frog croaks {n}." for n in range(9)))
+        b.site.pages["/long"] = answer(long)
+
+        found = await b.ask("/long")
+
+        titles = [passage.title.split(" ")[0] for passage in found.passages]
+        assert titles == ["On", "On", "note", "note"]
+
+
+async def test_a_page_begins_to_answer_a_question_that_shares_no_word_with_it():
+    async with bench() as b:
+        found = await b.ask("/frogs", question=Question("s2", "Summarise it", "summarise"))
+
+        assert [passage.text for passage in found.passages] == [PARAGRAPH]
+
+
+async def test_a_page_that_cannot_be_read_is_told_and_the_rest_counts():
+    async with bench() as b:
+        await b.library.add(b"The zibbly frog of the library.", title="note")
+        b.site.pages["/cut"] = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        b.site.pages["/empty"] = answer(b"<html></html>")
+
+        found = await b.ask("/gone", "/frogs", "/cut", "/empty")
+
+        assert [m.code for m in found.missed] == [
+            "fetch_refused",
+            "fetch_failed",
+            "unreadable_document",
+        ]
+        for path, missed in zip(("/gone", "/cut", "/empty"), found.missed, strict=True):
+            assert b.site.url(path) in missed.message
+        assert [p.title.split(" ")[0] for p in found.passages] == ["On", "note"]
+
+
+async def test_without_any_page_the_library_is_used_alone():
+    async with bench() as b:
+        alone = await b.ask(question=Question("s2", "Backoff", "exponential backoff"))
+        missing = await b.ask("/gone", question=Question("s2", "Backoff", "exponential backoff"))
+
+        assert missing.passages == alone.passages and missing.sample
+        assert len(missing.missed) == 1 and not alone.missed
+
+
+async def test_the_sample_library_does_not_stand_in_where_pages_are_named():
+    async with bench() as b:
+        found = await b.ask("/frogs", question=Question("s2", "Backoff", "exponential backoff"))
+
+        assert {p.title.split(" (")[0] for p in found.passages} == {"On frogs"}
+        assert not found.sample
+
+
+async def test_the_questions_of_a_task_fetch_a_page_once_at_a_time_or_one_after_the_other():
+    async with bench() as b:
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(b.ask, "/frogs", "/gone")
+        await b.ask("/frogs", "/gone")
+
+        assert (b.site.asked_for("/frogs"), b.site.asked_for("/gone")) == (1, 1)
+
+
+async def test_a_later_task_gets_the_page_as_it_is_then():
+    async with bench() as b:
+        await b.ask("/frogs", task="t1")
+        b.site.pages["/frogs"] = answer(page("On toads", PARAGRAPH))
+
+        found = await b.ask("/frogs", task="t2")
+
+        assert found.passages[0].title.startswith("On toads")
+
+
+async def test_tasks_that_wait_for_the_same_page_share_it():
+    gate = trio.Event()
+
+    async def held(stream: trio.abc.Stream) -> None:
+        await gate.wait()
+        await answer(FROGS)(stream)
+
+    async with bench() as b:
+        b.site.pages["/held"] = held
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(lambda n=number: b.ask("/held", task=f"t{n}"))
+            while not b.site.asked_for("/held"):
+                await trio.sleep(0.01)
+            gate.set()
+
+        assert b.site.asked_for("/held") == 1
+
+
+async def test_a_question_that_is_given_up_leaves_the_fetch_to_the_next():
+    async with bench() as b:
+        b.site.pages["/frogs"] = stall = Stalling()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(b.ask, "/frogs")
+            await stall.reached.wait()
+            nursery.cancel_scope.cancel()
+        b.site.pages["/frogs"] = answer(FROGS)
+
+        assert (await b.ask("/frogs")).passages
+
+
+class Stalling:
+    """An answer that never comes."""
+
+    def __init__(self) -> None:
+        self.reached = trio.Event()
+
+    async def __call__(self, stream: trio.abc.Stream) -> None:
+        self.reached.set()
+        await stream.receive_some()
+
+
+async def test_a_page_that_takes_too_long_leaves_time_for_the_rest():
+    async with bench() as b:
+        b.site.pages["/slow"] = Stalling()
+        with trio.fail_after(1.5):
+            found = await b.ask("/slow", "/frogs")
+
+        assert [missed.code for missed in found.missed] == ["fetch_failed"]
+        assert found.passages
+
+
+async def test_a_library_in_trouble_is_for_the_supervisor_as_ever():
+    class Broken:
+        async def search(self, query: str, *, limit: int) -> Any:
+            raise StorageUnavailable("no disk")
+
+    retriever = RetrieverAgent(Broken())  # type: ignore[arg-type]
+    with pytest.raises(StorageUnavailable):
+        await retriever.handle(Retrieve("t/s2", CROAKING, ("http://x/",)), NO_CALL)
+
+
+# --- What is kept -------------------------------------------------------------------------------
+
+
+class Counting:
+    """Stands in for a fetcher: every URL is a page, and each fetch is counted."""
+
+    def __init__(self) -> None:
+        self.fetched: list[str] = []
+
+    async def fetch(self, url: str) -> Page:
+        await trio.lowlevel.checkpoint()
+        self.fetched.append(url)
+        return Page(url, url, "text/plain", f"{PARAGRAPH} {url}".encode())
+
+
+@asynccontextmanager
+async def counted() -> AsyncIterator[tuple[Counting, NamedPages]]:
+    fetcher = Counting()
+    async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
+        yield fetcher, NamedPages(fetcher, library)  # type: ignore[arg-type]
+
+
+async def test_a_page_is_kept_for_a_few_minutes(mock_clock: trio.testing.MockClock):
+    async with counted() as (fetcher, pages):
+        await pages.search("t", ("http://x/",), "zibbly", 9)
+        mock_clock.jump(KEPT_S - 1)
+        await pages.search("t", ("http://x/",), "zibbly", 9)
+        assert len(fetcher.fetched) == 1
+
+        mock_clock.jump(2)
+        await pages.search("t", ("http://x/",), "zibbly", 9)
+        assert len(fetcher.fetched) == 2
+
+
+async def test_the_pages_fetched_first_make_room():
+    async with counted() as (fetcher, pages):
+        urls = [f"http://x/{number}" for number in range(MOST_PAGES + 1)]
+        for url in urls:
+            await pages.search("t", (url,), "zibbly", 9)
+
+        await pages.search("t", (urls[-1],), "zibbly", 9)
+        assert len(fetcher.fetched) == len(urls)
+        await pages.search("t", (urls[0],), "zibbly", 9)
+        assert len(fetcher.fetched) == len(urls) + 1
