@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import httpx
 import pytest
 import trio
 from command_fakes import FakeService, Log, opened
-from mcp import Client, StdioServerParameters
+from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import CallToolResult
 
 from actors.errors import TaskNotFound
@@ -58,6 +57,21 @@ async def as_a_child(tmp_path: Path) -> AsyncIterator[Client]:
             StdioServerParameters(command=program, args=arguments, env=env)
         ) as client:
             yield client
+
+
+@asynccontextmanager
+async def listening(command: list[str]) -> AsyncIterator[tuple[trio.Process, str]]:
+    """A command that serves over HTTP, and its URL."""
+    process = await trio.lowlevel.open_process(command, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    try:
+        with trio.fail_after(GUARD_S):
+            said = b""
+            while b"(Ctrl-C" not in said:
+                said += await process.stderr.receive_some()
+            yield process, said.decode().partition(" at ")[2].split()[0]
+    finally:
+        process.kill()
 
 
 @asynccontextmanager
@@ -154,30 +168,95 @@ async def test_a_signal_ends_it_though_stdin_is_open_and_stdout_stays_empty(
 
 
 async def test_over_http_it_answers_this_machine_and_no_web_page(tmp_path: Path) -> None:
-    process = await trio.lowlevel.open_process(
-        command(tmp_path, "--http", "127.0.0.1:0"), stderr=subprocess.PIPE
-    )
-    assert process.stderr is not None
-    try:
-        with trio.fail_after(GUARD_S):
-            said = b""
-            while b"(Ctrl-C" not in said:
-                said += await process.stderr.receive_some()
-            url = said.decode().partition(" at ")[2].split()[0]
-            async with Client(url) as client:
-                found = await client.call_tool("search_documents", {"query": "queues"})
-            ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-            async with httpx.AsyncClient(trust_env=False) as http:
-                rebound = await http.post(url, json=ping, headers={"Host": "evil.example"})
-                page = await http.post(url, json=ping, headers={"Origin": "http://localhost:99"})
-            process.send_signal(signal.SIGTERM)
-            status = await process.wait()
-    finally:
-        process.kill()
+    async with listening(command(tmp_path, "--http", "127.0.0.1:0")) as (process, url):
+        async with Client(url) as client:
+            found = await client.call_tool("search_documents", {"query": "queues"})
+        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        async with httpx.AsyncClient(trust_env=False) as http:
+            rebound = await http.post(url, json=ping, headers={"Host": "evil.example"})
+            page = await http.post(url, json=ping, headers={"Origin": "http://localhost:99"})
+        process.send_signal(signal.SIGTERM)
+        status = await process.wait()
 
     assert found.structured_content["results"]
     assert (rebound.status_code, page.status_code) == (421, 403)
     assert status == 0
+
+
+async def run_until_it_writes(client: Client) -> None:
+    """Run a task that never ends, and leave the call once the last step has begun."""
+    writing = trio.Event()
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        if message == "Write it":
+            writing.set()
+
+    async def run() -> None:
+        await client.call_tool("run_task", {"task_description": "x"}, progress_callback=progress)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        await writing.wait()
+        nursery.cancel_scope.cancel()
+
+
+async def wait_for(file: Path) -> str:
+    while not file.exists() or not file.read_text():
+        await trio.sleep(0.01)
+    return file.read_text()
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_call_that_is_cancelled_over_pipes_cancels_its_task(
+    tmp_path: Path, mode: str
+) -> None:
+    arguments = [str(Path(__file__).parent / "mcp_stuck_command.py"), str(tmp_path / "notes")]
+    server = StdioServerParameters(command=sys.executable, args=arguments)
+    with trio.fail_after(GUARD_S):
+        async with Client(server, mode=mode) as client:
+            await run_until_it_writes(client)
+            reason = await wait_for(tmp_path / "notes")
+            created = await client.call_tool("create_task", {"task_description": "x"})
+
+    assert "MCP client cancelled" in reason
+    assert not created.is_error
+
+
+async def test_a_call_that_is_cancelled_over_http_cancels_its_task(tmp_path: Path) -> None:
+    script = Path(__file__).parent / "mcp_stuck_command.py"
+    flags = [str(tmp_path / "notes"), "--http", "127.0.0.1:0"]
+    async with listening([sys.executable, str(script), *flags]) as (process, url):
+        async with Client(url) as client:
+            await run_until_it_writes(client)
+            reason = await wait_for(tmp_path / "notes")
+        process.send_signal(signal.SIGINT)
+        status = await process.wait()
+
+    assert "MCP client cancelled" in reason
+    assert status == 0
+
+
+async def test_a_client_that_goes_away_takes_its_task_along(tmp_path: Path) -> None:
+    script = Path(__file__).parent / "mcp_stuck_command.py"
+    arguments = [str(script), str(tmp_path / "notes")]
+    server = StdioServerParameters(command=sys.executable, args=arguments)
+    called = trio.Event()
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        called.set()
+
+    async def run(client: Client) -> None:
+        with pytest.raises(MCPError):
+            await client.call_tool(
+                "run_task", {"task_description": "x"}, progress_callback=progress
+            )
+
+    with trio.fail_after(GUARD_S):
+        async with trio.open_nursery() as nursery:
+            async with Client(server) as client:
+                nursery.start_soon(run, client)
+                await called.wait()
+        assert "went away" in await wait_for(tmp_path / "notes")
 
 
 def test_other_machines_are_not_listened_to(
@@ -193,16 +272,10 @@ def test_other_machines_are_not_listened_to(
 def test_without_the_extra_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name.partition(".")[0] in ("mcp", "mcp_types"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        return real(name, *rest, **more)
-
     for name in [name for name in sys.modules if name.startswith("web.mcp_")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(builtins, "__import__", without)
+    for name in ("mcp", "mcp_types"):
+        monkeypatch.setitem(sys.modules, name, None)  # type: ignore[arg-type]
 
     assert main(["mcp", "--data", str(tmp_path)]) == 1
     assert "pip install 'terzetto[mcp]'" in capsys.readouterr().err
