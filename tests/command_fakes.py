@@ -159,6 +159,11 @@ class FakeService:
             self.open_log.add("task_cancelled", reason=reason, partial_output=partial)
             yield self.open_log.lines()[-1]
 
+    async def status(self, task_id: str) -> dict[str, Any]:
+        self.calls.append(("status", task_id))
+        await self._answer("status")
+        return {"task_id": task_id, "status": "pending"}
+
     async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, Any]:
         self.calls.append(("cancel", task_id, reason))
         await self._answer("cancel")

@@ -27,11 +27,11 @@ def test_alone_it_prints_its_help(capsys: Text) -> None:
     assert main([]) == 0
 
     out = capsys.readouterr().out
-    for name in ("serve", "run", "ingest", "search", "settings", "TERZETTO_NAME"):
+    for name in ("serve", "run", "ingest", "search", "mcp", "settings", "TERZETTO_NAME"):
         assert name in out
 
 
-@pytest.mark.parametrize("command", ["serve", "run", "ingest", "search", "settings"])
+@pytest.mark.parametrize("command", ["serve", "run", "ingest", "search", "mcp", "settings"])
 def test_every_command_has_help_and_takes_the_common_flags(command: str, capsys: Text) -> None:
     assert main([command, "--help"]) == 0
 
@@ -101,7 +101,7 @@ def test_bad_settings_end_every_command_with_2_and_one_message(
 ) -> None:
     monkeypatch.setenv("TERZETTO_GRACE", "3")
 
-    for command in (["serve"], ["run", "x"], ["search", "x"], ["settings"]):
+    for command in (["serve"], ["run", "x"], ["search", "x"], ["mcp"], ["settings"]):
         assert main(command) == 2
         assert "TERZETTO_GRACE = 3" in capsys.readouterr().err
 

@@ -265,3 +265,22 @@ async def test_a_client_that_leaves_is_noticed_although_it_has_pipelined_a_reque
             client.stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, b"\1\0\0\0" * 2)
         with trio.fail_after(1):
             await app.cancelled.wait()
+
+
+async def test_an_app_that_listens_is_told_that_its_client_may_have_left():
+    told = trio.Event()
+
+    async def listens(scope, receive, send):
+        assert not (await receive())["more_body"]
+        assert (await receive())["type"] == "http.disconnect"
+        told.set()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async with listening(listens) as server, server.client() as client:
+        await client.send(GOOD)
+        await client.stream.send_eof()
+        with trio.fail_after(5):
+            await told.wait()
+
+        assert (await client.answer()).status == 204  # type: ignore[union-attr]

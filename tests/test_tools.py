@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import trio
 from mcp.server.mcpserver import MCPServer
 
-from actors.errors import InvalidRequest, ToolFailed
+from actors.errors import ExtraMissing, InvalidRequest, ToolFailed
 from actors.settings import Settings
 from actors.tasks.plan import Question
 from actors.tools import Tool, Tools, open_tools
@@ -46,7 +47,7 @@ def raw(*arguments: str) -> list[str]:
 
 
 @asynccontextmanager
-async def over_http() -> AsyncIterator[tuple[str, trio.Event]]:
+async def over_http(port: int = 0) -> AsyncIterator[tuple[str, trio.Event]]:
     """A tool server in this process, at a URL; the event is set when its slow tool is cancelled."""
     server, cancelled = MCPServer("pond", log_level="ERROR"), trio.Event()
 
@@ -63,7 +64,7 @@ async def over_http() -> AsyncIterator[tuple[str, trio.Event]]:
 
     closing = trio.Event()
     app = server.streamable_http_app()
-    given = ServerSettings(bind="127.0.0.1:0")
+    given = ServerSettings(bind=f"127.0.0.1:{port}")
     async with trio.open_nursery() as nursery:
         serving = partial(serve, app, given, shutdown_trigger=closing.wait)
         (url, *_) = await nursery.start(serving)
@@ -158,6 +159,32 @@ async def test_leaving_a_call_over_http_cancels_it_at_the_server() -> None:
             await cancelled.wait()
 
 
+async def test_a_server_over_http_that_comes_back_is_found_again() -> None:
+    async def serve_until(
+        stop: trio.Event, port: int, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        async with over_http(port) as (url, _):
+            task_status.started(url)
+            await stop.wait()
+
+    async with trio.open_nursery() as nursery:
+        first, second = trio.Event(), trio.Event()
+        url = await nursery.start(serve_until, first, 0)
+        async with started(url=url, allowed=["search"]) as tools:
+            assert tools.catalog()
+            first.set()
+            with pytest.raises(ToolFailed):
+                while True:
+                    await tools.call("pond/search", {"query": "frogs"}, "k")
+            await nursery.start(serve_until, second, urlsplit(url).port)
+            while not tools.catalog():
+                await trio.sleep(0.01)
+            result = await tools.call("pond/search", {"query": "frogs"}, "k")
+        second.set()
+
+    assert result.text == "Found frogs."
+
+
 async def test_a_url_where_nobody_listens_keeps_nobody_from_starting() -> None:
     async with started(url="http://127.0.0.1:9/mcp", allowed=["search"]) as tools:
         with pytest.raises(ToolFailed, match="is not running"):
@@ -225,6 +252,22 @@ async def test_a_cancelled_block_ends_its_processes_too(tmp_path: Path) -> None:
             await trio.sleep_forever()
 
     assert gone(pid)
+
+
+async def test_without_the_extra_only_settings_with_tools_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("actors.tools.")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("mcp", "mcp_types"):
+        monkeypatch.setitem(sys.modules, name, None)  # type: ignore[arg-type]
+
+    async with open_tools(Settings()) as tools:
+        assert tools.catalog() == ()
+    settings = Settings.model_validate({"tools": {"pond": {"command": ["x"]}}})
+    with pytest.raises(ExtraMissing, match=r"pip install 'terzetto\[mcp\]'"):
+        async with open_tools(settings):
+            pass
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,10 @@ class HttpService:
         await trio.sleep(self._reconnect_delays_s[cursor.failures])
         cursor.failures += 1
 
+    async def status(self, task_id: str) -> dict[str, Any]:
+        """GET /tasks/{id}/status."""
+        return await self._ask("GET", f"/tasks/{task_id}/status")
+
     async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, Any]:
         """POST /tasks/{id}/cancel."""
         body = {} if reason is None else {"reason": reason}

@@ -42,6 +42,9 @@ class LocalService:
             for line in piece.lines.splitlines():
                 yield line
 
+    async def status(self, task_id: str) -> dict[str, Any]:
+        return task_view(await self._system.status(task_id))
+
     async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, Any]:
         return task_view(await self._system.cancel(task_id, reason))
 

@@ -39,6 +39,10 @@ class Service(Protocol):
         """
         ...
 
+    async def status(self, task_id: str) -> dict[str, Any]:
+        """Where the task stands, as the HTTP API shows it."""
+        ...
+
     async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, Any]:
         """Cancel; the task once nothing works for it any more."""
         ...

@@ -154,6 +154,21 @@ async def search(
 
 
 @app.command
+async def mcp(*, http: str | None = None, given: Given = GIVEN) -> int:
+    """Serve the Model Context Protocol to a program that starts this command, over stdin and stdout.
+
+    Parameters
+    ----------
+    http
+        Serve it over streamable HTTP instead, at this address: host:port, [IPv6]:port or port.
+    """
+    settings = given.load(http, named="--http").settings
+    from web.command.mcp import serve_tools
+
+    return await serve_tools(settings, over_http=http is not None)
+
+
+@app.command
 def settings(*, json: Json = False, given: Given = GIVEN) -> int:
     """Show every setting, its value and where it came from.
 

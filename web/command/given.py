@@ -29,8 +29,10 @@ class Given:
     set: Pairs = ()
     """NAME=VALUE for any other setting; may be given more than once."""
 
-    def load(self, bind: str | None = None, model: str | None = None) -> LoadedSettings:
-        """All layers of settings, these flags on top."""
+    def load(
+        self, bind: str | None = None, model: str | None = None, *, named: str = "--bind"
+    ) -> LoadedSettings:
+        """All layers of settings, these flags on top; `bind` was given by the flag `named`."""
         from web.settings_problems import Problem, SettingsError
         from web.settings_sources import Flag, load_settings
 
@@ -43,7 +45,7 @@ class Given:
         if self.data is not None:
             flags.append(Flag("--data", "data_dir", self.data))
         if bind is not None:
-            flags.append(Flag("--bind", "bind", bind))
+            flags.append(Flag(named, "bind", bind))
         if model is not None:
             flags.append(Flag("--model", "model", model))
         return load_settings(flags, config=self.config)
