@@ -88,6 +88,16 @@ class Library:
             yield
             nursery.cancel_scope.cancel()
 
+    @property
+    def rankers(self) -> tuple[Ranker, ...]:
+        """What a search goes by: words, and meaning where the extra `vectors` is installed."""
+        return self._own.rankers
+
+    async def fill_vectors(self) -> None:
+        """Return when every passage has the vector it can have; a search does not need this."""
+        if self._own.vectors is not None:
+            await self._own.vectors.fill()
+
     async def add(
         self,
         body: bytes,
@@ -167,6 +177,11 @@ class Library:
     async def knows(self, sha256: str, *, source: str | None = None) -> bool:
         """Whether the person has a document with these bytes (from this source, if given)."""
         return await self._shelf.read(partial(store.knows, sha256=sha256, source=source))
+
+    async def identify(self, name: str) -> str | None:
+        """The id of the document with this id, source or title, whichever is found first."""
+        searcher, _ = await self._current()
+        return await searcher.shelf.read(partial(store.identify, name=name))
 
     async def _current(self) -> tuple[Searcher, bool]:
         """The person's documents, or the sample library and True while there are none."""

@@ -1,7 +1,7 @@
 """Which of the passages that were found are shown, and in which order.
 
-Rule: passages are left out or moved, never changed: their text stays the document's own, word for
-word, because it is cited.
+Rule: passages are left out or moved, never joined or cut: their text stays the document's own, word
+for word, because it is cited.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from actors.tasks.evidence import Passage
 
@@ -27,8 +28,8 @@ def selected(found: Iterable[Passage], limit: int) -> tuple[Passage, ...]:
     """At most `limit` of the passages, which come best first.
 
     Of near-duplicates the best is kept. No document gets more than a third of the places (but at
-    least three) while others wait. A passage that continues one that stands before it, or that it
-    continues, follows it at once.
+    least three) while others wait. A passage that stands right before or after a better one in their
+    document follows it at once, and counts as much.
     """
     return tuple(_gathered(_varied(list(_folded(found)), limit)))
 
@@ -89,4 +90,4 @@ def _gathered(found: Sequence[Passage]) -> Iterator[Passage]:
         yield places.pop((document, passage.position))
         for position in range(first, last + 1):
             if position != passage.position:
-                yield places.pop((document, position))
+                yield replace(places.pop((document, position)), score=passage.score)

@@ -70,6 +70,17 @@ def knows(db: sqlite3.Connection, sha256: str, source: str | None) -> bool:
     return db.execute(sql, {"sha256": sha256, "source": source}).fetchone() is not None
 
 
+def identify(db: sqlite3.Connection, name: str) -> str | None:
+    """The id of the document with this id, source or title, in this order; the oldest of them."""
+    sql = """SELECT document_id, 1, number FROM documents WHERE document_id = :name
+        UNION ALL SELECT document_id, 2, number FROM documents JOIN sources USING (number)
+            WHERE source = :name
+        UNION ALL SELECT document_id, 3, number FROM documents WHERE title = :name
+        ORDER BY 2, 3 LIMIT 1"""
+    row = db.execute(sql, {"name": name}).fetchone()
+    return row[0] if row else None
+
+
 def get(db: sqlite3.Connection, document_id: str) -> Document:
     sql = f"SELECT {_COLUMNS} FROM documents WHERE document_id = ?"
     row = db.execute(sql, (document_id,)).fetchone()
