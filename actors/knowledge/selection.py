@@ -31,7 +31,7 @@ def selected(found: Iterable[Passage], limit: int) -> tuple[Passage, ...]:
     least three) while others wait. A passage that stands right before or after a better one in their
     document follows it at once, and counts as much.
     """
-    return tuple(_gathered(_varied(list(_folded(found)), limit)))
+    return tuple(_gathered(_varied(_folded(found), limit)))
 
 
 def _folded(found: Iterable[Passage]) -> Iterator[Passage]:
@@ -60,19 +60,26 @@ def _folded(found: Iterable[Passage]) -> Iterator[Passage]:
 def _shingles(text: str) -> set[Shingle]:
     """Every run of five words; the whole text if it is shorter."""
     words = _WORD.findall(text.lower())
-    last = max(len(words) - SHINGLE_WORDS, 0)
-    return {tuple(words[at : at + SHINGLE_WORDS]) for at in range(last + 1)}
+    runs = zip(*(words[shift:] for shift in range(SHINGLE_WORDS)), strict=False)
+    return set(runs) or {tuple(words)}
 
 
-def _varied(found: Sequence[Passage], limit: int) -> list[Passage]:
-    """The first `limit`, with passages over their document's share only where there is room."""
+def _varied(found: Iterable[Passage], limit: int) -> list[Passage]:
+    """The first `limit`, with passages over their document's share only where there is room.
+
+    No more are looked at than it takes to fill the places.
+    """
     share = max(3, limit // 3)
     taken: Counter[str] = Counter()
+    seen: list[Passage] = []
     within, beyond = list[int](), list[int]()
-    for at, passage in enumerate(found):
+    for passage in found:
         taken[passage.document_id] += 1
-        (within if taken[passage.document_id] <= share else beyond).append(at)
-    return [found[at] for at in sorted((within + beyond)[:limit])]
+        (within if taken[passage.document_id] <= share else beyond).append(len(seen))
+        seen.append(passage)
+        if len(within) == limit:
+            break
+    return [seen[at] for at in sorted((within + beyond)[:limit])]
 
 
 def _gathered(found: Sequence[Passage]) -> Iterator[Passage]:

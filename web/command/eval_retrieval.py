@@ -21,6 +21,7 @@ from pathlib import Path
 from actors.clock import wall_clock
 from actors.errors import InvalidRequest, UnreadableDocument
 from actors.knowledge.documents import Ranker
+from actors.knowledge.inline_parser import InlineParser
 from actors.knowledge.library import Library, open_library
 from web.command.judged_queries import Judgements, read_documents, read_judgements, read_queries
 from web.command.ranking_measures import DEPTH, Measures, mean, measured
@@ -78,7 +79,7 @@ async def evaluate_files(
 async def collection(paths: Sequence[Path]) -> AsyncIterator[tuple[Library, dict[str, str]]]:
     """The documents of these files in a library in memory, and their ids there by their own."""
     ids: dict[str, str] = {}
-    async with open_library(None, now=wall_clock) as library:
+    async with open_library(None, now=wall_clock, parser=InlineParser()) as library:
         for path in paths:
             for document in read_documents(path):
                 body = document.text.encode("utf-8", "replace")
