@@ -47,9 +47,4 @@ async def test_the_ranking_of_news_articles_agrees_with_people(evaluation: Evalu
     assert evaluation.rankers["bm25"].ndcg > 0.80
     assert evaluation.rankers["vectors"].ndcg > 0.84
     assert evaluation.rankers["fused"].ndcg > 0.845
-
-
-async def test_both_rankers_together_are_better_than_words_alone(evaluation: Evaluation) -> None:
-    words, both = evaluation.rankers["bm25"], evaluation.rankers["fused"]
-
-    assert both.ndcg > words.ndcg + 0.03
+    assert evaluation.rankers["fused"].ndcg > evaluation.rankers["bm25"].ndcg + 0.03

@@ -37,7 +37,7 @@ class RetrieverAgent:
     async def handle(self, request: Retrieve, call: Call[Any]) -> Evidence:
         """The best passages on the question, best first; then those on its single words.
 
-        The best matches often come from one long chapter that repeats every word. What introduces
+        The library finds by words, and by meaning too where it has vectors. The best matches often come from one long chapter that repeats every word. What introduces
         a word stands elsewhere, mostly under a heading of its own.
         """
         query = request.question.query

@@ -12,7 +12,7 @@ Rule: the same text gives the same bytes. Nothing here waits, and nothing uses t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,19 +41,22 @@ class Embedder:
             if not (package / name).is_file():
                 raise FileNotFoundError(f"{name} is not in the installed package wordllama")
         self._tokenizer = Tokenizer.from_file(str(package / _TOKENIZER))
-        self._table = load_file(package / _WEIGHTS)["embedding.weight"]
+        self._table = load_file(package / _WEIGHTS)["embedding.weight"].astype(np.float32)
 
     def vector(self, text: str) -> Vector:
         """The direction of a text, of length 1; zeros if it has no tokens."""
-        tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
-        if not tokens:
-            return np.zeros(DIMENSIONS, np.float32)
-        total = self._table[tokens].sum(axis=0, dtype=np.float32)
-        return np.asarray(total / max(float(np.linalg.norm(total)), 1e-9), np.float32)
+        (vector,) = self._vectors([text])
+        return vector
 
     def embeddings(self, texts: Sequence[str]) -> list[bytes]:
         """The vectors of texts as they are stored."""
-        return [packed(self.vector(text)) for text in texts]
+        return [packed(vector) for vector in self._vectors(texts)]
+
+    def _vectors(self, texts: Sequence[str]) -> Iterator[Vector]:
+        """A batch, because only for batches other threads may run while tokens are found."""
+        for encoding in self._tokenizer.encode_batch_fast([*texts], add_special_tokens=False):
+            total = self._table[encoding.ids].sum(axis=0)
+            yield total / max(float(np.linalg.norm(total)), 1e-9)
 
 
 def packed(vector: Vector) -> bytes:

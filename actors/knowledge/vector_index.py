@@ -1,7 +1,7 @@
 """The vectors of a shelf in memory, and which of them are nearest to a query.
 
 A search looks at every vector: 256 multiplications each, in slices of a few milliseconds. That
-grows with the library: about 1 ms and 0.3 MB for a thousand passages, half a second and 260 MB for
+grows with the library: about 1 ms and 0.3 MB for a thousand passages, a second and 270 MB for
 a million, which is as many as are held. Passages beyond that are found by their words only.
 
 Rule: rows that a search has begun with never change under it: what is added goes behind them, and
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from actors.knowledge.embedding import DIMENSIONS, Vector, unpacked
 
 MOST_VECTORS = 1_000_000
-SLICE = 8_192
+SLICE = 4_096
 """Rows that are compared at once."""
 
 
