@@ -37,8 +37,9 @@ class RetrieverAgent:
     async def handle(self, request: Retrieve, call: Call[Any]) -> Evidence:
         """The best passages on the question, best first; then those on its single words.
 
-        The library finds by words, and by meaning too where it has vectors. The best matches often come from one long chapter that repeats every word. What introduces
-        a word stands elsewhere, mostly under a heading of its own.
+        The library finds by words, and by meaning too where it has vectors. Either way one long
+        chapter that repeats every word may come first, and what introduces a word stands elsewhere,
+        mostly under a heading of its own.
         """
         query = request.question.query
         hits = await self._library.search(query, limit=self._limit)
