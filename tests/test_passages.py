@@ -51,6 +51,27 @@ def test_what_announces_something_stays_with_what_it_announces() -> None:
     assert cuts[1].text.startswith("An example:\n\n    one two")
 
 
+def test_a_listing_or_a_list_that_fits_is_never_cut() -> None:
+    prose_ = Block("", " ".join([SENTENCE] * 20))
+    listing = Block("", "\n".join(["one two three four five six"] * 20), "code")
+    items = [Block("", f"{SENTENCE} {n}", "list") for n in range(20)]
+
+    for whole in ([listing], items):
+        cuts = passages([prose_, *whole, prose_])
+
+        (alone,) = passages(whole)
+        assert sum(alone.text in cut.text for cut in cuts) == 1
+
+
+def test_a_list_that_does_not_fit_is_cut_between_its_items() -> None:
+    items = [Block("", f"{SENTENCE} {n}", "list") for n in range(60)]
+
+    cuts = passages(items)
+
+    assert len(cuts) > 1
+    assert all(line.startswith("- ") for cut in cuts for line in cut.text.split("\n"))
+
+
 def test_a_short_rest_joins_the_passage_before() -> None:
     cuts = passages([Block("", " ".join([SENTENCE] * 29)), Block("", "A short rest of it.")])
 

@@ -15,7 +15,7 @@ from functools import partial
 
 import trio
 
-from actors.agents.own import UnusableAgent
+from actors.errors import ActorError
 from actors.journal.schema import UnusableDatabase
 from actors.system import open_system
 from web.app import create_app
@@ -43,7 +43,7 @@ def run(settings: ServerSettings) -> int:
     with hold(settings.data_dir):
         try:
             return trio.run(_serve, settings)
-        except* (OSError, UnusableDatabase, UnusableAgent) as problems:
+        except* (OSError, UnusableDatabase, ActorError) as problems:
             for problem in _leaves(problems):
                 _say(f"terzetto: {problem}")
         except* Exception as failure:

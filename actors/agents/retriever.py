@@ -59,8 +59,9 @@ class RetrieverAgent:
     async def _in_library(self, question: Question) -> Evidence:
         """The best passages on the question, best first; then those on its single words.
 
-        The best matches often come from one long chapter that repeats every word. What introduces
-        a word stands elsewhere, mostly under a heading of its own.
+        The library finds by words, and by meaning too where it has vectors. Either way one long
+        chapter that repeats every word may come first, and what introduces a word stands elsewhere,
+        mostly under a heading of its own.
         """
         query = question.query
         hits = await self._library.search(query, limit=self._limit)

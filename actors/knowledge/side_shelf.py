@@ -11,6 +11,7 @@ from contextlib import closing
 from actors.knowledge import store
 from actors.knowledge.queries import match_expression
 from actors.knowledge.readings import Reading
+from actors.knowledge.searching import chosen, depth_for
 from actors.knowledge.shelf import MemoryShelf
 from actors.tasks.evidence import Passage
 
@@ -18,7 +19,7 @@ from actors.tasks.evidence import Passage
 def search(
     readings: Iterable[Reading], query: str, limit: int, check: Callable[[], object]
 ) -> tuple[Passage, ...]:
-    """The passages of these documents that match best, as `Library.search` finds them.
+    """The passages of these documents that match best, as a library without vectors finds them.
 
     It blocks; `check` is called between documents and may raise to stop it.
     """
@@ -30,4 +31,5 @@ def search(
             check()
             store.insert(shelf.connection, reading, None)
         check()
-        return store.search(shelf.connection, expression, limit)
+        found = store.candidates(shelf.connection, expression, {}, depth_for(limit))
+        return chosen(found, limit)

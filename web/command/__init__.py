@@ -1,4 +1,4 @@
-"""The command line: `terzetto serve | run | ingest | search | mcp | settings`.
+"""The command line: `terzetto serve | run | ingest | search | eval | mcp | settings`.
 
 Rule: whatever a command needs is imported when that command runs, so that each starts fast.
 """

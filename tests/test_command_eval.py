@@ -1,0 +1,197 @@
+"""`terzetto eval retrieval`: files in TREC's and BEIR's forms, measures, and what is said of bad ones."""
+
+from __future__ import annotations
+
+import json
+from math import log2
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from web.command import main
+from web.command.ranking_measures import ndcg, recall, reciprocal_rank
+from web.data_folder import hold
+
+Text = pytest.CaptureFixture[str]
+
+DOCUMENTS = {
+    "d1": "Frogs croak at night near the pond.",
+    "d2": "Toads live on land and croak seldom.",
+    "d3": "Bread is made of flour and water.",
+}
+
+
+# --- Measures ---------------------------------------------------------------------------------
+
+
+def test_ndcg_is_the_gain_by_the_best_gain_there_could_be() -> None:
+    grades = {"a": 3.0, "b": 1.0, "c": 0.0}
+
+    assert ndcg(["a", "b", "c"], grades) == pytest.approx(1)
+    assert ndcg(["x", "b", "a"], grades) == pytest.approx(
+        (1 / log2(3) + 3 / log2(4)) / (3 / log2(2) + 1 / log2(3))
+    )
+    assert ndcg([], grades) == 0
+    assert ndcg([*"0123456789", "a"], grades) == 0
+
+
+def test_recall_is_the_part_of_what_is_relevant_among_the_first_50() -> None:
+    grades = {"a": 1.0, "b": 2.0, "c": 0.0}
+
+    assert recall(["c", "b"], grades) == 0.5
+    assert recall([*map(str, range(50)), "a"], grades) == 0
+
+
+def test_the_reciprocal_rank_is_that_of_the_first_relevant_one() -> None:
+    assert reciprocal_rank(["c", "x", "b", "a"], {"a": 1.0, "b": 2.0, "c": 0.0}) == pytest.approx(
+        1 / 3
+    )
+    assert reciprocal_rank(["c"], {"a": 1.0}) == 0
+
+
+@given(st.permutations("abcdefghijklmno"), st.lists(st.integers(0, 3), min_size=15, max_size=15))
+def test_every_measure_is_between_0_and_1(ranking: list[str], numbers: list[int]) -> None:
+    grades = {**dict(zip("abcdefghijklmno", map(float, numbers), strict=True)), "p": 1.0}
+
+    for measure in (ndcg, recall, reciprocal_rank):
+        assert 0 <= measure(ranking, grades) <= 1 + 1e-9
+
+
+# --- The command ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Flags that keep a command away from this user's own data."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return ["--data", str(tmp_path / "data")]
+
+
+def collection(folder: Path) -> list[str]:
+    path = folder / "corpus.jsonl"
+    lines = (json.dumps({"_id": name, "text": text}) for name, text in DOCUMENTS.items())
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return ["--documents", str(path)]
+
+
+def files(folder: Path, queries: str, judgements: str) -> list[str]:
+    (folder / "queries").write_text(queries, encoding="utf-8")
+    (folder / "qrels").write_text(judgements, encoding="utf-8")
+    given = ["--queries", str(folder / "queries"), "--judgements", str(folder / "qrels")]
+    return ["eval", "retrieval", *given]
+
+
+QUERIES = {
+    "BEIR": '{"_id": "q1", "text": "croaking frogs", "metadata": {}}\n{"_id": "q2", "text": "flour"}\n',
+    "TSV": "q1\tcroaking frogs\n\nq2\tflour",
+}
+JUDGEMENTS = {
+    "BEIR": "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t1\nq2\td3\t1\n",
+    "TREC": "q1 0 d1 2\nq1 0 d2 1\nq1 0 d3 0\nq2 0 d3 1",
+}
+
+
+@pytest.mark.parametrize("queries", QUERIES)
+@pytest.mark.parametrize("judgements", JUDGEMENTS)
+def test_every_form_of_the_files_gives_the_same_measures(
+    tmp_path: Path, data: list[str], capsys: Text, queries: str, judgements: str
+) -> None:
+    given = files(tmp_path, QUERIES[queries], JUDGEMENTS[judgements])
+
+    assert main([*given, *collection(tmp_path), "--json", *data]) == 0
+
+    found = json.loads(capsys.readouterr().out)
+    perfect = {"ndcg_at_10": 1.0, "recall_at_50": 1.0, "mrr": 1.0}
+    assert found["queries"] == 2
+    assert found["rankers"]["bm25"] == pytest.approx(perfect)
+    assert list(found["rankers"]) == ["bm25", "vectors", "fused"]
+
+
+def test_a_person_reads_a_line_for_each_ranker(
+    tmp_path: Path, data: list[str], capsys: Text
+) -> None:
+    given = files(tmp_path, QUERIES["TSV"], JUDGEMENTS["TREC"] + "\nq2 0 d4 1")
+
+    assert main([*given, *collection(tmp_path), *data]) == 0
+
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert lines[0] == "2 queries, 4 judged documents"
+    assert lines[1].split() == ["ranker", "nDCG@10", "recall@50", "MRR"]
+    assert [line.split()[0] for line in lines[2:]] == ["bm25", "vectors", "fused"]
+    assert "1 of the judged documents are not in the library" in told.err
+
+
+def test_a_query_that_is_a_document_does_not_find_itself(
+    tmp_path: Path, data: list[str], capsys: Text
+) -> None:
+    given = files(tmp_path, f"d1\t{DOCUMENTS['d1']}", "d1 0 d1 3\nd1 0 d2 1")
+
+    assert main([*given, *collection(tmp_path), "--json", *data]) == 0
+
+    assert json.loads(capsys.readouterr().out)["rankers"]["bm25"]["ndcg_at_10"] == 1
+
+
+def test_without_documents_the_persons_library_is_measured(
+    tmp_path: Path, data: list[str], capsys: Text
+) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for name, text in DOCUMENTS.items():
+        (notes / f"{name}.md").write_text(f"# About {name}\n\n{text}", encoding="utf-8")
+    assert main(["ingest", str(notes), *data]) == 0
+    capsys.readouterr()
+    judged = f"q1\tAbout d1\t1\nq2\t{notes / 'd3.md'}\t1"
+
+    assert main([*files(tmp_path, QUERIES["TSV"], judged), "--json", *data]) == 0
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["unknown_documents"] == 0
+    assert found["rankers"]["bm25"]["mrr"] == 1
+
+
+def test_a_library_in_use_is_left_alone(tmp_path: Path, data: list[str], capsys: Text) -> None:
+    with hold(tmp_path / "data"):
+        assert main([*files(tmp_path, QUERIES["TSV"], JUDGEMENTS["TREC"]), *data]) == 75
+
+    assert "stop it, or give --documents" in capsys.readouterr().err
+
+
+BAD = [
+    ("q1 no tab", JUDGEMENTS["TREC"], "queries, line 1"),
+    ('{"_id": "q1"}', JUDGEMENTS["TREC"], '"text" must be there'),
+    ("{q1}", JUDGEMENTS["TREC"], "expected a JSON object"),
+    ("q1\ta\nq1\tb", JUDGEMENTS["TREC"], "queries, line 2: query q1 was there before"),
+    (QUERIES["TSV"], "q1 0 d1 2\nq1 d1", "qrels, line 2: expected a query id"),
+    (QUERIES["TSV"], "q1 0 d1 high", "qrels, line 1"),
+    (QUERIES["TSV"], "q1 0 d1 nan", "qrels, line 1"),
+    (QUERIES["TSV"], "q1 0 d1 1\nq1 0 d1 2", "another grade"),
+    (QUERIES["TSV"], "q1 0 d1 0", "no relevant document"),
+    (QUERIES["TSV"], "q9 0 d1 1", "no relevant document"),
+    (QUERIES["TSV"], "", "no relevant document"),
+    (QUERIES["TSV"], "q1 0 d7 1", "such as d7"),
+]
+
+
+@pytest.mark.parametrize(("queries", "judgements", "told"), BAD)
+def test_a_bad_file_is_told_with_its_line(
+    tmp_path: Path, data: list[str], capsys: Text, queries: str, judgements: str, told: str
+) -> None:
+    assert main([*files(tmp_path, queries, judgements), *collection(tmp_path), *data]) == 2
+
+    assert told in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_or_not_text_is_told(
+    tmp_path: Path, data: list[str], capsys: Text
+) -> None:
+    given = files(tmp_path, QUERIES["TSV"], JUDGEMENTS["TREC"])
+    (tmp_path / "queries").write_bytes(b"q1\t\xff")
+    assert main([*given, *data]) == 2
+    assert "is not UTF-8 text" in capsys.readouterr().err
+
+    (tmp_path / "queries").unlink()
+    assert main([*given, *data]) == 2
+    assert "cannot be read: No such file" in capsys.readouterr().err
