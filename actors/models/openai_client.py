@@ -37,14 +37,16 @@ _NO_KEY = "none"
 
 
 @asynccontextmanager
-async def open_openai(url: str, key: str) -> AsyncIterator[openai.AsyncOpenAI]:
+async def open_openai(
+    url: str, key: str, *, keep_alive: bool = True
+) -> AsyncIterator[openai.AsyncOpenAI]:
     """A client for the server at `url`; its connections end with the block."""
     async with openai.AsyncOpenAI(
         api_key=key or _NO_KEY,
         base_url=url,
         max_retries=0,
         timeout=None,
-        http_client=openai.DefaultAsyncHttpxClient(**http_options(url)),
+        http_client=openai.DefaultAsyncHttpxClient(**http_options(url, keep_alive=keep_alive)),
     ) as client:
         yield client
 
