@@ -15,6 +15,7 @@ from functools import partial
 
 import trio
 
+from actors.errors import ModelRejected
 from actors.journal.schema import UnusableDatabase
 from actors.system import open_system
 from web.app import create_app
@@ -42,7 +43,7 @@ def run(settings: ServerSettings) -> int:
     with hold(settings.data_dir):
         try:
             return trio.run(_serve, settings)
-        except* (OSError, UnusableDatabase) as problems:
+        except* (OSError, UnusableDatabase, ModelRejected) as problems:
             for problem in _leaves(problems):
                 _say(f"terzetto: {problem}")
         except* Exception as failure:

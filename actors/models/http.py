@@ -10,6 +10,9 @@ from typing import Any
 
 import httpx2
 
+NO_KEY = "none"
+"""Sent to servers that ask for no key; the SDKs want to send one."""
+
 _KEPT = 32
 _HERE = ("127.0.0.1", "localhost", "::1")
 
