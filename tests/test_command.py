@@ -153,3 +153,25 @@ def test_a_folder_that_cannot_be_used_ends_a_command_with_2(tmp_path: Path, caps
     assert main(["search", "x", "--data", str(tmp_path / "file")]) == 2
 
     assert "cannot be used" in capsys.readouterr().err
+
+
+def test_models_are_shown_as_they_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: Text, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TERZETTO_FALLBACK", "local,extractive")
+    monkeypatch.setenv("TERZETTO_PRICES", "a=1/2.5,b=0/0")
+
+    assert main(["settings", "--data", str(tmp_path), "--set", "model=openai:m"]) == 0
+
+    out = capsys.readouterr().out
+    for shown in (" openai:m ", " local,extractive ", " a=1.0/2.5,b=0.0/0.0 "):
+        assert shown in out
+
+
+@pytest.mark.parametrize("arguments", [["serve"], ["run", "x"]])
+def test_a_model_is_a_flag(arguments: list[str], capsys: Text) -> None:
+    assert main([*arguments, "--model", "nope"]) == 2
+
+    err = capsys.readouterr().err
+    assert "model = nope  (flag --model)" in err
+    assert "say openai:NAME" in err

@@ -160,3 +160,56 @@ def test_a_named_file_must_exist_and_be_toml(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read"):
         load_settings(config=tmp_path, environment={})
     assert "It is not TOML" in refusal("grace_s = \n")
+
+
+def test_models_are_named_in_a_file() -> None:
+    toml = """
+        model = "openai:gpt-5-mini"
+        fallback = ["local", "extractive"]
+        [prices]
+        "openai:gpt-5-mini" = [0.25, 2.0]
+        """
+
+    settings = load(toml).settings
+
+    assert (settings.model, settings.fallback) == ("openai:gpt-5-mini", ("local", "extractive"))
+    assert settings.prices == {"openai:gpt-5-mini": (0.25, 2.0)}
+
+
+def test_models_are_named_in_the_environment_and_by_flags() -> None:
+    environment = {
+        "TERZETTO_MODEL": "anthropic:claude-haiku-5-5",
+        "TERZETTO_FALLBACK": "openai:qwen3:8b, extractive",
+        "TERZETTO_PRICES": "qwen3:8b=0/0.5, claude-haiku-5-5 = 1/5",
+        "TERZETTO_OPENAI_BASE_URL": "http://localhost:11434/v1/",
+        "TERZETTO_ALLOWED_HOSTS": "a.example, b.example",
+    }
+
+    settings = load(None, environment, Flag("--model", "model", "local")).settings
+
+    assert settings.model == "local"
+    assert settings.fallback == ("openai:qwen3:8b", "extractive")
+    assert settings.prices == {"qwen3:8b": (0, 0.5), "claude-haiku-5-5": (1, 5)}
+    assert settings.openai_base_url == "http://localhost:11434/v1"
+    assert settings.allowed_hosts == ("a.example", "b.example")
+
+
+@pytest.mark.parametrize(
+    ("environment", "part"),
+    [
+        (
+            {"TERZETTO_MODEL": "gpt-5"},
+            "'gpt-5' is no model: say openai:NAME, anthropic:NAME, local",
+        ),
+        ({"TERZETTO_MODEL": "openai"}, "'openai' lacks the model's name: openai:NAME"),
+        ({"TERZETTO_FALLBACK": "local,claude"}, "'claude' is no model"),
+        ({"TERZETTO_FALLBACK": "extractive,local"}, "nothing can come after it"),
+        ({"TERZETTO_OPENAI_BASE_URL": "localhost:8080"}, "begins with http:// or https://"),
+        ({"TERZETTO_OPENAI_BASE_URL": "http://me:key@host/v1"}, "holds no key"),
+        ({"TERZETTO_PRICES": "gpt-5"}, "NAME=READ/WRITTEN"),
+        ({"TERZETTO_PRICES": "gpt-5=1"}, "NAME=READ/WRITTEN"),
+        ({"TERZETTO_PRICES": "gpt-5=-1/2"}, "NAME=READ/WRITTEN"),
+    ],
+)
+def test_what_is_no_model_is_told(environment: dict[str, str], part: str) -> None:
+    assert part in refusal(None, environment)

