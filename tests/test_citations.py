@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from actors.agents.model_figures import sentence_figures
 from actors.agents.model_markup import urls
-from actors.agents.model_text import MOST_HELD, CheckedText
+from actors.agents.model_pieces import MOST_HELD
+from actors.agents.model_text import CheckedText
+from actors.agents.slices import at_once
 
 UNHURRIED = settings(deadline=None)  # A busy machine is no failure.
 KNOWN = (1, 2, 3)
@@ -70,6 +72,9 @@ def test_only_known_sources_are_cited(written: str, shown: str) -> None:
         ("See [x][evil] here.\n\n[evil]: https://evil.example", "See (x)(evil) here.\n\n(evil):"),
         ("See https://evil.example/?d=1. Here.", "See. Here."),
         ("See <https://evil.example> here.", "See <> here."),
+        ("See https [99]://evil.example here.", "See https ://evil.example here."),
+        (f"See {GOOD_URL} [99].secret here.", f"See {GOOD_URL} .secret here."),
+        (f"See {GOOD_URL} ](", f"See {GOOD_URL} )("),
         ("See www.evil.example here.", "See here."),
         ("See ht[99]tps://evil.example here.", "See here."),
         ("See https&colon;//evil.example here.", "See here."),
@@ -235,7 +240,8 @@ def test_plain_text_loses_nothing_but_space(words: list[str]) -> None:
 def test_what_was_kept_is_gone_on_from_as_if_nothing_had_been(text: str, cut: int) -> None:
     before = CheckedText(KNOWN, urls([GOOD_URL]))
     kept = before.feed("Frogs. " + text[:cut])
-    after = CheckedText(KNOWN, urls([GOOD_URL]), kept)
+    after = CheckedText(KNOWN, urls([GOOD_URL]))
+    at_once(after.go_on_from(kept))
 
     assert after.feed("") == ""
     assert after.cited == before.cited
@@ -258,7 +264,8 @@ def test_what_was_kept_is_gone_on_from_as_if_nothing_had_been(text: str, cut: in
     ],
 )
 def test_text_goes_on_where_it_ended(kept: str, more: str, ended: str) -> None:
-    checker = CheckedText(KNOWN, kept=kept)
+    checker = CheckedText(KNOWN)
+    at_once(checker.go_on_from(kept))
 
     assert kept + checker.feed(more) + checker.finish() == ended
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import trio
 from scripted_model import ASKED, ScriptedModel, Slot
 
+from actors.agents.intents import INTENTS
 from actors.agents.model_analyzer import ModelAnalyzer
 from actors.agents.model_passages import MOST_CHARACTERS, MOST_PASSAGES
-from actors.agents.model_proposal import ProposedPlan, ProposedQuestion, drafts_of
+from actors.agents.model_proposal import Intent, ProposedPlan, ProposedQuestion, drafts_of
 from actors.agents.planning import MAX_QUESTIONS, plan
 from actors.agents.weighing import weigh
 from actors.errors import ModelRejected, ModelUnavailable
@@ -179,6 +180,10 @@ async def test_nothing_found_gives_no_passages() -> None:
 
     assert isinstance(findings, Findings)
     assert findings.passages == ()
+
+
+def test_the_shape_names_the_intents_of_our_table() -> None:
+    assert get_args(Intent) == tuple(intent.name for intent in INTENTS)
 
 
 def test_outputs_of_before_stay_readable() -> None:

@@ -39,7 +39,7 @@ _CHARACTERS: Final = _Characters()
 _TRAILING = ".,;:!?'\"*_)]}"
 _URL_TEXT = r"[!#-;=?-~]"  # What is printable in ASCII, but for the double quote, `<` and `>`.
 _URL = re.compile(
-    rf"(?:[a-z][a-z0-9+.-]*\\?:\\?/\\?/{_URL_TEXT}*|(?<![a-z0-9])www\.{_URL_TEXT}+)", re.IGNORECASE
+    rf"(?<![a-z0-9+.-])(?:[a-z0-9+.-]+\\?:\\?/\\?/{_URL_TEXT}*|www\.{_URL_TEXT}+)", re.IGNORECASE
 )
 _URL_BEFORE = re.compile(rf"{_URL.pattern}(?={_OPEN})", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -53,8 +53,10 @@ _CITATION = re.compile(
 )
 _NUMBER = re.compile(r"(\d+)(?:\s*[-–]\s*(\d+))?")
 _CODE = re.compile(r"(?<!`)(`+)(?!`)(.*?[^`])\1(?!`)")
+_MARKED = re.compile(r"[\[\]`<&:]|www", re.IGNORECASE)  # Without these nothing is to be done.
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _LONGEST_RANGE = 20
+_LONGEST_PLAIN = 1_000
 
 
 def characters(text: str) -> str:
@@ -70,7 +72,7 @@ def urls(texts: Iterable[str]) -> frozenset[str]:
 
 def plain(text: str) -> str:
     """A title or the like on one line, with nothing in it that Markdown takes for more than text."""
-    bare = _LINK.sub(r"\1", characters(text))
+    bare = _LINK.sub(r"\1", characters(text[:_LONGEST_PLAIN]))
     bare = bare.replace("[", "(").replace("]", ")").replace("`", "'")
     return " ".join(Markup().prose(bare).split())
 
@@ -98,6 +100,8 @@ class Markup:
 
     def line(self, piece: str) -> str:
         """A piece of prose that may hold code spans, which keep their brackets."""
+        if not _MARKED.search(piece):
+            return piece
         done = ""
         at = 0
         for code in _CODE.finditer(piece):
@@ -125,7 +129,7 @@ class Markup:
 
     def code(self, piece: str) -> str:
         """A piece of code: only URLs are looked at."""
-        before = None
+        before = None if _MARKED.search(piece) else piece
         while piece != before:
             before, piece = piece, _URL.sub(self._known_url, piece)
         return piece

@@ -17,7 +17,7 @@ from actors.usage import Usage
 PART_S = 0.05
 """How long text is gathered for one part."""
 
-MOST_PIECE = 2_000
+MOST_PIECE = 500
 """Characters that are looked at in one go; others run in between."""
 
 _AHEAD = 16

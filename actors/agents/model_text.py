@@ -2,9 +2,8 @@
 
     text as it comes -> lines (code fences, headings) -> pieces (words, brackets, code spans) -> text
 
-Rule: what comes out depends on the characters that went in and never on how they were cut. At most
-`MOST_HELD` characters of a line and of a piece are held back. What went out ends after a whole word
-and never within a citation, so that another attempt can go on from it.
+Rule: what comes out depends on the characters that went in and never on how they were cut. What went
+out ends after a whole word and never within a citation, so that another attempt can go on from it.
 
 Code fences are written anew in one form, so that what reads as code here does so for everyone.
 """
@@ -14,17 +13,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from actors.agents.model_markup import Markup, characters
+from actors.agents.model_markup import characters
+from actors.agents.model_pieces import MOST_HELD, Pieces
+from actors.agents.slices import Sliced
 
-MOST_HELD = 400
-"""Characters that are held back until it is known what they are."""
-
+_SLICE = 500
 _LONGEST_OPENING = 120
+_SHORTEST_ENTRY = 5
 _FENCE = re.compile(r"[ \t]*(?:`{3,}(?P<info>[^`\n]*)|~{3,}(?P<tilde_info>[^\n]*))\n?")
 _FENCE_END = re.compile(r"[ \t]*(?:`{3}|~{3})")
 _FENCE_BEGINNING = re.compile(r"(?:`{1,2}|`{3,}[^`\n]*|~{1,2}|~{3,}[^\n]*)")
-_BARE_FENCE = re.compile(r"^(\s*)[`~]{3,}")  # What a removal has left at the start of a line.
-_BARE_TILDES = re.compile(r"^(\s*)~{3,}")
 _LANGUAGE = re.compile(r"[A-Za-z][\w+#.-]{0,19}")
 _ENTRY = re.compile(r"\s*(?:[-*+•]\s|\**\[|\**\(?\d|http|www\.)")
 _TITLE = re.compile(r"\s*#\s")
@@ -44,56 +42,41 @@ _NAMES = (
 class CheckedText:
     """Takes a model's text in pieces and gives what may be shown of it.
 
-    `known` are the numbers that may be cited. `kept` is text that came out of another one of these,
-    which this one goes on from.
+    `known` are the numbers that may be cited, `known_urls` the URLs that may stand.
     """
 
-    def __init__(
-        self, known: Collection[int], known_urls: frozenset[str] = frozenset(), kept: str = ""
-    ) -> None:
-        self._markup = Markup(frozenset(known), known_urls)
-        self._out: list[str] = []
+    def __init__(self, known: Collection[int], known_urls: frozenset[str] = frozenset()) -> None:
+        self._pieces = Pieces(known, known_urls)
         self._opening: str | None = ""
-        self._piece = ""
-        self._gap = ""
-        self._newlines = 0
-        self._at_start = True
-        self._started = False
-        self._fenced = False
-        self._in_url = False
         self._heading = ""
         self._in_sources = False
         self._skips_line = False
         self._joins = ""
-        if kept:
-            self._go_on_from(kept)
 
     @property
     def cited(self) -> list[int]:
         """The sources cited so far, in the order of first citation."""
-        return list(self._markup.cited)
+        return list(self._pieces.markup.cited)
 
     @property
     def removed_citations(self) -> int:
         """How many citations of no known source were taken out."""
-        return self._markup.removed_citations
+        return self._pieces.markup.removed_citations
 
     @property
     def removed_links(self) -> int:
         """How many links, images and unknown URLs were taken out."""
-        return self._markup.removed_links
+        return self._pieces.markup.removed_links
 
     @property
     def held(self) -> int:
         """How many characters are held back."""
-        held = (self._opening or "", self._piece, self._gap, self._heading)
-        return sum(len(text) for text in held)
+        return len(self._opening or "") + len(self._heading) + self._pieces.held
 
     def feed(self, text: str) -> str:
         """What may be shown now that this has come."""
-        for character in characters(text):
-            self._take(character)
-        return self._taken()
+        self._read(characters(text))
+        return self._pieces.taken()
 
     def finish(self) -> str:
         """What was held back, at the end of the text."""
@@ -101,43 +84,44 @@ class CheckedText:
         if opening:
             self._whole_line(opening)
         self._heading = ""
-        self._settle()
-        if self._fenced:
-            self._show("```\n" if self._newlines else "\n```\n")
-            self._fenced = False
-        return self._taken()
+        self._pieces.settle()
+        if self._pieces.fenced:
+            self._pieces.close_fence()
+        return self._pieces.taken()
 
-    def _taken(self) -> str:
-        text = "".join(self._out)
-        self._out.clear()
-        return text
-
-    def _go_on_from(self, kept: str) -> None:
-        self._started = True
-        for character in characters(kept):
-            self._take(character)
+    def go_on_from(self, kept: str) -> Sliced[None]:
+        """Begin where another one of these has ended; `kept` is what came out of it."""
+        self._pieces.started = bool(kept)
+        for at in range(0, len(kept), _SLICE):
+            self._read(characters(kept[at : at + _SLICE]))
+            yield
         if self._opening:
             self._begun(self._opening)
             self._opening = None
-        self._settle()
-        self._out.clear()
-        self._gap = ""
-        self._markup.removed_citations = self._markup.removed_links = 0
+        self._pieces.begin()
         self._joins = kept[-1:]
 
-    # --- lines ------------------------------------------------------------------------------
+    def _read(self, text: str) -> None:
+        at = 0
+        while at < len(text):
+            if self._opening is not None or self._joins:
+                self._take(text[at])
+                at += 1
+            else:
+                end = text.find("\n", at) + 1 or len(text)
+                self._stream(text[at:end])
+                at = end
 
     def _take(self, character: str) -> None:
         if self._joins:
-            if character == " " and self._joins.isspace():
-                return  # The text before ends with one.
-            if character.isalnum() and self._joins.isascii() and not self._joins.isspace():
-                self._gap = " "
-            self._joins = ""
+            before, self._joins = self._joins, ""
+            if character == " " and before.isspace():
+                self._joins = before  # The kept text ends with a space of its own.
+                return
+            if character.isalnum() and before.isascii() and not before.isspace():
+                self._pieces.add(" ")
         if self._opening is None:
             self._stream(character)
-            if character == "\n":
-                self._opening = ""
         elif character == "\n":
             opening, self._opening = self._opening, ""
             self._whole_line(opening + character)
@@ -147,6 +131,14 @@ class CheckedText:
                 opening, self._opening = self._opening, None
                 self._begun(opening)
 
+    def _stream(self, text: str) -> None:
+        """More of a line that is nothing special."""
+        if not self._skips_line:
+            self._pieces.add(text)
+        if text.endswith("\n"):
+            self._skips_line = False
+            self._opening = ""
+
     def _may_be_special(self, opening: str) -> bool:
         """Whether a line that begins so may be a fence, a heading, or head a section of sources."""
         bare = opening.lstrip(" \t")
@@ -154,38 +146,35 @@ class CheckedText:
             return False
         if not bare or _FENCE_BEGINNING.fullmatch(bare):
             return True
-        if self._fenced:
+        if self._pieces.fenced:
             return _FENCE_END.match(bare) is not None
-        if (self._heading or self._in_sources) and len(bare) < 5:
+        if (self._heading or self._in_sources) and len(bare) < _SHORTEST_ENTRY:
             return True
         name = _name(opening)
         return bare[0] == "#" or any(known.startswith(name) for known in _NAMES)
 
     def _whole_line(self, line: str) -> None:
-        if self._fenced:
+        if self._pieces.fenced:
             if _FENCE_END.match(line):
-                self._settle()
-                self._fenced = False
-                self._show("```\n")
+                self._pieces.close_fence()
             else:
-                self._stream_all(line)
+                self._pieces.add(line)
         elif self._is_of_sources(line):
             pass
         elif fence := _FENCE.fullmatch(line):
             language = _LANGUAGE.match((fence["info"] or fence["tilde_info"] or "").strip())
-            self._show(f"```{language.group() if language else ''}\n")
-            self._fenced = True
+            self._pieces.open_fence(language.group() if language else "")
         elif _name(line) in _NAMES:
             self._heading = line.rstrip("\n") + "\n"
-        elif self._started or (line.strip() and not _TITLE.match(line)):
-            self._stream_all(line)
+        elif self._pieces.started or (line.strip() and not _TITLE.match(line)):
+            self._pieces.add(line)
 
     def _begun(self, opening: str) -> None:
         """A line that is nothing special has begun; the rest of it streams."""
-        if not self._fenced and self._is_of_sources(opening):
+        if not self._pieces.fenced and self._is_of_sources(opening):
             self._skips_line = True
         else:
-            self._stream_all(opening)
+            self._pieces.add(opening)
 
     def _is_of_sources(self, line: str) -> bool:
         """Whether a line belongs to a section of sources, which is ours to write."""
@@ -198,83 +187,8 @@ class CheckedText:
             self._heading, self._in_sources = "", True
             return True
         heading, self._heading, self._in_sources = self._heading, "", False
-        self._stream_all(heading)
+        self._pieces.add(heading)
         return False
-
-    # --- pieces -----------------------------------------------------------------------------
-
-    def _stream_all(self, text: str) -> None:
-        for character in text:
-            self._stream(character)
-
-    def _stream(self, character: str) -> None:
-        if self._skips_line:
-            self._skips_line = character != "\n"
-            return
-        if self._in_url and not self._ends_piece(character):
-            return
-        self._in_url = False
-        self._piece += character
-        if character == "\n" or (self._ends_piece(character) and not self._is_open()):
-            self._settle()
-        if len(self._piece) > MOST_HELD:
-            self._cut()
-
-    @staticmethod
-    def _ends_piece(character: str) -> bool:
-        """Whether it cannot stand in a URL or a word of code: whitespace, or outside of ASCII."""
-        return not "!" <= character <= "~"
-
-    def _is_open(self) -> bool:
-        return not self._fenced and self._markup.is_open(self._piece)
-
-    def _cut(self) -> None:
-        """The piece is too long to wait for its end: what is open in it stays open."""
-        backwards = range(len(self._piece) - 1, -1, -1)
-        places = (at for at in backwards if self._ends_piece(self._piece[at]))
-        end = next(places, -1) + 1
-        rest = self._piece[end:]
-        if end:
-            self._piece = self._piece[:end]
-            self._settle()
-            self._piece = rest
-        else:
-            self._in_url = self._markup.ends_in_url(self._piece)
-            self._piece += " "  # Nothing may be put together across a cut.
-            self._settle()
-
-    def _settle(self) -> None:
-        """Clean the piece and let it go."""
-        piece, self._piece = self._piece, ""
-        if self._fenced:
-            text = self._markup.code(piece)
-            self._show(_BARE_FENCE.sub(r"\1", text) if self._at_start else text)
-            return
-        text = self._markup.line(piece)
-        if self._at_start:
-            text = _BARE_TILDES.sub(r"\1", text)
-        if text[:1] != piece[:1]:
-            text = text.lstrip(" ")
-            if text and text[0] in ".,;:!?)\n":
-                self._gap = ""  # It stood before what was taken out.
-        if text == "\n" and (self._newlines > 1 or not self._started):
-            self._gap = ""
-            return
-        bare = text.rstrip(" \t")
-        if bare:
-            self._show(self._gap + bare)
-            self._gap = ""
-        self._gap += text[len(bare) :]
-
-    def _show(self, text: str) -> None:
-        if not text:
-            return
-        self._out.append(text)
-        self._started = True
-        _, newline, line = text.rpartition("\n")
-        self._at_start = (bool(newline) or self._at_start) and not line.strip()
-        bare = text.rstrip("\n")
-        self._newlines = len(text) - len(bare) + (0 if bare else self._newlines)
 
 
 def _name(line: str) -> str:

@@ -16,6 +16,7 @@ from actors.agents.model_passages import numbered
 from actors.agents.model_prompts import write_prompt
 from actors.agents.model_text import CheckedText
 from actors.agents.report import PARAGRAPH, opening, parts, place, sources
+from actors.agents.slices import with_pauses
 from actors.errors import BudgetReached, ModelRejected, ModelUnavailable, OutputTooLarge
 from actors.messages import Write
 from actors.models.model import Model
@@ -72,7 +73,8 @@ class ModelWriter:
         if left == 0 and not request.kept:
             return await _extractive(request, call, Failure.of(BudgetReached(_NO_TOKENS)), NO_USAGE)
         most = self._max_tokens if left is None else min(left, self._max_tokens)
-        draft = _Draft(given, head, request.kept, call, most * _LETTERS_PER_TOKEN)
+        draft = _Draft(given, call, most * _LETTERS_PER_TOKEN)
+        await draft.begin(head, request.kept)
         if draft.whole:
             return draft.report(NO_USAGE)
         if left == 0:
@@ -102,28 +104,34 @@ class ModelWriter:
 class _Draft:
     """The text so far. `body` is the model's part of it: neither our title nor our sources."""
 
-    def __init__(
-        self, given: tuple[Source, ...], head: str, kept: str, call: Call[Any], most: int
-    ) -> None:
+    def __init__(self, given: tuple[Source, ...], call: Call[Any], most: int) -> None:
         self._given = given
         self._call = call
         self._most = most
         self._came = 0
-        self._head = "" if kept else head
         self._known = [source.n for source in given]
         self._known_urls = urls(text for s in given for text in (s.text, s.title, s.section))
-        self._take_up(kept.removeprefix(head))
-        self.begun = False
+        self._checked = CheckedText(self._known, self._known_urls)
+        self._head = ""
         self._too_long = False
+        self.body = ""
+        self.begun = False
+        self.whole = False
 
-    def _take_up(self, body: str) -> None:
-        """Begin with what is kept. It is `whole` if our list of sources stands at its end."""
-        before, heading, entries = body.rpartition(_SOURCES)
-        self._checked = CheckedText(self._known, self._known_urls, before)
-        self.whole = bool(heading) and heading + entries == _source_list(self._cited())
+    async def begin(self, head: str, kept: str) -> None:
+        """Take up what is kept. It is `whole` if our list of sources stands at its end."""
+        self._head = "" if kept else head
+        before, heading, entries = kept.removeprefix(head).rpartition(_SOURCES)
+        if heading:
+            await self._go_on_from(before)
+            self.whole = heading + entries == _source_list(self._cited())
         if not self.whole:
-            self._checked = CheckedText(self._known, self._known_urls, body)
-        self.body = before if self.whole else body
+            await self._go_on_from(before + heading + entries)
+
+    async def _go_on_from(self, body: str) -> None:
+        self._checked = CheckedText(self._known, self._known_urls)
+        await with_pauses(self._checked.go_on_from(body))
+        self.body = body
 
     async def take(self, text: str) -> bool:
         """The next of the model's text. False: it is enough."""
