@@ -75,6 +75,12 @@ def test_only_known_sources_are_cited(written: str, shown: str) -> None:
         ("See https [99]://evil.example here.", "See https ://evil.example here."),
         (f"See {GOOD_URL} [99].secret here.", f"See {GOOD_URL} .secret here."),
         (f"See {GOOD_URL} ](", f"See {GOOD_URL} )("),
+        (f"See {GOOD_URL}`x` here.", f"See {GOOD_URL} `x` here."),
+        (f"See https://evil.example/{'s' * 2_000} here.", "See  here."),
+        (
+            f"See {'x' * 395}https://evil.example here.",
+            f"See {'x' * 395}https: //evil.example here.",
+        ),
         ("See www.evil.example here.", "See here."),
         ("See ht[99]tps://evil.example here.", "See here."),
         ("See https&colon;//evil.example here.", "See here."),
