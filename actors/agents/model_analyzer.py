@@ -16,6 +16,7 @@ from actors.agents.model_prompts import plan_prompt, repair_prompt
 from actors.agents.model_proposal import ProposedPlan, drafts_of, intents_of
 from actors.agents.planning import plan_of, planned
 from actors.agents.slices import with_pauses
+from actors.agents.words import terms
 from actors.errors import ActorError, BudgetReached, InvalidPlan, ModelRejected, ModelUnavailable
 from actors.messages import Analyze, Weigh
 from actors.models.model import InvalidAnswer, Model
@@ -57,7 +58,7 @@ class ModelAnalyzer:
             case Analyze():
                 return await self._plan(request)
             case Weigh():
-                findings = await self._extractive.handle(request, call)
+                findings = await self._extractive.handle(_by_their_text(request), call)
                 assert isinstance(findings, Findings)
                 return replace(findings, passages=chosen(findings, gathered(request)))
             case _:
@@ -91,6 +92,18 @@ class ModelAnalyzer:
 
     async def _without_model(self, request: Analyze, why: ActorError, usage: Usage) -> Plan:
         return replace(await _planned(request), degraded=Failure.of(why), usage=usage)
+
+
+def _by_their_text(request: Weigh) -> Weigh:
+    """Weigh on a model's questions by their own words: what it would search for besides is a guess,
+    while the words that our own plans add to a question are its subject."""
+    plan = request.plan
+    if not plan.usage or plan.degraded:
+        return request
+    meant = {q.step_id: replace(q, query=" ".join(terms(q.text))) for q in plan.questions}
+    evidence = [replace(e, question=meant[e.question.step_id]) for e in request.evidence]
+    questions = tuple(meant[question.step_id] for question in plan.questions)
+    return replace(request, plan=replace(plan, questions=questions), evidence=tuple(evidence))
 
 
 async def _planned(request: Analyze) -> Plan:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.agents.model_fence import as_data, fenced, mark_for
+from actors.agents.model_fence import as_data, fenced
 from actors.messages import Analyze
 from actors.models.model import Prompt
 from actors.tasks.evidence import Source
@@ -91,6 +91,5 @@ def _most(request: Analyze) -> int:
 
 
 def _task(task_description: str) -> str:
-    text = as_data(task_description)
-    mark = mark_for(text)
-    return f"The task, between {mark} and {mark}:\n{mark}\n{text}\n{mark}"
+    """The person's own words, which nobody else can have put in."""
+    return f"The task:\n{as_data(task_description)}"

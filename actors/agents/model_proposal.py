@@ -59,7 +59,8 @@ def drafts_of(proposed: ProposedPlan) -> list[Draft]:
     found: dict[frozenset[str], Draft] = {}
     for question in proposed.questions[:MAX_QUESTIONS]:
         text = _bare(question.question, MOST_TEXT)
-        searched = _searchable(question.search) or _searchable(text)
+        # Small models propose words to search for that have nothing to do with their own question.
+        searched = tuple(dict.fromkeys((*_searchable(text), *_searchable(question.search))))
         if searched and sum(map(str.isalpha, text)) >= _FEWEST_LETTERS:
             same = frozenset(words(text)) - STOPWORDS or frozenset(words(text))
             found.setdefault(same, Draft(as_heading(text), searched))
