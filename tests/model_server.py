@@ -28,11 +28,19 @@ Step = str | bytes
 
 
 class Says:
-    """A streamed answer: its steps one by one, and then its proper end."""
+    """A streamed answer: its steps one by one, and then its proper end.
+
+    Without `ends`, the response stays open after that.
+    """
 
     def __init__(
-        self, *steps: Step, usage: tuple[int, int] | None = (7, 3), finish: str | None = "stop"
+        self,
+        *steps: Step,
+        usage: tuple[int, int] | None = (7, 3),
+        finish: str | None = "stop",
+        ends: bool = True,
     ) -> None:
+        self.ends = ends
         self.steps = steps
         self.usage = usage
         self.finish = finish
@@ -85,8 +93,9 @@ class ModelServer:
 
     async def wait_until(self, holds: Callable[[ModelServer], bool]) -> None:
         """Wait until this holds; what can change it is the server's own doing."""
-        while not holds(self):
-            await self._changed.wait()
+        with trio.fail_after(30):
+            while not holds(self):
+                await self._changed.wait()
 
     def note(self) -> None:
         self._changed.set()
@@ -198,6 +207,8 @@ async def _answer(
                 assert isinstance(line, bytes)
                 await _send(connection, stream, h11.Data(line))
                 await trio.sleep(PAUSE_S)
+            if not says.ends:
+                await trio.sleep_forever()
     await _send(connection, stream, h11.EndOfMessage())
     return True
 

@@ -79,7 +79,7 @@ async def test_a_server_that_wants_a_key_and_got_none(server: ModelServer, model
 async def test_a_server_that_counts_no_tokens_and_forgets_to_end(
     server: ModelServer, model: Model
 ) -> None:
-    server.will(Says("Whole.", usage=None))
+    server.will(Says("Whole.", usage=None, ends=False))
 
     async with model.stream(PROMPT) as stream:
         assert [piece async for piece in stream] == ["Whole."]

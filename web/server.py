@@ -38,6 +38,7 @@ FAILED = 1
 def run(settings: ServerSettings) -> int:
     """Serve until a signal comes; the exit code. Raises `FolderHeld` and `FolderUnusable`."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It tells of each call of a model.
     sys.setswitchinterval(SWITCH_S)
     give_back_large_blocks()
     with hold(settings.data_dir):

