@@ -207,6 +207,19 @@ async def test_vectors_of_another_model_are_made_anew(tmp_path: Path) -> None:
         assert await texts(library, "a large French town") == [PARIS.decode()]
 
 
+async def test_a_library_from_before_there_were_vectors_is_brought_up_to_date(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, vectors=False) as library:
+        await library.add(PARIS)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+        db.executescript("DROP TABLE vectors; DROP TABLE vector_model; PRAGMA user_version = 1")
+
+    async with opened(tmp_path) as library:
+        await library.fill_vectors()
+        assert await texts(library, "a large French town") == [PARIS.decode()]
+
+
 async def test_a_cancelled_search_leaves_the_next_one_as_good(tmp_path: Path) -> None:
     async with opened(tmp_path) as library:
         await library.add(PARIS)
@@ -293,6 +306,17 @@ async def test_passages_past_the_limit_are_found_by_their_words(
 
         assert await texts(library, "a large French town") == []
         assert await texts(library, "capital") == [PARIS.decode()]
+
+
+async def test_what_was_deleted_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_index, "MOST_VECTORS", 1)
+    async with opened(None) as library:
+        paris = (await library.add(PARIS)).document
+        assert await texts(library, "a large French town") == [PARIS.decode()]
+        await library.delete(paris.document_id)
+        await library.add(BREAD)
+
+        assert await texts(library, "dough") == [BREAD.decode()]
 
 
 # --- The extra --------------------------------------------------------------------------------

@@ -128,11 +128,11 @@ class Vectors:
         while True:
             room = min(_ROWS_AT_ONCE, self._index.room)
             newer = partial(vector_store.newer, last=self._index.last, limit=room)
-            rows, total = await self._shelf.read(newer)
-            if not rows:
-                break
-            await self._compute(partial(self._index.append, rows))
-        if total < len(self._index):
-            await self._compute(
-                partial(self._index.keep, await self._shelf.read(vector_store.numbers))
-            )
+            rows, older = await self._shelf.read(newer)
+            if rows:
+                await self._compute(partial(self._index.append, rows))
+            elif older < len(self._index):
+                left = await self._shelf.read(vector_store.numbers)
+                await self._compute(partial(self._index.keep, left))
+            else:
+                return
