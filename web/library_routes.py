@@ -95,7 +95,8 @@ async def delete(x: Exchange[wire.NoQuery, wire.NoBody]) -> Response:
 
 async def search(x: Exchange[wire.SearchQuery, wire.NoBody]) -> Response:
     hits = await x.system.library.search(x.query.q, limit=x.query.limit)
-    return render(200, {"results": [asdict(passage) for passage in hits.passages]})
+    results = [asdict(passage) for passage in hits.passages]
+    return render(200, {"results": results}, {"X-Rankers": ", ".join(hits.rankers)})
 
 
 def _view(found: Document) -> dict[str, object]:

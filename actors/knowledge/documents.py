@@ -6,8 +6,11 @@ Rule: the fields of a `Document` are those of the HTTP API, in name and form.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from actors.tasks.evidence import Passage
+
+Ranker = Literal["bm25", "vectors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,11 @@ class DocumentPage:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Passages that match, best first; `sample` if they come from the sample library."""
+    """Passages that match, best first; `sample` if they come from the sample library.
+
+    `rankers` says what was searched by: "bm25" (words), "vectors" (meaning), or both.
+    """
 
     passages: tuple[Passage, ...]
     sample: bool
+    rankers: tuple[Ranker, ...] = ("bm25",)

@@ -7,23 +7,30 @@ not found any more. While a person has no documents of their own, the sample lib
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
 
 from actors.errors import IllegalState, InvalidRequest, TooLarge
 from actors.knowledge import cursors, store
-from actors.knowledge.documents import Added, Document, DocumentPage, Hits
+from actors.knowledge.documents import Added, Document, DocumentPage, Hits, Ranker
 from actors.knowledge.frames import Job
 from actors.knowledge.media_types import media_type_of
 from actors.knowledge.parser_process import Parser, open_parser
-from actors.knowledge.queries import match_expression
 from actors.knowledge.readings import reading_of
 from actors.knowledge.sample_library import build_sample_shelf
-from actors.knowledge.shelf import MemoryShelf, Shelf, open_shelf
+from actors.knowledge.searching import Searcher
+from actors.knowledge.shelf import Shelf, open_shelf
+from actors.knowledge.vectors import packaged_embedder
+
+if TYPE_CHECKING:
+    from actors.knowledge.embedding import Embedder
 
 __all__ = ["Added", "Document", "DocumentPage", "Hits", "Library", "open_library"]
 
@@ -33,24 +40,63 @@ MAX_BYTES = 32 * _MIB
 
 @asynccontextmanager
 async def open_library(
-    folder: Path | None, *, now: Callable[[], datetime], parser: Parser | None = None
+    folder: Path | None,
+    *,
+    now: Callable[[], datetime],
+    parser: Parser | None = None,
+    vectors: bool = True,
 ) -> AsyncIterator[Library]:
     """The library in `folder`, or one in memory that is gone at the end.
 
-    `parser` takes the place of the child processes, for tests under a virtual clock.
+    `parser` takes the place of the child processes, for tests under a virtual clock. Without
+    `vectors`, or without the extra of that name, passages are found by their words only.
     """
     async with open_shelf(folder) as shelf, open_parser() as own_parser:
-        yield Library(shelf, parser or own_parser, now)
+        embedder = await shelf.compute(packaged_embedder) if vectors else None
+        library = Library(shelf, parser or own_parser, now, embedder)
+        async with library.filling():
+            yield library
 
 
 class Library:
     """Documents and the search over them. Open it with `open_library`."""
 
-    def __init__(self, shelf: Shelf, parser: Parser, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        parser: Parser,
+        now: Callable[[], datetime],
+        embedder: Embedder | None = None,
+    ) -> None:
         self._shelf = shelf
         self._parser = parser
         self._now = now
-        self._sample: MemoryShelf | None = None
+        self._embedder = embedder
+        self._own = Searcher(shelf, shelf, embedder)
+        self._sample: Searcher | None = None
+        self._building = trio.Lock()
+
+    @asynccontextmanager
+    async def filling(self) -> AsyncIterator[None]:
+        """While this is open, passages without vectors get theirs."""
+        if self._own.vectors is None:
+            yield
+            return
+        await self._own.vectors.adopt()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._own.vectors.fill_in_background)
+            yield
+            nursery.cancel_scope.cancel()
+
+    @property
+    def rankers(self) -> tuple[Ranker, ...]:
+        """What a search goes by: words, and meaning where the extra `vectors` is installed."""
+        return self._own.rankers
+
+    async def fill_vectors(self) -> None:
+        """Return when every passage has the vector it can have; a search does not need this."""
+        if self._own.vectors is not None:
+            await self._own.vectors.fill()
 
     async def add(
         self,
@@ -76,6 +122,8 @@ class Library:
                 return Added(there, created=False)
         parsed = await self._parser.parse(Job(body, media_type or kind, title, file_name))
         reading = reading_of(parsed, kind, len(body), sha256, self._now())
+        if self._own.vectors is not None:
+            reading = await self._own.vectors.with_vectors(reading)
         insert = partial(store.insert, reading=reading, source=source)
         return Added(*await self._shelf.write(insert))
 
@@ -84,52 +132,66 @@ class Library:
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
         before = cursors.read(cursor) if cursor is not None else None
-        shelf, sample = await self._current()
-        found, more = await shelf.read(partial(store.page, limit=limit, before=before))
+        searcher, sample = await self._current()
+        found, more = await searcher.shelf.read(partial(store.page, limit=limit, before=before))
         documents = tuple(replace(document, sample=sample) for document in found)
         return DocumentPage(documents, cursors.written(more) if more is not None else None)
 
     async def document(self, document_id: str) -> Document:
         """One document; raises `DocumentNotFound`."""
-        shelf, sample = await self._current()
-        found = await shelf.read(partial(store.get, document_id=document_id))
+        searcher, sample = await self._current()
+        found = await searcher.shelf.read(partial(store.get, document_id=document_id))
         return replace(found, sample=sample)
 
     async def text(self, document_id: str) -> str:
         """The text that was read from a document; raises `DocumentNotFound`."""
-        shelf, _ = await self._current()
-        return await shelf.read(partial(store.text, document_id=document_id))
+        searcher, _ = await self._current()
+        return await searcher.shelf.read(partial(store.text, document_id=document_id))
 
     async def delete(self, document_id: str) -> None:
         """Forget a document; raises `DocumentNotFound`, and `IllegalState` for a sample."""
-        shelf, sample = await self._current()
+        searcher, sample = await self._current()
         if sample:
-            await shelf.read(partial(store.get, document_id=document_id))
+            await searcher.shelf.read(partial(store.get, document_id=document_id))
             raise IllegalState(
                 "This document belongs to the sample library, which goes away by itself when you "
                 "add documents of your own."
             )
-        await shelf.write(partial(store.delete, document_id=document_id))
+        await searcher.shelf.write(partial(store.delete, document_id=document_id))
 
-    async def search(self, query: str, *, limit: int) -> Hits:
-        """The passages that match best. Any text is a query; with no words in it, no hits."""
+    async def search(
+        self, query: str, *, limit: int, rankers: Collection[Ranker] | None = None
+    ) -> Hits:
+        """The passages that match best. Any text is a query; with no words in it, no hits.
+
+        All rankers that there are take part, or those of `rankers`. The score of a passage is that
+        of BM25, or of the fusion if vectors took part. See `actors.knowledge.selection` for what
+        is left out.
+        """
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
-        shelf, sample = await self._current()
-        expression = match_expression(query)
-        if expression is None:
-            return Hits((), sample)
-        found = await shelf.read(partial(store.search, expression=expression, limit=limit))
-        return Hits(found, sample)
+        searcher, sample = await self._current()
+        used = tuple(one for one in searcher.rankers if rankers is None or one in rankers)
+        return Hits(await searcher.search(query, limit, used), sample, used)
 
     async def knows(self, sha256: str, *, source: str | None = None) -> bool:
         """Whether the person has a document with these bytes (from this source, if given)."""
         return await self._shelf.read(partial(store.knows, sha256=sha256, source=source))
 
-    async def _current(self) -> tuple[Shelf, bool]:
-        """The person's shelf, or the sample shelf and True while theirs is empty."""
+    async def identify(self, name: str) -> str | None:
+        """The id of the document with this id, source or title, whichever is found first."""
+        searcher, _ = await self._current()
+        return await searcher.shelf.read(partial(store.identify, name=name))
+
+    async def _current(self) -> tuple[Searcher, bool]:
+        """The person's documents, or the sample library and True while there are none."""
         if not await self._shelf.read(store.is_empty):
-            return self._shelf, False
-        if self._sample is None:
-            self._sample = build_sample_shelf(self._now())
+            return self._own, False
+        async with self._building:
+            if self._sample is None:
+                shelf = await self._shelf.compute(partial(build_sample_shelf, self._now()))
+                sample = Searcher(shelf, self._shelf, self._embedder)
+                if sample.vectors is not None:
+                    await sample.vectors.fill()
+                self._sample = sample
         return self._sample, True

@@ -1,7 +1,8 @@
 """Cutting a document into passages of about 200 words that know where they stand.
 
-Rule: a passage lies within one section and is cut between blocks; a block that is too long is cut
-between its sentences, its lines or, when there is no other way, its words.
+Rule: a passage lies within one section and is cut between blocks. A listing, list or table that fits
+into a passage stays whole; a block that is too long is cut between its sentences, its lines or, when
+there is no other way, its words.
 
 The text of a passage can be told apart line by line: a line that is indented by four spaces is
 code (or a definition's term), one that begins with "| " is a row of a table or a list of links,
@@ -75,21 +76,32 @@ def _packed(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
     """Pieces of one section put together to passages, none but the last much too short."""
     passage: list[_Piece] = []
     finished: list[_Piece] = []
-    for piece in pieces:
-        if passage and _words(passage) + piece.words > _MOST_WORDS:
+    for together in _wholes(pieces):
+        if passage and _words(passage) + _words(together) > _MOST_WORDS:
             if finished:
                 yield finished
             finished, passage = _parted(passage)
-        passage.append(piece)
+        passage += together
     if finished and passage and _words(passage) < _TAIL_WORDS:
         finished, passage = finished + passage, []
     yield from (part for part in (finished, passage) if part)
 
 
+def _wholes(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
+    """The pieces that stay together: the items of a list or rows of a table, if they fit."""
+    for kind, group in groupby(pieces, key=lambda piece: piece.kind):
+        rows = list(group)
+        if kind in ("list", "table") and _words(rows) <= _MOST_WORDS:
+            yield rows
+        else:
+            yield from ([row] for row in rows)
+
+
 def _parted(passage: list[_Piece]) -> tuple[list[_Piece], list[_Piece]]:
     """A full passage and what it gives to the next: a last piece that announces what follows."""
     last = passage[-1]
-    if len(passage) > 1 and (last.kind == "term" or last.text.endswith(":")):
+    announces = last.kind == "term" or (last.kind == "prose" and last.text.endswith(":"))
+    if len(passage) > 1 and announces:
         return passage[:-1], [last]
     return passage, []
 

@@ -26,11 +26,12 @@ class ParsedText:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A document with all that goes into the library."""
+    """A document with all that goes into the library; `vectors` one for each cut, or none at all."""
 
     document: Document
     text: str
     cuts: tuple[Cut, ...]
+    vectors: tuple[bytes, ...] = ()
 
 
 def reading_of(

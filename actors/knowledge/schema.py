@@ -48,6 +48,14 @@ STEPS: tuple[str, ...] = (
         content='titled_passages', content_rowid='passage', tokenize='porter unicode61'
     );
     """,
+    """
+    CREATE TABLE vectors (
+        vector INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
+        passage INTEGER NOT NULL UNIQUE REFERENCES passages,
+        embedding BLOB NOT NULL -- see actors/knowledge/embedding.py
+    );
+    CREATE TABLE vector_model (model TEXT NOT NULL); -- whose vectors they are, in one row
+    """,
 )
 
 

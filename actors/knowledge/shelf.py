@@ -42,7 +42,7 @@ class MemoryShelf:
     """Documents in memory. Nothing here waits or uses a thread."""
 
     def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         schema.prepare(self.connection)
 
     async def read(self, work: Work[T]) -> T:

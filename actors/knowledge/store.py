@@ -6,8 +6,11 @@ know nothing of Trio; `actors.knowledge.shelf` decides where they run.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from actors.errors import DocumentNotFound
 from actors.knowledge.documents import Document
@@ -18,6 +21,18 @@ _COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at"
 _WORTH_OF_LINKS = 0.2
 _WEIGHTS = "2.0, 3.0, 1.0"
 """How much a match in the title, the section and the text counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Passages by number, and two rankings of them, best first: numbers with scores.
+
+    `matching` is by the words of the query, `near` by its meaning.
+    """
+
+    passages: dict[int, Passage]
+    matching: dict[int, float]
+    near: dict[int, float]
 
 
 def insert(db: sqlite3.Connection, reading: Reading, source: str | None) -> tuple[Document, bool]:
@@ -53,6 +68,17 @@ def knows(db: sqlite3.Connection, sha256: str, source: str | None) -> bool:
     if source is not None:
         sql = "SELECT 1 FROM sources JOIN documents USING (number) WHERE source = :source AND sha256 = :sha256"
     return db.execute(sql, {"sha256": sha256, "source": source}).fetchone() is not None
+
+
+def identify(db: sqlite3.Connection, name: str) -> str | None:
+    """The id of the document with this id, source or title, in this order; the oldest of them."""
+    sql = """SELECT document_id, 1, number FROM documents WHERE document_id = :name
+        UNION ALL SELECT document_id, 2, number FROM documents JOIN sources USING (number)
+            WHERE source = :name
+        UNION ALL SELECT document_id, 3, number FROM documents WHERE title = :name
+        ORDER BY 2, 3 LIMIT 1"""
+    row = db.execute(sql, {"name": name}).fetchone()
+    return row[0] if row else None
 
 
 def get(db: sqlite3.Connection, document_id: str) -> Document:
@@ -92,18 +118,34 @@ def delete(db: sqlite3.Connection, document_id: str) -> None:
         _delete_rows(db, row[0])
 
 
-def search(db: sqlite3.Connection, expression: str, limit: int) -> tuple[Passage, ...]:
-    """The best passages; the score is positive, and higher is better."""
-    sql = f"""WITH best AS (
-            SELECT passage, score * worth AS score FROM (
-                SELECT rowid AS passage, -bm25(search, {_WEIGHTS}) AS score
-                FROM search WHERE search MATCH ?
-            ) JOIN passages USING (passage) ORDER BY 2 DESC, 1 LIMIT ?
-        )
-        SELECT document_id, title, section, position, text, score
-        FROM best JOIN passages USING (passage) JOIN documents USING (number)
-        ORDER BY score DESC, passage"""
-    return tuple(Passage(*row) for row in db.execute(sql, (expression, limit)))
+def candidates(
+    db: sqlite3.Connection, expression: str | None, vectors: Mapping[int, float], depth: int
+) -> Candidates:
+    """At most `depth` passages that match the expression, and those that have these vectors.
+
+    The scores of passages are left at 0.
+    """
+    sql = f"""SELECT passage, score * worth FROM (
+            SELECT rowid AS passage, -bm25(search, {_WEIGHTS}) AS score
+            FROM search WHERE search MATCH ?
+        ) JOIN passages USING (passage) ORDER BY 2 DESC, 1 LIMIT ?"""
+    with db:
+        db.execute("BEGIN")  # All from one state of the file.
+        matching = dict(db.execute(sql, (expression, depth)).fetchall()) if expression else {}
+        owners = dict(_among(db, "SELECT vector, passage FROM vectors WHERE vector IN", [*vectors]))
+        near = {owners[each]: score for each, score in vectors.items() if each in owners}
+        rows = _among(db, _PASSAGES, [*matching, *near])
+    passages = {row[0]: Passage(*row[1:]) for row in rows}
+    return Candidates(passages, matching, near)
+
+
+_PASSAGES = """SELECT passage, document_id, title, section, position, text
+    FROM passages JOIN documents USING (number) WHERE passage IN"""
+
+
+def _among(db: sqlite3.Connection, sql: str, numbers: Sequence[int]) -> Iterator[Any]:
+    """The rows of a statement that ends with IN, for these numbers."""
+    return db.execute(f"{sql} (SELECT value FROM json_each(?))", (json.dumps(numbers),))
 
 
 def is_empty(db: sqlite3.Connection) -> bool:
@@ -138,6 +180,11 @@ def _insert_rows(db: sqlite3.Connection, reading: Reading) -> None:
             for cut in reading.cuts
         ),
     )
+    db.executemany(
+        """INSERT INTO vectors (passage, embedding)
+            SELECT passage, ? FROM passages WHERE number = ? AND position = ?""",
+        [(each, number, cut.position) for cut, each in zip(reading.cuts, reading.vectors)],
+    )
     db.execute(f"INSERT INTO search (rowid, title, section, text) {_INDEXED}", (number,))
 
 
@@ -171,5 +218,6 @@ def _delete_rows(db: sqlite3.Connection, number: int) -> None:
         "INSERT INTO search (search, rowid, title, section, text) VALUES ('delete', ?, ?, ?, ?)"
     )
     db.executemany(forget, rows)
+    db.executemany("DELETE FROM vectors WHERE passage = ?", [row[:1] for row in rows])
     for table in ("sources", "passages", "texts", "documents"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))

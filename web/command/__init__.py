@@ -1,4 +1,4 @@
-"""The command line: `terzetto serve | run | ingest | search | settings`.
+"""The command line: `terzetto serve | run | ingest | search | eval | settings`.
 
 Rule: whatever a command needs is imported when that command runs, so that each starts fast.
 """

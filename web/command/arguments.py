@@ -13,6 +13,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter, validators
 
+from web.command.eval_arguments import app as eval_app
 from web.command.exits import Exit, ends_well, say
 from web.command.given import Given
 
@@ -160,6 +161,9 @@ def settings(*, json: Json = False, given: Given = GIVEN) -> int:
     else:
         print_settings(loaded, Console())
     return Exit.OK
+
+
+app.command(eval_app)
 
 
 def run_command(arguments: list[str]) -> int:

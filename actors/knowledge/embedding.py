@@ -1,0 +1,67 @@
+"""Texts as vectors: the mean of what their tokens mean, from weights that lie on this machine.
+
+The weights are WordLlama's (`l2_supercat`, 256 dimensions; static embeddings that were distilled
+from a language model's token table), which the extra `vectors` installs. Only the files of that
+package are read: its own loader asks the network, and importing it sets up logging.
+
+A vector is kept as 256 signed bytes, scaled so that its largest number is 127 or -127: a quarter of
+what 32-bit numbers take, with cosines that differ by less than 0.01. Its length says nothing.
+
+Rule: the same text gives the same bytes. Nothing here waits, and nothing uses the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+
+DIMENSIONS = 256
+_TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
+_WEIGHTS = "weights/l2_supercat_256.safetensors"
+
+Vector = NDArray[np.float32]
+
+
+class Embedder:
+    """A tokenizer and a table with a vector for each token. Threads may share it.
+
+    `model` names both: vectors of different models cannot be compared.
+    """
+
+    model = "wordllama l2_supercat 256 int8"
+
+    def __init__(self, package: Path) -> None:
+        """From WordLlama's folder; raises `OSError` if what is needed of it is not there."""
+        for name in (_TOKENIZER, _WEIGHTS):
+            if not (package / name).is_file():
+                raise FileNotFoundError(f"{name} is not in the installed package wordllama")
+        self._tokenizer = Tokenizer.from_file(str(package / _TOKENIZER))
+        self._table = load_file(package / _WEIGHTS)["embedding.weight"]
+
+    def vector(self, text: str) -> Vector:
+        """The direction of a text, of length 1; zeros if it has no tokens."""
+        tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
+        if not tokens:
+            return np.zeros(DIMENSIONS, np.float32)
+        total = self._table[tokens].sum(axis=0, dtype=np.float32)
+        return np.asarray(total / max(float(np.linalg.norm(total)), 1e-9), np.float32)
+
+    def embeddings(self, texts: Sequence[str]) -> list[bytes]:
+        """The vectors of texts as they are stored."""
+        return [packed(self.vector(text)) for text in texts]
+
+
+def packed(vector: Vector) -> bytes:
+    """A vector as signed bytes."""
+    largest = max(float(np.abs(vector).max()), 1e-9)
+    return bytes(np.rint(vector * (127 / largest)).astype(np.int8).tobytes())
+
+
+def unpacked(embeddings: Sequence[bytes]) -> NDArray[np.int8]:
+    """Stored vectors as the rows of a matrix."""
+    return np.frombuffer(b"".join(embeddings), np.int8).reshape(-1, DIMENSIONS)
