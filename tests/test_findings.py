@@ -57,6 +57,10 @@ def test_what_is_not_a_whole_sentence_of_prose_is_not_cited(text: str) -> None:
     assert not is_citable(text)
 
 
+def test_a_word_within_hyphens_opens_no_clause() -> None:
+    assert is_citable("A one-for-one swap returns only the lost egg, which suits small ponds.")
+
+
 def test_code_tables_and_headings_are_not_cited() -> None:
     text = (
         "    frog.jump() is a line of code and has many words.\n\n"
@@ -97,6 +101,13 @@ def test_the_library_has_nothing_on_what_no_passage_names() -> None:
 
     assert findings == Findings((), findings.sections, ())
     assert [section.findings for section in findings.sections] == [()]
+
+
+def test_a_question_is_on_its_subject_and_not_on_bad_ideas() -> None:
+    frogs = passage("A frog is out of place in a house without any water.", title="Houses")
+    bad = passage("One bad heron gave the others the idea to add more nests.", title="Herons")
+
+    assert texts(found("When is a frog a bad idea?", frogs, bad)) == [frogs.text]
 
 
 def test_a_question_without_passages_leaves_its_section_empty() -> None:
