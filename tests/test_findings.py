@@ -140,6 +140,19 @@ def test_near_copies_of_a_sentence_are_cited_once() -> None:
     assert len(texts(found("What is a frog?", *copies))) == 1
 
 
+def test_items_of_one_list_that_read_alike_are_no_copies() -> None:
+    items = (
+        "- An egg-for-egg swap returns only the lost egg, which fits frogs that live alone.\n"
+        "- An egg-for-all swap returns every egg when one egg is lost, which fits frogs that live "
+        "together.\n"
+        "- An all-for-one swap returns the lost egg and all later eggs, which fits frogs in a row."
+    )
+
+    said = texts(found("List the swaps that fit frogs who lost an egg", passage(items)))
+
+    assert len(said) == 3
+
+
 def test_a_definition_opens_the_answer_to_what_something_is() -> None:
     habits = passage("In winter a frog is a guest under large stones.", 1)
     definition = passage("A frog is a small animal with long legs.", 2)

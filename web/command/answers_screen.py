@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from web.command.answer_measures import JudgedStatement, Measures, Overall
-from web.command.terminal import one_line
+from web.command.terminal import one_line, printable
 
 if TYPE_CHECKING:
     from web.command.eval_answers import Evaluation
@@ -65,7 +65,7 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
 
 
 def print_task(one: Measures, console: Console) -> None:
-    """Everything that was measured of one task, and its report sentence by sentence."""
+    """Everything that was measured of one task, its statements one by one, and its report."""
     lines = [one.task.text, f"Ended: {one.outcome.ended}, in {one.outcome.seconds:.2f} s"]
     lines += _listed("Questions", one.outcome.questions)
     lines += _listed("Needless questions", one.needless_questions)
@@ -78,8 +78,9 @@ def print_task(one: Measures, console: Console) -> None:
     if one.admits_nothing is not None:
         says = "says so and claims nothing" if one.admits_nothing else "does not leave it at that"
         lines.append(f"The library has nothing on this, and the report {says}.")
+    lines += ["", "Report:", *one.outcome.report.splitlines()]
     for line in lines:
-        console.print(Text(one_line(line, 10_000) if line.strip() else ""), soft_wrap=True)
+        console.print(Text(printable(line)), soft_wrap=True)
 
 
 def _task_json(one: Measures, in_full: bool) -> dict[str, Any]:
