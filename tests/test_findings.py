@@ -57,6 +57,10 @@ def test_what_is_not_a_whole_sentence_of_prose_is_not_cited(text: str) -> None:
     assert not is_citable(text)
 
 
+def test_a_word_within_hyphens_opens_no_clause() -> None:
+    assert is_citable("A one-for-one swap returns only the lost egg, which suits small ponds.")
+
+
 def test_code_tables_and_headings_are_not_cited() -> None:
     text = (
         "    frog.jump() is a line of code and has many words.\n\n"
@@ -99,6 +103,13 @@ def test_the_library_has_nothing_on_what_no_passage_names() -> None:
     assert [section.findings for section in findings.sections] == [()]
 
 
+def test_a_question_is_on_its_subject_and_not_on_bad_ideas() -> None:
+    frogs = passage("A frog is out of place in a house without any water.", title="Houses")
+    bad = passage("One bad heron gave the others the idea to add more nests.", title="Herons")
+
+    assert texts(found("When is a frog a bad idea?", frogs, bad)) == [frogs.text]
+
+
 def test_a_question_without_passages_leaves_its_section_empty() -> None:
     made = plan("What is a frog? What is a zeppelin?")
     frogs, zeppelins = made.questions
@@ -127,6 +138,19 @@ def test_near_copies_of_a_sentence_are_cited_once() -> None:
     ]
 
     assert len(texts(found("What is a frog?", *copies))) == 1
+
+
+def test_items_of_one_list_that_read_alike_are_no_copies() -> None:
+    items = (
+        "- An egg-for-egg swap returns only the lost egg, which fits frogs that live alone.\n"
+        "- An egg-for-all swap returns every egg when one egg is lost, which fits frogs that live "
+        "together.\n"
+        "- An all-for-one swap returns the lost egg and all later eggs, which fits frogs in a row."
+    )
+
+    said = texts(found("List the swaps that fit frogs who lost an egg", passage(items)))
+
+    assert len(said) == 3
 
 
 def test_a_definition_opens_the_answer_to_what_something_is() -> None:

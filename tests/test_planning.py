@@ -40,6 +40,16 @@ TABLE: list[tuple[str, list[str], list[str]]] = [
     ("Which is better: pickle or json?", ["Pickle", "Json"], ["compare", "recommend"]),
     ("Pros and cons of SQLite WAL mode", ["Pros and cons of SQLite WAL mode"], ["drawbacks"]),
     (
+        "How big should a pool be, and how soon does it grow?",
+        ["How big should a pool be?", "How soon does it grow?"],
+        [],
+    ),
+    (
+        "List the restart strategies and tell me when each of them fits.",
+        ["The restart strategies"],
+        [],
+    ),
+    (
         "how logging handlers and formatters work, and how to rotate files",
         ["How logging handlers and formatters work", "How to rotate files"],
         ["instruct", "explain"],

@@ -70,7 +70,9 @@ _DEICTIC = re.compile(
 )
 _LEANING = (_LEANS, _LEANS_INSIDE, _DEICTIC)
 _LABELLED = re.compile(r"(?:\S+\s){0,4}?\S+:\s[A-Z]")
-_RELATIVE = re.compile(r"\b(?:which|that|who|whose|where|to|for|if|when|unless|while)\b")
+_RELATIVE = re.compile(
+    r"(?<![\w-])(?:which|that|who|whose|where|to|for|if|when|unless|while)(?![\w-])"
+)
 _BARE_ORDER = re.compile(
     r"(?:return|raise|set|get|call|create|wait|run|default|change|request|construct|convert|print|"
     r"open|read|write|add|remove|test|check|emit|indicate|specify|modify|accept|attempt|take|try|"

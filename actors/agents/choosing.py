@@ -86,8 +86,16 @@ def likeness(one: Candidate, other: Candidate) -> float:
 
 
 def is_near_copy(one: Candidate, other: Candidate) -> bool:
-    """Whether two sentences say the same in nearly the same words."""
-    if one.text.casefold() == other.text.casefold() or likeness(one, other) >= _SAME_SHARE:
+    """Whether two sentences say the same in nearly the same words.
+
+    Those of one passage do only if they are the same: a list has items that read alike, and a
+    writer who says a thing twice does so elsewhere.
+    """
+    if one.text.casefold() == other.text.casefold():
+        return True
+    if key_of(one.passage) == key_of(other.passage):
+        return False
+    if likeness(one, other) >= _SAME_SHARE:
         return True
     shorter = min(len(one.stems), len(other.stems))
     return shorter > 0 and len(one.stems & other.stems) / shorter >= _WITHIN_SHARE

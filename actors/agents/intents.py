@@ -119,7 +119,7 @@ EMPTY = word_set(
     "reason reasons explain explanation everything it all justify details detail source sources "
     "cite citations references short brief good give giving tell main key important "
     "winner preference situation situations case cases tradeoff tradeoffs sense ones "
-    "differ differs different"
+    "differ differs different fits suits"
 )
 """Words that ask for work and name no subject: a clause of only these needs no search."""
 

@@ -31,7 +31,7 @@ _AUXILIARY = (
 )
 _IS_QUESTION = re.compile(
     rf"(?:\w+ )?(?:how|why|when|where|who)(?: and (?:how|why|when|where))?(?: (?:many|much|long|"
-    rf"often|far|fast)(?: \w+)?)? {_AUXILIARY}"
+    rf"often|far|fast|big|large|small|soon)(?: \w+)?)? {_AUXILIARY}"
     rf"|(?:\w+ )?(?:what|which|whose)(?: (?!an?\b|the\b)\w+){{0,3}}? {_AUXILIARY}|{_AUXILIARY}",
     re.IGNORECASE,
 )

@@ -50,7 +50,7 @@ _FILLERS = word_set(
     "means exist exists support supports supported say says look looks way ways thing things kind "
     "kinds sort sorts make makes made making take takes come comes go goes know knows find people "
     "matter matters important importance significant needed necessary good proper properly correct "
-    "correctly right effective effectively possible"
+    "correctly right effective effectively possible bad idea ideas"
 )
 
 

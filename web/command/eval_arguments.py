@@ -53,3 +53,48 @@ async def retrieval(
     if "vectors" not in evaluation.rankers:
         say("Only words were searched. Vectors come with: pip install 'terzetto[vectors]'")
     return Exit.OK
+
+
+@app.command
+async def answers(
+    file: Path,
+    /,
+    *,
+    documents: Paths = (),
+    show: str | None = None,
+    json: Json = False,
+    given: Given = GIVEN,
+) -> int:
+    """Measure plans and reports on tasks of which it is known what a good report says.
+
+    Per task and over all: how it ended; topics named by the plan, and needless questions; points
+    made and forbidden claims; statements with a citation, citations that count, statements that
+    their sources support; seconds. Whether a source supports a statement is told by the words that
+    they share, which misses what a reader would see: look at a task with --show.
+
+    Parameters
+    ----------
+    file
+        Tasks as JSON lines with id, task, points, and forbidden and topics if you like. Each
+        of the last three is a list of lists of wordings, phrases or /regular expressions/.
+    documents
+        Files and folders to read into a library in memory; without, your library is used.
+    show
+        Run only the task with this id, and show all that was measured of it.
+    json
+        Print one JSON object.
+    """
+    settings = given.load().settings
+    from rich.console import Console
+
+    from web.command.answers_screen import as_json, print_table, print_task
+    from web.command.eval_answers import evaluate_file
+
+    evaluation = await evaluate_file(settings, file, documents, show)
+    if json:
+        print(as_json(evaluation, in_full=show is not None))
+    elif show is not None:
+        print_task(evaluation.tasks[0], Console())
+    else:
+        print_table(evaluation, Console())
+    return Exit.OK

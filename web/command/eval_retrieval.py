@@ -69,7 +69,7 @@ async def evaluate_files(
     if documents:
         async with collection(documents) as (library, ids):
             return await evaluate(library, asked, graded, ids)
-    async with _own_library(data_dir) as library:
+    async with own_library(data_dir) as library:
         names = {name for grades in graded.values() for name in grades}
         known = {name: await library.identify(name) for name in sorted(names)}
         return await evaluate(library, asked, graded, {n: i for n, i in known.items() if i})
@@ -94,7 +94,8 @@ async def collection(paths: Sequence[Path]) -> AsyncIterator[tuple[Library, dict
 
 
 @asynccontextmanager
-async def _own_library(data_dir: Path) -> AsyncIterator[Library]:
+async def own_library(data_dir: Path) -> AsyncIterator[Library]:
+    """The library of the data folder, which is held meanwhile; raises `FolderHeld`."""
     with ExitStack() as held:
         try:
             held.enter_context(hold(data_dir))

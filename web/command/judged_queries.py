@@ -34,7 +34,7 @@ class JudgedDocument:
 def read_queries(path: Path) -> dict[str, str]:
     """The text of each query by its id."""
     queries: dict[str, str] = {}
-    for place, line in _lines(path):
+    for place, line in numbered_lines(path):
         if line.startswith("{"):
             name, text = _texts(place, line, "_id", "text")
         else:
@@ -52,7 +52,7 @@ def read_queries(path: Path) -> dict[str, str]:
 def read_judgements(path: Path) -> Judgements:
     """The grades of documents for each query; they may be fractions."""
     judgements: Judgements = {}
-    for number, (place, line) in enumerate(_lines(path)):
+    for number, (place, line) in enumerate(numbered_lines(path)):
         fields = line.split("\t") if "\t" in line else line.split()
         grade = _number(fields[-1]) if len(fields) in (3, 4) else None
         if grade is None:
@@ -70,12 +70,12 @@ def read_judgements(path: Path) -> Judgements:
 
 def read_documents(path: Path) -> Iterator[JudgedDocument]:
     """The documents of a collection."""
-    for place, line in _lines(path):
+    for place, line in numbered_lines(path):
         name, title, text = _texts(place, line, "_id", "title", "text")
         yield JudgedDocument(name, title, text)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
+def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
     """Each line that is not blank, and where it stands."""
     try:
         with path.open(encoding="utf-8-sig") as file:
