@@ -19,6 +19,7 @@ from rich.console import Console
 
 from actors.clock import wall_clock
 from actors.errors import InvalidRequest
+from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.journal.memory import MemoryStore
 from actors.knowledge.library import Library, open_library
 from actors.system import System, open_system
@@ -29,7 +30,7 @@ from web.command.document_files import find_documents
 from web.command.eval_progress import TaskProgress
 from web.command.eval_retrieval import own_library
 from web.command.exits import say
-from web.command.ingest import Intake, ingest_files
+from web.command.ingest import Intake, ingest_found
 from web.command.ingest_progress import IngestProgress
 from web.command.judged_tasks import JudgedTask, read_tasks
 from web.local import LocalService
@@ -120,7 +121,8 @@ async def _ingest(system: System, documents: Sequence[Path], max_bytes: int) -> 
     total = len(found.files) + len(found.unreadable)
     service = LocalService(system)
     with IngestProgress(total, Console(stderr=True)) as progress:
-        await ingest_files(lambda: nullcontext(service), found, intake, progress)
+        fetcher = Fetcher(FetchLimits.of(system.settings))
+        await ingest_found(lambda: nullcontext(service), fetcher, found, intake, progress)
     if intake.interrupted:
         raise KeyboardInterrupt
     for path, reason in intake.unreadable:
