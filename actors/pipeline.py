@@ -428,6 +428,7 @@ def summary(output: Any, characters: int) -> dict[str, Any]:
             count = len(output.answer) + sum(len(s.findings) for s in output.sections)
             return {"findings": count, "sources": len(output.sources)}
         case Report():
-            return {"characters": characters, "sources": len(output.sources)}
+            figures = {"citations": asdict(output.citations)} if output.citations else {}
+            return {"characters": characters, "sources": len(output.sources), **figures}
         case _:
             raise AssertionError(f"no summary of {type(output).__name__}")

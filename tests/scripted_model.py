@@ -65,6 +65,8 @@ class ScriptedModel:
 class ScriptedText:
     """One streamed answer; a token a piece."""
 
+    answered_by = "scripted:1"
+
     def __init__(self, said: Sequence[Said]) -> None:
         self._said = iter(said)
         self._pieces = 0

@@ -19,6 +19,7 @@ from actors.agents.slices import with_pauses
 from actors.agents.words import terms
 from actors.errors import ActorError, BudgetReached, InvalidPlan, ModelRejected, ModelUnavailable
 from actors.messages import Analyze, Weigh
+from actors.models.fallback import stood_in
 from actors.models.model import InvalidAnswer, Model
 from actors.runtime.call import Call
 from actors.tasks.evidence import Findings
@@ -85,7 +86,9 @@ class ModelAnalyzer:
                 usage += answer.usage
                 if drafts := drafts_of(answer.value):
                     kinds = intents_of(answer.value) or (await _planned(request)).intents
-                    return replace(plan_of(drafts, kinds, request.helpers), usage=usage)
+                    made = plan_of(drafts, kinds, request.helpers)
+                    other = stood_in(self._model, answer.answered_by)
+                    return replace(made, usage=usage, degraded=other, by_model=True)
                 said = answer.value.model_dump_json()
                 prompt = repair_prompt(request, said, _NO_QUESTION)
         return await self._without_model(request, InvalidPlan(_UNUSABLE), usage)
@@ -98,7 +101,7 @@ def _by_their_text(request: Weigh) -> Weigh:
     """Weigh on a model's questions by their own words: what it would search for besides is a guess,
     while the words that our own plans add to a question are its subject."""
     plan = request.plan
-    if not plan.usage or plan.degraded:
+    if not plan.by_model:
         return request
     meant = {q.step_id: replace(q, query=" ".join(terms(q.text))) for q in plan.questions}
     evidence = [replace(e, question=meant[e.question.step_id]) for e in request.evidence]

@@ -25,8 +25,10 @@ _AHEAD = 16
 
 async def stream_parts(
     model: Model, prompt: Prompt, take: Callable[[str], Awaitable[bool]]
-) -> Usage:
+) -> tuple[Usage, str]:
     """Hand the model's answer to `take`, part by part, until it ends or `take` wants no more.
+
+    Returns what it took, and which model has answered.
 
     What has come before an error is handed over first. The error then carries what was used.
     """
@@ -43,7 +45,7 @@ async def stream_parts(
             if not failure.usage.tokens:
                 failure.usage = stream.usage
             raise failure
-        return stream.usage
+        return stream.usage, stream.answered_by
 
 
 async def _read(

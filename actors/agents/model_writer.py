@@ -19,6 +19,7 @@ from actors.agents.report import PARAGRAPH, opening, parts, place, sources
 from actors.agents.slices import with_pauses
 from actors.errors import BudgetReached, ModelRejected, ModelUnavailable, OutputTooLarge
 from actors.messages import Write
+from actors.models.fallback import stood_in
 from actors.models.model import Model
 from actors.runtime.call import Call
 from actors.tasks.evidence import CitationFigures, Findings, Report, Source
@@ -89,13 +90,13 @@ class ModelWriter:
             draft.body.rstrip(),
         )
         try:
-            usage = await stream_parts(self._model, prompt, draft.take)
+            usage, answered_by = await stream_parts(self._model, prompt, draft.take)
             await draft.finish(usage)
         except (ModelUnavailable, ModelRejected) as error:
             if request.kept or draft.begun or not self._falls_back:
                 raise
             return await _extractive(request, call, Failure.of(error), error.usage)
-        report = draft.report(usage)
+        report = draft.report(usage, stood_in(self._model, answered_by))
         if left is not None and usage.tokens >= left and report.degraded is None:
             return replace(report, degraded=Failure.of(BudgetReached(_NO_MORE)))
         return report
@@ -149,14 +150,14 @@ class _Draft:
             raise nothing
         await self._call.part(_break_after(self.body) + _source_list(self._cited()))
 
-    def report(self, usage: Usage) -> Report:
+    def report(self, usage: Usage, degraded: Failure | None = None) -> Report:
         """What the writer answers."""
         checked = self._checked
         cited, uncited = sentence_figures(self.body)
         return Report(
             tuple(self._cited()),
             CitationFigures(cited, uncited, checked.removed_citations, checked.removed_links),
-            Failure(OutputTooLarge.code, _ENDS_THERE) if self._too_long else None,
+            Failure(OutputTooLarge.code, _ENDS_THERE) if self._too_long else degraded,
             usage,
         )
 

@@ -14,9 +14,18 @@ from typing import Self
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
 from actors.models.model import Answer, M, Model, Prompt, TextStream
+from actors.tasks.failure import Failure
 from actors.usage import Usage
 
 log = logging.getLogger(__name__)
+
+
+def stood_in(model: Model, answered_by: str) -> Failure | None:
+    """What is to be told if another model than the preferred one has answered."""
+    if not answered_by or answered_by == model.name:
+        return None
+    message = f"{model.name} did not answer; {answered_by} did in its place."
+    return Failure(ModelUnavailable.code, message)
 
 
 class Fallback:

@@ -89,6 +89,7 @@ class Plan:
     intents: tuple[str, ...] = ()
     degraded: Failure | None = None
     usage: Usage = NO_USAGE
+    by_model: bool = False
 
     def within(self, steps: int) -> Plan:
         """The plan with at most so many steps, 4 or more: its last questions are left out."""

@@ -1,0 +1,163 @@
+"""What the person sees of a task whose model is at a server that misbehaves, from plan to ending."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import trio
+from model_server import CUT, STALL, ModelServer, Refuses, Reply, Says, scripted_models
+
+from actors import Settings, open_system
+from actors.tasks.budget import Budget
+from actors.tasks.events import Stamped
+
+TASK = "What is backpressure?"
+PLAN = Says(json.dumps({"questions": [{"question": TASK, "search": "backpressure"}]}))
+REPORT = Says("## Answer\n\nIt is a signal from a slow ", "consumer [1]. It is blue [99].\n")
+DOCUMENT = b"Backpressure is a signal from a slow consumer to a fast producer to slow down."
+GUARD_S = 30.0
+"""A hang guard, never a wait."""
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ModelServer]:
+    async with scripted_models() as server:
+        yield server
+
+
+async def run(server: ModelServer, *replies: Reply, **more: Any) -> list[Stamped]:
+    budget = more.pop("budget", Budget())
+    server.will(*replies)
+    given = {"model": "openai:m", "openai_base_url": server.url, "retry_delays_s": (0.0,), **more}
+    with trio.fail_after(GUARD_S):
+        async with open_system(Settings(data_dir=None, **given)) as system:
+            await system.library.add(DOCUMENT, title="Flow control")
+            task = await system.create(TASK, budget=budget)
+            return [event async for event in system.execute(task.task_id)]
+
+
+def step(log: list[Stamped], kind: str, name: str) -> list[dict[str, Any]]:
+    return [e.data for e in log if e.event_type == kind and e.data.get("step") == name]
+
+
+async def test_a_model_plans_and_writes_and_its_citations_are_checked(server: ModelServer) -> None:
+    log = await run(server, PLAN, REPORT, prices={"openai:m": (1.0, 10.0)})
+
+    done = log[-1].data
+    assert log[-1].event_type == "task_completed" and not done["degraded"]
+    assert "It is a signal from a slow consumer [1]. It is blue.\n" in done["final_output"]
+    assert [source["title"] for source in done["sources"]] == ["Flow control"]
+    assert done["citations"]["removed_citations"] == 1
+    assert done["citations"]["uncited_sentences"] == 1
+    assert (done["usage"]["input_tokens"], done["usage"]["output_tokens"]) == (14, 6)
+    assert done["usage"]["cost"] == pytest.approx(14e-6 + 60e-6)
+
+
+async def test_a_rate_limit_is_waited_for_as_long_as_it_says(server: ModelServer) -> None:
+    log = await run(server, Refuses(429, "busy", {"Retry-After": "0.2"}), PLAN, REPORT)
+
+    (retry,) = step(log, "step_retrying", "analysis")
+    assert retry["error"]["code"] == "model_unavailable" and retry["delay_s"] == 0.2
+    assert log[-1].event_type == "task_completed"
+
+
+async def test_a_bad_key_fails_the_task_at_once_and_says_whose_move_it_is(
+    server: ModelServer,
+) -> None:
+    log = await run(server, Refuses(401, "no"))
+
+    assert log[-1].event_type == "task_failed"
+    assert log[-1].data["error"]["code"] == "model_rejected"
+    assert "OPENAI_API_KEY" in log[-1].data["error"]["message"]
+    assert not step(log, "step_retrying", "analysis")
+
+
+async def test_a_dead_provider_fails_the_task_unless_it_may_go_on_without(
+    server: ModelServer,
+) -> None:
+    failed = await run(server, Refuses(500, "no"))
+    degraded = await run(server, Refuses(500, "no"), fallback=("extractive",))
+
+    assert failed[-1].data["error"]["code"] == "model_unavailable"
+    assert degraded[-1].event_type == "task_completed" and degraded[-1].data["degraded"]
+    assert "Backpressure is a signal" in degraded[-1].data["final_output"]
+
+
+async def test_another_model_stands_in_and_that_is_said(server: ModelServer) -> None:
+    fallback = {"fallback": ("openai:other",)}
+    log = await run(server, Refuses(401, "no"), PLAN, Refuses(401, "no"), REPORT, **fallback)
+
+    (planned,) = step(log, "step_completed", "analysis")
+    assert planned["degraded"]
+    assert planned["error"]["message"] == "openai:m did not answer; openai:other did in its place."
+    assert log[-1].event_type == "task_completed"
+
+
+async def test_a_plan_that_is_no_plan_is_asked_for_once_more_then_made_without(
+    server: ModelServer,
+) -> None:
+    log = await run(server, Says("I would rather not."), Says('{"questions": []}'), REPORT)
+
+    (planned,) = step(log, "step_completed", "analysis")
+    assert planned["error"]["code"] == "invalid_plan" and planned["usage"]["input_tokens"] == 14
+    assert log[-1].event_type == "task_completed"
+
+
+@pytest.mark.parametrize("trouble", [CUT, STALL])
+async def test_a_text_that_breaks_off_is_kept_and_written_anew(
+    server: ModelServer, trouble: str
+) -> None:
+    broken = Says("## Answer\n\nIt is a signal from a slow consumer [1]. And then ", trouble)
+    log = await run(server, PLAN, broken, REPORT, model_idle_timeout_s=1.0)
+
+    (retry,) = step(log, "step_retrying", "writing")
+    assert retry["error"]["code"] == "model_unavailable"
+    assert log[-1].event_type == "task_completed"
+    assert log[-1].data["final_output"].count("signal from a slow consumer") == 1
+
+
+async def test_a_text_that_never_comes_whole_is_the_partial_output(server: ModelServer) -> None:
+    broken = Says("## Answer\n\nIt is a signal from a slow consumer [1]. And then ", CUT)
+    log = await run(server, PLAN, broken)
+
+    assert log[-1].event_type == "task_failed"
+    assert "signal from a slow consumer [1]." in log[-1].data["partial_output"]
+
+
+async def test_cancelling_a_task_reaches_the_provider(server: ModelServer) -> None:
+    server.will(PLAN, Says("## Answer\n\nIt is a signal from ", STALL))
+    settings = Settings(data_dir=None, model="openai:m", openai_base_url=server.url)
+    with trio.fail_after(GUARD_S):
+        async with open_system(settings) as system:
+            await system.library.add(DOCUMENT)
+            task = await system.create(TASK)
+            async for event in system.execute(task.task_id):
+                if event.event_type == "partial_output" and "signal" in event.data["content"]:
+                    break
+            cancelled = await system.cancel(task.task_id)
+            await server.wait_until(lambda server: server.hang_ups == 1)
+    assert cancelled.status == "cancelled"
+    assert "It is a signal" in (cancelled.partial_output or "")
+
+
+async def test_without_tokens_the_task_is_done_without_the_model(server: ModelServer) -> None:
+    log = await run(server, PLAN, REPORT, budget=Budget(tokens=0))
+
+    assert not server.requests
+    assert log[-1].event_type == "task_completed" and log[-1].data["degraded"]
+    (written,) = step(log, "step_completed", "writing")
+    assert written["error"]["code"] == "budget_reached"
+
+
+async def test_the_last_tokens_are_the_model_s_and_the_rest_is_done_without(
+    server: ModelServer,
+) -> None:
+    log = await run(server, PLAN, REPORT, budget=Budget(tokens=10))
+
+    assert len(server.requests) == 1 and server.requests[0].body["max_tokens"] == 10
+    (written,) = step(log, "step_completed", "writing")
+    assert written["error"]["code"] == "budget_reached"
+    assert "Backpressure is a signal" in log[-1].data["final_output"]
