@@ -142,8 +142,15 @@ class FakeService:
         self.on_add: Callable[[Path], ActorError | None] = lambda path: None
         self._cancelled = trio.Event()
 
-    async def create(self, description: str, *, deadline_s: float | None = None) -> str:
-        self.calls.append(("create", description, deadline_s))
+    async def create(
+        self,
+        description: str,
+        *,
+        deadline_s: float | None = None,
+        context_task_id: str | None = None,
+    ) -> str:
+        follows = (context_task_id,) if context_task_id else ()
+        self.calls.append(("create", description, deadline_s, *follows))
         await self._answer("create")
         return TASK_ID
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -169,7 +170,7 @@ def test_a_signal_before_the_task_began_starts_nothing(
     data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
     class Slow(FakeService):
-        async def create(self, description: str, *, deadline_s: float | None = None) -> str:
+        async def create(self, description: str, **more: Any) -> str:
             signal.raise_signal(signal.SIGINT)
             await trio.sleep_forever()
             raise AssertionError
@@ -282,3 +283,13 @@ def test_a_terminal_is_given_back_when_a_run_is_refused(
 def test_no_task_is_bad_usage(data: list[str], capsys: Text, task: str) -> None:
     assert main(["run", task, *data]) == 2
     assert "task" in capsys.readouterr().err
+
+
+def test_a_task_may_follow_up_another(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    service = FakeService()
+    answer_with(monkeypatch, service)
+
+    assert main(["run", "And toads?", "--follow-up", "some-id", *data]) == 0
+    assert ("create", "And toads?", None, "some-id") in service.calls

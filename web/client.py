@@ -55,11 +55,19 @@ class HttpService:
         self._http = http
         self._reconnect_delays_s = reconnect_delays_s
 
-    async def create(self, description: str, *, deadline_s: float | None = None) -> str:
+    async def create(
+        self,
+        description: str,
+        *,
+        deadline_s: float | None = None,
+        context_task_id: str | None = None,
+    ) -> str:
         """POST /tasks. The key makes it safe to ask again should the first answer get lost."""
         body: dict[str, Any] = {"task_description": description}
         if deadline_s is not None:
             body["deadline_s"] = deadline_s
+        if context_task_id is not None:
+            body["context_task_id"] = context_task_id
         key = {"Idempotency-Key": os.urandom(16).hex()}
         task = await self._ask("POST", "/tasks", json=body, headers=key)
         return str(task["task_id"])

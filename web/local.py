@@ -33,8 +33,17 @@ class LocalService:
     def __init__(self, system: System) -> None:
         self._system = system
 
-    async def create(self, description: str, *, deadline_s: float | None = None) -> str:
-        return (await self._system.create(description, deadline_s=deadline_s)).task_id
+    async def create(
+        self,
+        description: str,
+        *,
+        deadline_s: float | None = None,
+        context_task_id: str | None = None,
+    ) -> str:
+        task = await self._system.create(
+            description, deadline_s=deadline_s, context_task_id=context_task_id
+        )
+        return task.task_id
 
     async def lines(self, task_id: str, after: int = 0) -> AsyncGenerator[bytes, None]:
         await self._system.start(task_id)

@@ -28,8 +28,14 @@ class UnexpectedAnswer(ActorError):
 class Service(Protocol):
     """Tasks and the library, as the command line uses them."""
 
-    async def create(self, description: str, *, deadline_s: float | None = None) -> str:
-        """Create a task; its id."""
+    async def create(
+        self,
+        description: str,
+        *,
+        deadline_s: float | None = None,
+        context_task_id: str | None = None,
+    ) -> str:
+        """Create a task; its id. It may follow up a completed one."""
         ...
 
     def lines(self, task_id: str, after: int = 0) -> AsyncGenerator[bytes, None]:

@@ -62,6 +62,7 @@ async def run(
     /,
     *,
     deadline_s: Deadline = None,
+    follow_up: str | None = None,
     model: str | None = None,
     json: Json = False,
     given: Given = GIVEN,
@@ -74,6 +75,8 @@ async def run(
         What to do, in plain words; - reads it from stdin.
     deadline_s
         Seconds that the whole task may take.
+    follow_up
+        Id of a completed task that this one builds on.
     model
         Language model, as for serve; if a server runs on the data folder, that one's counts.
     json
@@ -95,7 +98,9 @@ async def run(
     view = RunView()
     screen = choose_screen(view, json=json)
     opening = partial(open_service, settings)
-    return await run_task(opening, description, screen, view, deadline_s=deadline_s)
+    return await run_task(
+        opening, description, screen, view, deadline_s=deadline_s, context_task_id=follow_up
+    )
 
 
 @app.command

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
+from functools import partial
 
 import trio
 
@@ -34,6 +35,7 @@ async def run_task(
     view: RunView,
     *,
     deadline_s: float | None = None,
+    context_task_id: str | None = None,
     end_at_once: Callable[[int], object] = os._exit,
 ) -> int:
     """Run one task to its end and answer the exit code."""
@@ -44,7 +46,13 @@ async def run_task(
                 nursery.start_soon(run.obey, signals, nursery)
                 nursery.start_soon(screen.animate)
                 async with opening() as service:
-                    await run.follow(service, description, deadline_s)
+                    create = partial(
+                        service.create,
+                        description,
+                        deadline_s=deadline_s,
+                        context_task_id=context_task_id,
+                    )
+                    await run.follow(service, create)
                 nursery.cancel_scope.cancel()
         if not view.task_id:
             screen.leave()
@@ -69,9 +77,9 @@ class _Run:
         self._lost: ActorError | None = None
         self.interrupted: int | None = None
 
-    async def follow(self, service: Service, description: str, deadline_s: float | None) -> None:
+    async def follow(self, service: Service, create: Callable[[], Awaitable[str]]) -> None:
         """Create the task and show its lines until there are no more."""
-        task_id = await service.create(description, deadline_s=deadline_s)
+        task_id = await create()
         self._service, self._task_id = service, task_id
         try:
             async with aclosing(service.lines(task_id)) as lines:
