@@ -21,7 +21,7 @@ class Closable(Protocol):
         """End it as soon as it has answered what it was asked, or after so many seconds."""
 
 
-AT_ONCE = 8
+AT_ONCE = 4
 """How many requests begin, and how many clients leave, in one round of the loop. Each takes up to a
 millisecond until it waits."""
 
