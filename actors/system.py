@@ -111,7 +111,7 @@ class System:
         self._view = desk.view
         self._supervisor = supervisor
         self._agents = agents
-        self._does = {name: str(getattr(p.make(), "does", "")) for name, p in parts.items()}
+        self._does = {name: part.does for name, part in parts.items()}
         self._actors = [supervisor, journal, *agents.values()]
         self._fetcher = Fetcher(FetchLimits.of(settings))
 
@@ -363,6 +363,7 @@ class Part:
     """An agent of the system: how it is made, and how many requests may wait and be worked on."""
 
     make: Callable[[], Any]
+    does: str
     mailbox: int
     concurrency: int
 
@@ -401,12 +402,16 @@ def _parts(
         "retriever": (settings.retriever_mailbox, settings.retriever_concurrency),
         "writer": (settings.writer_mailbox, settings.writer_concurrency),
     }
-    parts = {name: Part(make, *sizes[name]) for name, make in makes.items()}
+    parts = {
+        name: Part(make, str(getattr(make(), "does", "")), *sizes[name])
+        for name, make in makes.items()
+    }
     if settings.tools:
         calls = sum(server.concurrency for server in settings.tools.values())
-        parts["tool"] = Part(partial(ToolAgent, tools), max(64, calls), calls)
+        parts["tool"] = Part(partial(ToolAgent, tools), ToolAgent.does, max(64, calls), calls)
     for agent in own:
-        parts[agent.name] = Part(partial(OwnAgentActor, agent), agent.mailbox, agent.concurrency)
+        make = partial(OwnAgentActor, agent)
+        parts[agent.name] = Part(make, agent.does, agent.mailbox, agent.concurrency)
     return parts
 
 

@@ -82,6 +82,20 @@ async def test_an_agent_is_asked_what_it_is_for_and_its_reply_is_cited() -> None
     assert [s["document_id"] for s in log[-1].data["sources"]] == ["prices"]
 
 
+class Counted(Prices):
+    name = "counted"
+    made = 0
+
+    def __init__(self) -> None:
+        type(self).made += 1
+
+
+async def test_an_agent_is_made_once_as_it_may_open_what_it_needs() -> None:
+    Counted.made = 0
+    await run("Counted", "What does a frog cost?")
+    assert Counted.made == 1
+
+
 async def test_an_agent_is_not_asked_what_it_is_not_for() -> None:
     log = await run("Prices", "Where do toads live?")
     assert not Prices.asked
