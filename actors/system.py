@@ -18,18 +18,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import trio
 
-from actors.agents.analyzer import AnalyzerAgent
-from actors.agents.model_analyzer import ModelAnalyzer
-from actors.agents.model_writer import ModelWriter
-from actors.agents.named_pages import NamedPages
-from actors.agents.own import OwnAgent, OwnAgentActor
-from actors.agents.retriever import RetrieverAgent
-from actors.agents.tool import ToolAgent
-from actors.agents.writer import WriterAgent
+from actors.casting import Part, cast, parts_of, spawned, three_voices
 from actors.clock import Now, wall_clock
 from actors.desk import Desk
 from actors.errors import ActorError, CancelUnfinished, Overloaded
@@ -44,9 +37,9 @@ from actors.journal.tail import TailBounds
 from actors.knowledge.documents import Added
 from actors.knowledge.library import Library, open_library
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
-from actors.models.opening import Models, open_models
+from actors.models.opening import open_models
 from actors.own_agents import own_agents
-from actors.pipeline import Agents, Consulted, Limits
+from actors.pipeline import Limits
 from actors.runtime import (
     NO_RESTARTS,
     Actor,
@@ -62,17 +55,13 @@ from actors.supervisor import Slots, Supervisor
 from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.events import Stamped, decode
 from actors.tasks.life import Task, TaskStatus
-from actors.tasks.plan import Helper
-from actors.tools import Tools, open_tools
+from actors.tools import open_tools
 
 R = TypeVar("R")
 
 SUPERVISOR_MAILBOX = 1024
 SUPERVISOR_CONCURRENCY = 64
 JOURNAL_MAILBOX = 1024
-
-TOOLS_WAIT_S = 10.0
-"""A plan that is made while tool servers start waits for them, but not for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,8 +312,8 @@ async def open_system(
         open_models(settings) as models,
     ):
         orderly = await the_store.claim()
-        makes = {**_three(settings, lib, models), **(agents or {})}
-        parts = _parts(settings, makes, tools, own)
+        makes = {**three_voices(settings, lib, models), **(agents or {})}
+        parts = parts_of(settings, makes, tools, own)
         async with trio.open_nursery() as nursery, trio.open_nursery() as runs:
             view = CommittedView(the_store, TailBounds(settings.tail_events, settings.tail_bytes))
             letters = DeadLetters()
@@ -336,15 +325,17 @@ async def open_system(
                 limit=NO_RESTARTS,
                 dead_letters=letters,
             )
-            playing = {name: _spawned(nursery, name, parts[name], letters) for name in parts}
+            playing = {name: spawned(nursery, name, parts[name], letters) for name in parts}
             window = Window(settings.ahead_events, settings.ahead_bytes)
             desk = Desk(view, journal, now, window, runs)
             desk.last_end = "shutdown" if orderly else "crash"
-            cast = _cast(parts, playing, own, tools)
+            agents_of_runs = cast(parts, playing, own, tools)
             supervisor = spawn(
                 nursery,
                 "supervisor",
-                partial(Supervisor, desk, cast, _limits(settings, now, rng), _slots(settings)),
+                partial(
+                    Supervisor, desk, agents_of_runs, _limits(settings, now, rng), _slots(settings)
+                ),
                 capacity=SUPERVISOR_MAILBOX,
                 concurrency=SUPERVISOR_CONCURRENCY,
                 dead_letters=letters,
@@ -356,110 +347,6 @@ async def open_system(
             runs.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
         await the_store.release()
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An agent of the system: how it is made, and how many requests may wait and be worked on."""
-
-    make: Callable[[], Any]
-    does: str
-    mailbox: int
-    concurrency: int
-
-
-def _three(settings: Settings, library: Library, models: Models) -> dict[str, Callable[[], Any]]:
-    """The three voices; with a language model where the settings name one."""
-    alone = models.extractive_allowed
-    pages = None
-    if settings.fetch_urls_in_tasks:
-        pages = NamedPages(Fetcher(FetchLimits.of(settings)), library)
-    analyzer, writer = models.analyzer, models.writer
-    return {
-        "analyzer": (
-            partial(ModelAnalyzer, analyzer, fallback_to_extractive=alone)
-            if analyzer
-            else AnalyzerAgent
-        ),
-        "retriever": partial(
-            RetrieverAgent, library, pages=pages, limit=settings.retrieved_passages
-        ),
-        "writer": (
-            partial(ModelWriter, writer, fallback_to_extractive=alone) if writer else WriterAgent
-        ),
-    }
-
-
-def _parts(
-    settings: Settings,
-    makes: Mapping[str, Callable[[], Any]],
-    tools: Tools,
-    own: tuple[OwnAgent, ...],
-) -> dict[str, Part]:
-    """Everybody who plays, by name."""
-    sizes = {
-        "analyzer": (settings.analyzer_mailbox, settings.analyzer_concurrency),
-        "retriever": (settings.retriever_mailbox, settings.retriever_concurrency),
-        "writer": (settings.writer_mailbox, settings.writer_concurrency),
-    }
-    parts = {
-        name: Part(make, str(getattr(make(), "does", "")), *sizes[name])
-        for name, make in makes.items()
-    }
-    if settings.tools:
-        calls = sum(server.concurrency for server in settings.tools.values())
-        parts["tool"] = Part(partial(ToolAgent, tools), ToolAgent.does, max(64, calls), calls)
-    for agent in own:
-        make = partial(OwnAgentActor, agent)
-        parts[agent.name] = Part(make, agent.does, agent.mailbox, agent.concurrency)
-    return parts
-
-
-def _spawned(
-    nursery: trio.Nursery, name: str, part: Part, dead_letters: DeadLetters
-) -> ActorHandle:
-    return spawn(
-        nursery,
-        name,
-        part.make,
-        capacity=part.mailbox,
-        concurrency=part.concurrency,
-        dead_letters=dead_letters,
-    )
-
-
-def _cast(
-    parts: Mapping[str, Part],
-    playing: Mapping[str, ActorHandle],
-    own: tuple[OwnAgent, ...],
-    tools: Tools,
-) -> Agents:
-    consulted = {
-        agent.name: Consulted(
-            playing[agent.name],
-            None if agent.retries_s is None else Backoff(agent.retries_s),
-            agent.on_failure == "fail",
-        )
-        for agent in own
-    }
-    continues = bool(getattr(parts["writer"].make(), "can_continue", False))
-    return Agents(
-        playing["analyzer"],
-        playing["retriever"],
-        playing["writer"],
-        continues,
-        consulted,
-        tuple(agent.helper() for agent in own),
-        playing.get("tool"),
-        partial(_known, tools) if "tool" in playing else None,
-    )
-
-
-async def _known(tools: Tools) -> list[Helper]:
-    """The tools that can be called; servers that have just been started are waited for a while."""
-    with trio.move_on_after(TOOLS_WAIT_S):
-        await tools.wait_started()
-    return [tool.helper() for tool in tools.catalog()]
 
 
 def _limits(settings: Settings, now: Now, rng: Random | None) -> Limits:

@@ -1,0 +1,139 @@
+"""Who plays: each agent's maker, mailbox and concurrency, and what the supervisor's runs see of them.
+
+Rule: it makes and names; what an agent does is the agent's own, and when it is asked the pipeline's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import trio
+
+from actors.agents.analyzer import AnalyzerAgent
+from actors.agents.model_analyzer import ModelAnalyzer
+from actors.agents.model_writer import ModelWriter
+from actors.agents.named_pages import NamedPages
+from actors.agents.own import OwnAgent, OwnAgentActor
+from actors.agents.retriever import RetrieverAgent
+from actors.agents.tool import ToolAgent
+from actors.agents.writer import WriterAgent
+from actors.fetching.fetcher import Fetcher, FetchLimits
+from actors.knowledge.library import Library
+from actors.models.opening import Models
+from actors.pipeline import Agents, Consulted
+from actors.runtime import ActorHandle, Backoff, DeadLetters, spawn
+from actors.settings import Settings
+from actors.tasks.plan import Helper
+from actors.tools import Tools
+
+TOOLS_WAIT_S = 10.0
+"""A plan that is made while tool servers start waits for them, but not for longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An agent of the system: how it is made, and how many requests may wait and be worked on."""
+
+    make: Callable[[], Any]
+    does: str
+    mailbox: int
+    concurrency: int
+
+
+def three_voices(
+    settings: Settings, library: Library, models: Models
+) -> dict[str, Callable[[], Any]]:
+    """The three voices; with a language model where the settings name one."""
+    alone = models.extractive_allowed
+    pages = None
+    if settings.fetch_urls_in_tasks:
+        pages = NamedPages(Fetcher(FetchLimits.of(settings)), library)
+    analyzer, writer = models.analyzer, models.writer
+    return {
+        "analyzer": (
+            partial(ModelAnalyzer, analyzer, fallback_to_extractive=alone)
+            if analyzer
+            else AnalyzerAgent
+        ),
+        "retriever": partial(
+            RetrieverAgent, library, pages=pages, limit=settings.retrieved_passages
+        ),
+        "writer": (
+            partial(ModelWriter, writer, fallback_to_extractive=alone) if writer else WriterAgent
+        ),
+    }
+
+
+def parts_of(
+    settings: Settings,
+    makes: Mapping[str, Callable[[], Any]],
+    tools: Tools,
+    own: tuple[OwnAgent, ...],
+) -> dict[str, Part]:
+    """Everybody who plays, by name: those of `makes`, the tools' agent, and people's own."""
+    sizes = {
+        "analyzer": (settings.analyzer_mailbox, settings.analyzer_concurrency),
+        "retriever": (settings.retriever_mailbox, settings.retriever_concurrency),
+        "writer": (settings.writer_mailbox, settings.writer_concurrency),
+    }
+    parts = {
+        name: Part(make, str(getattr(make(), "does", "")), *sizes[name])
+        for name, make in makes.items()
+    }
+    if settings.tools:
+        calls = sum(server.concurrency for server in settings.tools.values())
+        parts["tool"] = Part(partial(ToolAgent, tools), ToolAgent.does, max(64, calls), calls)
+    for agent in own:
+        make = partial(OwnAgentActor, agent)
+        parts[agent.name] = Part(make, agent.does, agent.mailbox, agent.concurrency)
+    return parts
+
+
+def spawned(nursery: trio.Nursery, name: str, part: Part, dead_letters: DeadLetters) -> ActorHandle:
+    """The actor of a part, at work until the nursery ends."""
+    return spawn(
+        nursery,
+        name,
+        part.make,
+        capacity=part.mailbox,
+        concurrency=part.concurrency,
+        dead_letters=dead_letters,
+    )
+
+
+def cast(
+    parts: Mapping[str, Part],
+    playing: Mapping[str, ActorHandle],
+    own: tuple[OwnAgent, ...],
+    tools: Tools,
+) -> Agents:
+    """Everybody as a run asks them."""
+    consulted = {
+        agent.name: Consulted(
+            playing[agent.name],
+            None if agent.retries_s is None else Backoff(agent.retries_s),
+            agent.on_failure == "fail",
+        )
+        for agent in own
+    }
+    continues = bool(getattr(parts["writer"].make(), "can_continue", False))
+    return Agents(
+        playing["analyzer"],
+        playing["retriever"],
+        playing["writer"],
+        continues,
+        consulted,
+        tuple(agent.helper() for agent in own),
+        playing.get("tool"),
+        partial(_known, tools) if "tool" in playing else None,
+    )
+
+
+async def _known(tools: Tools) -> list[Helper]:
+    """The tools that can be called; servers that have just been started are waited for a while."""
+    with trio.move_on_after(TOOLS_WAIT_S):
+        await tools.wait_started()
+    return [tool.helper() for tool in tools.catalog()]
