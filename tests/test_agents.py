@@ -97,16 +97,16 @@ async def test_the_report_is_the_same_every_time() -> None:
     assert first == second
 
 
-async def test_the_retriever_merges_the_question_and_its_words_each_passage_once() -> None:
+async def test_the_retriever_searches_what_is_aside_of_a_question_too_each_passage_once() -> None:
     passages = [Passage("d", "Frogs", "", n, "A frog.") for n in range(1, 9)]
     shelf = Shelf(*passages)
-    question = Question("s2", "Frogs in ponds", "frogs ponds")
+    question = Question("s2", "Frogs in ponds", "frogs", aside="toads ponds")
 
     retriever = RetrieverAgent(cast(Library, shelf), limit=6)
 
     evidence = await retriever.handle(Retrieve("k", question), Slot())
 
-    assert shelf.asked == ["frogs ponds", "frogs", "ponds"]
+    assert shelf.asked == ["frogs", "frogs frogs toads ponds"]
     assert evidence == Evidence(question, tuple(passages[:6]), sample=False)
 
 

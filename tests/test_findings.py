@@ -205,13 +205,13 @@ def test_release_notes_yield_to_other_documents_unless_changes_are_asked_for() -
     assert asked_new.sources[asked_new.answer[0].source] == new
 
 
-def test_a_block_takes_at_most_three_sentences_of_one_passage() -> None:
+def test_a_block_takes_at_most_four_sentences_of_one_passage() -> None:
     verbs = ("swims alone", "sleeps at noon", "eats slugs", "hides eggs", "fears storks", "sings")
     chapter = passage(" ".join(f"A frog {verb} near this or that pond." for verb in verbs))
 
     section = found("What does a frog do?", chapter).sections[0]
 
-    assert len(section.findings) == 3
+    assert len(section.findings) == 4
 
 
 def test_a_sentence_without_a_subject_yields_to_whole_ones() -> None:
@@ -236,3 +236,88 @@ def test_the_same_evidence_gives_the_same_findings() -> None:
     assert found("Compare frogs and toads", *passages) == found(
         "Compare frogs and toads", *passages
     )
+
+
+def test_a_sentence_that_announces_code_is_cited_with_the_code() -> None:
+    text = "To feed a frog, call its keeper in the morning:\n\n    keeper.call()\n\n    frog.feed()"
+
+    (finding, *_) = cited(found("How do I feed a frog?", passage(text)))
+
+    assert finding.text == "To feed a frog, call its keeper in the morning:"
+    assert finding.listing == "keeper.call()\n\nfrog.feed()"
+
+
+def test_code_below_a_whole_sentence_is_shown_to_who_asks_how_to_do_it() -> None:
+    text = "The keeper feeds each frog in the morning.\n\n    frog.feed()"
+
+    (asked_how, *_) = cited(found("How do I feed a frog?", passage(text)))
+    (asked_who, *_) = cited(found("Who feeds a frog?", passage(text)))
+
+    assert asked_how.listing == "frog.feed()"
+    assert asked_who.listing == ""
+
+
+def test_a_sentence_that_announces_a_list_is_cited_with_its_items_and_they_only_once() -> None:
+    text = "Frogs need three things to live:\n\n- Frogs need water.\n- Shade.\n- Frogs eat slugs."
+
+    every = cited(found("What do frogs need to live?", passage(text)))
+
+    assert every[0].items == ("Frogs need water.", "Shade.", "Frogs eat slugs.")
+    assert [finding.text for finding in every] == ["Frogs need three things to live:"]
+
+
+def test_a_sentence_that_announces_what_is_not_there_is_not_cited() -> None:
+    assert texts(found("What do frogs need?", passage("Frogs need three things to live:"))) == []
+    long = "\n".join(f"    line({n})" for n in range(40))
+    assert texts(found("What do frogs need?", passage(f"Frogs need a long list:\n\n{long}"))) == []
+
+
+def test_the_first_sentence_of_a_definition_is_cited_with_what_it_defines() -> None:
+    text = "    pond.drain(speed, frogs=())\n\nRemoves the water from a pond with frogs in it."
+
+    (finding, *_) = cited(found("How do I drain a pond?", passage(text)))
+
+    assert finding.term == "pond.drain(speed, frogs=())"
+
+
+def test_a_sentence_that_leans_brings_the_one_before_it() -> None:
+    text = "Ponds freeze over in January. That harms each frog that sleeps near the surface."
+
+    assert texts(found("What harms a sleeping frog?", passage(text))) == [
+        "Ponds freeze over in January.",
+        "That harms each frog that sleeps near the surface.",
+    ]
+
+
+def test_a_question_is_answered_from_the_passages_that_are_about_it() -> None:
+    about = passage(
+        "They dry out in the sun within an hour. A frog keeps its eggs under water.",
+        section="How do I keep the eggs of a frog?",
+    )
+    others = [
+        passage(f"A toad number {n} may keep eggs too, as a frog does.", n, title=f"Toads {n}")
+        for n in range(2, 8)
+    ]
+
+    findings = found("How do I keep the eggs of a frog?", *others, about)
+
+    assert [source.section for source in findings.sources] == [about.section]
+
+
+def test_plain_words_of_one_meaning_are_one_word() -> None:
+    text = "Swimming under water is the most efficient way for frogs to cross a pond."
+
+    assert texts(found("What is the fastest way for frogs to cross a pond?", passage(text)))
+
+
+def test_a_word_written_as_one_meets_its_two_halves() -> None:
+    text = "The deep copy of a frog has eggs of its own, so that both frogs can be changed."
+
+    assert texts(found("What is a deepcopy of a frog?", passage(text)))
+
+
+def test_how_many_is_answered_by_a_number() -> None:
+    vague = passage("The number of eggs that a frog lays depends on many things.", 1)
+    exact = passage("A frog lays about 2000 eggs in a year.", 2)
+
+    assert texts(found("How many eggs does a frog lay?", vague, exact))[0] == exact.text

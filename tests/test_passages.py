@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.knowledge.blocks import Block, Kind
-from actors.knowledge.passages import passages, prose
+from actors.knowledge.passages import parts, passages
 
 SENTENCE = "This sentence has exactly eight words in it."
 LONG = " ".join([SENTENCE] * 100)
@@ -95,11 +95,19 @@ def test_code_lists_and_tables_can_be_told_from_prose() -> None:
         "Some prose.\n\n    def f():\n\n        return 1\n\n- first\n- second\n\n| a | b\n\n"
         "    f(x)\n\nMore prose."
     )
-    assert prose(cut.text) == ["Some prose.", "first", "second", "More prose."]
+    assert [(part.kind, part.text) for part in parts(cut.text)] == [
+        ("prose", "Some prose."),
+        ("listing", "def f():\n\n    return 1"),
+        ("item", "first"),
+        ("item", "second"),
+        ("row", "a | b"),
+        ("listing", "f(x)"),
+        ("prose", "More prose."),
+    ]
 
 
 def test_prose_of_several_lines_is_one_paragraph() -> None:
-    assert prose("one\ntwo\n\nthree") == ["one\ntwo", "three"]
+    assert [part.text for part in parts("one\ntwo\n\nthree")] == ["one\ntwo", "three"]
 
 
 def test_links_are_passages_of_their_own() -> None:

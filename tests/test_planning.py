@@ -164,6 +164,26 @@ def test_a_question_that_leans_on_another_is_searched_with_its_subject(
     assert words <= set(plan(text).questions[-1].query.split())
 
 
+def test_what_is_said_of_all_that_is_compared_only_tells_where_to_look() -> None:
+    threads, processes = plan("Compare threads and processes for a small web app").questions
+
+    assert (threads.query, threads.aside) == ("threads", "processes small web app")
+    assert (processes.query, processes.aside) == ("processes", "threads small web app")
+
+
+def test_what_came_before_tells_where_to_look_for_a_question_that_stands_alone() -> None:
+    last = plan("How does SQLite lock a file, and how do I roll back after an error?").questions[-1]
+
+    assert last.query == "roll back after error"
+    assert last.aside == "sqlite lock file"
+
+
+def test_words_for_the_kind_of_answer_are_aside() -> None:
+    (question,) = plan("What changed for exceptions in Python 3.11?").questions
+
+    assert (question.query, question.aside) == ("exceptions python 3.11", "changed")
+
+
 @pytest.mark.parametrize(
     "text", ["Please explain the GIL", "Summarize the GIL", "Tell me about the GIL"]
 )

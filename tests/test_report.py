@@ -60,6 +60,25 @@ def test_a_question_that_the_answer_covers_says_so() -> None:
     assert "has nothing" not in written(findings)
 
 
+def test_what_belongs_to_a_sentence_stands_around_it() -> None:
+    findings = Findings(
+        answer=(
+            Finding("Feeds it.", 0, 1.0, term="frog.feed(slugs)"),
+            Finding("Call it like this:", 0, 1.0, listing="frog.feed(3)\n\n```"),
+            Finding("It eats two things:", 0, 1.0, items=("Slugs.", "Flies.")),
+        ),
+        sections=(),
+        sources=(BOOK,),
+    )
+
+    assert (
+        "```\nfrog.feed(slugs)\n```\n\n"
+        "Feeds it. [1] Call it like this: [1]\n\n"
+        "````\nfrog.feed(3)\n\n```\n````\n\n"
+        "It eats two things: [1]\n\n- Slugs. [1]\n- Flies. [1]\n\n"
+    ) in written(findings)
+
+
 def test_a_report_without_findings_is_short_and_says_what_to_do() -> None:
     text = written(Findings((), (Section(FROGS), Section(TOADS)), ()))
 

@@ -6,6 +6,8 @@ more than one of its things and speak that way come first.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from actors.agents.choosing import Choice
 from actors.agents.intents import BY_NAME
 from actors.agents.ranking import Answers, Ranked
@@ -22,32 +24,54 @@ _MAX_BRIDGES = 2
 def answer(found: list[Answers], intents: tuple[str, ...], choice: Choice) -> Sliced[list[Ranked]]:
     """The sentences of the answer in the order in which they were chosen."""
     with_any = [answers for answers in found if answers.ranked]
+    if not with_any:
+        return []
     if len(with_any) == 1:
-        return (yield from choice.take(with_any[0].ranked, MIN_SENTENCES))
+        only = with_any[0]
+        return (yield from choice.take(only.ranked, MIN_SENTENCES, only.target))
     judging = [name for name in _TOLD if name in intents]
     size = min(MAX_SENTENCES, max(MIN_SENTENCES, len(with_any) + 1))
     block: list[Ranked] = []
     if judging and not any(answers.target.context for answers in with_any):
-        block += yield from choice.take(_bridges(with_any, judging), _MAX_BRIDGES)
+        bridges = _bridges(with_any, judging)
+        block += yield from choice.take(bridges, _MAX_BRIDGES, with_any[0].target)
         size = MAX_SENTENCES
     for answers in with_any:
         if len(block) < size:
-            block += yield from choice.take(answers.ranked, 1)
+            ranked = _judged(answers, judging) if judging else answers.ranked
+            block += yield from choice.take(ranked, 1, answers.target)
     return block
 
 
 def _bridges(found: list[Answers], judging: list[str]) -> list[Ranked]:
     """Sentences that name at least two of the things, best advice first."""
-    bridges: list[Ranked] = []
+    bridges: dict[str, Ranked] = {}
     for answers in found:
-        for ranked in answers.ranked:
+        for ranked in _judged(answers, judging):
             named = sum(1 for other in found if _names(ranked.candidate.stems, other.target))
             if named > 1:
-                text = ranked.candidate.text
-                told = sum(_TOLD[n] for n in judging if BY_NAME[n].told.search(text))
-                points = ranked.score + 0.3 * named / len(found) + told
-                bridges.append(Ranked(ranked.candidate, points, ranked.before))
-    return sorted(bridges, key=lambda ranked: -ranked.score)
+                bridge = replace(ranked, score=ranked.score + 0.3 * named / len(found))
+                bridges.setdefault(bridge.candidate.text, bridge)
+    return sorted(bridges.values(), key=_by_score)
+
+
+def _judged(answers: Answers, judging: list[str]) -> list[Ranked]:
+    """What may answer one question, sentences first that judge as the task asks."""
+    return sorted(
+        (
+            replace(ranked, score=ranked.score + _told(ranked.candidate.text, judging))
+            for ranked in answers.ranked
+        ),
+        key=_by_score,
+    )
+
+
+def _told(text: str, judging: list[str]) -> float:
+    return sum(_TOLD[name] for name in judging if BY_NAME[name].told.search(text))
+
+
+def _by_score(ranked: Ranked) -> float:
+    return -ranked.score
 
 
 def _names(said: frozenset[str], target: Target) -> bool:

@@ -1,100 +1,31 @@
-"""The sentences of a passage that a report may cite.
+"""The sentences of a passage that a report may cite, with what belongs to them.
 
 Rule: a candidate is a verbatim piece of its passage (whitespace collapsed), a whole sentence of
 prose. One that leans on the sentence before it ("This means ...") says so, and may be cited only
-after that one.
+after that one. One that ends with a colon is cited with the listing or list that it announces, and
+the first of a definition with the name that is defined.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
-from actors.agents.words import STOPWORDS, stems, word_set, words
-from actors.knowledge.passages import prose, sentences
+from actors.agents.standing import announces, is_bare, is_citable, leans
+from actors.agents.words import stems
+from actors.knowledge.passages import Part, parts, sentences
 from actors.tasks.evidence import Passage
 
-MIN_WORDS = 5
-MAX_WORDS = 60
+MOST_LINES = 24
+"""Lines of a listing that is shown with a sentence."""
 
-_ENDS = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
-_BEGINS = re.compile(r"[\"'“‘«]?(?:[^\W_a-z]|[a-z]+[\d._(]\w*|[a-z]+[A-Z]\w*)")
-_NOT_PROSE = re.compile(
-    r">>>|(?<!\w)\[\d+\]|\.\.\. |::|[{}=]{2}|[|<>]{2}|\\n|¶|https?://\S{40}|\w{45}|"
-    r"\s[=+*/|]\s.*\s[=+*/|]\s"
-)
-_POINTS_ELSEWHERE = re.compile(
-    r"\b(?:(?:the|this|these|our|previous|next|above|last|first|second) (?:following|above|below|"
-    r"(?:code |previous |next |last |first |simple |small )*(?:example|examples|section|sections|"
-    r"chapter|table|figure|listing|snippet|page|paragraph|recipe|tutorial|document)s?)\b(?! of)|"
-    r"(?:as|see|shown|described|listed|mentioned|discussed|example|given|documented) (?:above|"
-    r"below|here|later)|"
-    r"following|as follows|see also|refer to|example:|this (?:document|section|page|chapter|howto)|"
-    r"in (?:this|our) case)\b|^(?:see|below|above|for (?:more|further|an?|full|details)|"
-    r"read more)\b",
-    re.IGNORECASE,
-)
-_ITSELF = r"(?:module|package|library|book|guide|standard|specification|framework|tool|project|pep)"
-_LEANS = re.compile(
-    rf"^(?:this(?! {_ITSELF}\b)|that|these|those|it|its|they|their|them|he|she|his|her|such|"
-    rf"however|but|and|or|so|"
-    r"also|thus|hence|therefore|then|otherwise|instead|furthermore|moreover|additionally|"
-    r"similarly|likewise|nevertheless|nonetheless|still|yet|consequently|accordingly|"
-    r"for (?:example|instance|this reason|these reasons)|in (?:this|that|these|such|other|"
-    r"contrast|addition|particular|fact|both|either|the (?:latter|former|first|second|same))|"
-    r"on the other hand|as a (?:result|consequence)|as such|another|a similar|similar(?=\s)|"
-    r"the (?:latter|former|above|"
-    r"same|other|second|third|next|last|result|example|reason|output|first (?:one|form))|here|now|"
-    r"both|neither|either|one of (?:these|them)|some of|if (?:so|not|it|this|that|they)|"
-    r"when (?:it|this|that|they)|because (?:it|this|of this|they)|since (?:it|this|they)|"
-    r"while (?:it|this|they)|unlike (?:it|this|that)|after (?:this|that)|again|finally|first|next|"
-    r"second|third|secondly|lastly|to do (?:this|so)|note that (?:this|it|these|they)|there(?=,)|"
-    r"by (?:doing (?:this|so)|contrast)|with this|at this point|all (?:of )?(?:these|this|those)|"
-    r"each of (?:these|them)|we|let's|let us|sure|yes|no|ok|well|why|suppose|"
-    r"\S+ (?:\S+ )?(?:it|them|this|these|so|one)(?=[ ,])|"
-    r"(?:changed|new|added|deprecated) (?:in|since) version)\b",
-    re.IGNORECASE,
-)
-_LEANS_INSIDE = re.compile(
-    r"^(?:\S+\s){0,7}?\S*,? (?:on the other hand|however|therefore|in contrast|by contrast|instead|"
-    r"for example|for instance|as well|too|though|then|thus|hence|consequently),",
-    re.IGNORECASE,
-)
-_DEICTIC = re.compile(
-    r"\b(?:this|these|that) (?:first |second |last |same |new )?(?:functions?|methods?|"
-    r"class(?:es)?|attributes?|options?|arguments?|"
-    r"parameters?|values?|flags?|events?|handlers?|objects?|calls?|settings?|fields?|types?|"
-    r"exceptions?|errors?|behaviou?rs?|features?|modes?|members?|macros?|variables?|constants?|"
-    r"commands?|formats?|keys?|entr(?:y|ies)|codes?|approach|way|tests?|names?|strings?|lists?)\b",
-    re.IGNORECASE,
-)
-_LEANING = (_LEANS, _LEANS_INSIDE, _DEICTIC)
-_LABELLED = re.compile(r"(?:\S+\s){0,4}?\S+:\s[A-Z]")
-_RELATIVE = re.compile(
-    r"(?<![\w-])(?:which|that|who|whose|where|to|for|if|when|unless|while)(?![\w-])"
-)
-_BARE_ORDER = re.compile(
-    r"(?:return|raise|set|get|call|create|wait|run|default|change|request|construct|convert|print|"
-    r"open|read|write|add|remove|test|check|emit|indicate|specify|modify|accept|attempt|take|try|"
-    r"load|send|close|initiali[sz]e|schedule|register|perform|seriali[sz]e|deseriali[sz]e|compute|"
-    r"compare|copy|delete|drop|replace|start|stop|find|format|use|contain|represent|include|allow|"
-    r"improve|fix|rename|deprecate|move|support|append|insert|enable|disable|update|handle|flush|"
-    r"concrete|base|abstract|like|same as|equivalent to|similar to|useful|mostly|specifies|tries|"
-    r"modifies|copies|currently|availability)(?:s|es|d|ed|ped|ted|ned)?\b",
-    re.IGNORECASE,
-)
-_VERBS = word_set(
-    "is are was were be been being has have had do does did can could will would may might must "
-    "should shall cannot isn aren doesn don won"
-)
-_VERB_LIKE = re.compile(
-    r"[a-z]{2,}(?:s|ed)|let|put|set|run|make|give|need|want|allow|help|use|work"
-)
-_SUBORDINATE = re.compile(
-    r"(?:in|to|for|when|if|as|by|while|unless|since|because|although|with|without|on|at|from|"
-    r"after|before|once|where|what|note|most|each|every|anything|everything|all|those|instead)\b",
-    re.IGNORECASE,
-)
+_MOST_LETTERS = 1_500
+_MOST_ITEMS = 12
+_MOST_TERM = 400
+_TERM = re.compile(r"(?:(?:class|exception|async|function|method|property|static) )*[-@\w./]+.*")
+_NO_TERM = re.compile(r"[>$#%]|import |from |def |class \w+(?:\(\w*\))?:|.* = ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +34,11 @@ class Candidate:
 
     `follows` is true if it stands in one paragraph with the sentence at `place - 1`. `leans` is
     true if it does not make sense without that one, and `bare` if it names no subject, like the
-    first sentence of a function's documentation ("Return the list.").
+    first sentence of a function's documentation ("Return the list.") without its name.
+
+    `term` is what it is the definition of, `listing` the lines right below it, `items` the list
+    that it announces, whose sentences stand at the `covers` places after it. `announces`: it makes
+    no sense without them.
     """
 
     text: str
@@ -114,65 +49,80 @@ class Candidate:
     bare: bool
     stems: frozenset[str] = field(repr=False)
     length: int
+    term: str = ""
+    listing: str = ""
+    items: tuple[str, ...] = ()
+    covers: int = 0
+    announces: bool = False
 
 
 def candidates(passage: Passage) -> list[Candidate]:
     """What may be cited from a passage, in its order."""
     found: list[Candidate] = []
+    every = parts(passage.text)
     place = 0
-    for paragraph in prose(passage.text):
-        for number, raw in enumerate(sentences(paragraph)):
-            text = " ".join(raw.split())
-            if is_citable(text):
-                found.append(_candidate(text, passage, place, follows=number > 0))
+    for number, part in enumerate(every):
+        if part.kind not in ("prose", "item"):
+            continue
+        said = [" ".join(raw.split()) for raw in sentences(part.text)]
+        for index, text in enumerate(said):
+            term = _term(every, number) if index == 0 else ""
+            below = every[number + 1 :] if index == len(said) - 1 and part.kind == "prose" else []
+            one = _candidate(text, passage, place, follows=index > 0, term=term, below=below)
+            if one is not None:
+                found.append(one)
             place += 1
     return found
 
 
-def is_citable(text: str) -> bool:
-    """Whether this is a whole sentence of prose that does not point at something left out."""
-    said = text.split()
-    return (
-        MIN_WORDS <= len(said) <= MAX_WORDS
-        and bool(_ENDS.search(text) and _BEGINS.match(text))
-        and not _NOT_PROSE.search(text)
-        and not _LABELLED.match(text)
-        and not _POINTS_ELSEWHERE.search(text)
-        and _is_balanced(text)
-        and _has_verb(text)
-    )
-
-
-def _candidate(text: str, passage: Passage, place: int, *, follows: bool) -> Candidate:
+def _candidate(
+    text: str, passage: Passage, place: int, *, follows: bool, term: str, below: Sequence[Part]
+) -> Candidate | None:
+    """The sentence with what belongs to it; None if it may not be cited."""
+    announced = announces(text)
+    listing = _listing(below)
+    items, covers = _items(below) if announced and not listing else ((), 0)
+    if not (is_citable(text) or (announced and (listing or items))):
+        return None
+    defined = term if leans(text) or is_bare(text) else ""
     return Candidate(
         text=text,
         passage=passage,
         place=place,
         follows=follows,
-        leans=any(p.search(text) for p in _LEANING),
-        bare=bool(_BARE_ORDER.match(text)),
-        stems=frozenset(stems(text)),
+        leans=leans(text) and not defined,
+        bare=is_bare(text) and not defined,
+        stems=frozenset(stems(" ".join([text, defined, *items]))),
         length=len(text.split()),
+        term=defined,
+        listing=listing,
+        items=items,
+        covers=covers,
+        announces=announced,
     )
 
 
-def _is_balanced(text: str) -> bool:
-    return (
-        text.count("(") == text.count(")")
-        and text.count("[") == text.count("]")
-        and text.count("“") == text.count("”")
-        and text.count('"') % 2 == 0
-        and text.count("`") % 2 == 0
-    )
+def _term(every: Sequence[Part], number: int) -> str:
+    """What the paragraph with this number defines: a line of its own right above it."""
+    if number == 0 or every[number].kind != "prose" or every[number - 1].kind != "listing":
+        return ""
+    announced = number > 1 and every[number - 2].text.rstrip().endswith(":")
+    lines = every[number - 1].text.splitlines()
+    shown = len(lines) == 1 and len(lines[0]) <= _MOST_TERM and not announced
+    return lines[0] if shown and _TERM.match(lines[0]) and not _NO_TERM.match(lines[0]) else ""
 
 
-def _has_verb(text: str) -> bool:
-    """Whether something like a verb stands before the first relative clause: a guess by endings."""
-    if not any(letter.isascii() and letter.isalpha() for letter in text):
-        return True  # Another script: what a verb looks like there is not known here.
-    if _SUBORDINATE.match(text):
-        head = words(text)
-    else:
-        head = words(_RELATIVE.split(text, maxsplit=1)[0])
-    lexical = (word for word in head[1:] if word not in STOPWORDS)
-    return any(w in _VERBS for w in head) or any(_VERB_LIKE.fullmatch(w) for w in lexical)
+def _listing(below: Sequence[Part]) -> str:
+    """The listing that these parts begin with, unless it is the next definition's name or long."""
+    if not below or below[0].kind != "listing" or _term(below, 1 if len(below) > 1 else 0):
+        return ""
+    text = below[0].text
+    return text if text.count("\n") < MOST_LINES and len(text) <= _MOST_LETTERS else ""
+
+
+def _items(below: Sequence[Part]) -> tuple[tuple[str, ...], int]:
+    """The list that these parts begin with, if it is not long, and how many sentences it has."""
+    rows = [part.text for part in takewhile(lambda part: part.kind == "item", below)]
+    if not 1 < len(rows) <= _MOST_ITEMS or sum(map(len, rows)) > _MOST_LETTERS:
+        return (), 0
+    return tuple(" ".join(row.split()) for row in rows), sum(len(sentences(r)) for r in rows)

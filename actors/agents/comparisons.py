@@ -7,6 +7,7 @@ clearly name two things stays whole.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from actors.agents.words import content_words, word_set, words
 
@@ -78,8 +79,21 @@ _MAX_ITEM_WORDS = 7
 _MAX_LISTED_WORDS = 4
 
 
-def side_by_side(clause: str) -> tuple[str, ...]:
-    """The things a clause compares, each with what is said of all of them; or ()."""
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of several things, and what is said `of_all` of them ("for a small web app")."""
+
+    thing: str
+    of_all: str = ""
+
+    @property
+    def text(self) -> str:
+        """Both, as a person would read them."""
+        return f"{self.thing} {self.of_all}".strip()
+
+
+def side_by_side(clause: str) -> tuple[Side, ...]:
+    """The things a clause compares; () if it compares none."""
     clause = clause.strip(" ?.!")
     for left, right in _sides(clause):
         shared = _RESPECT.search(right)
@@ -91,7 +105,7 @@ def side_by_side(clause: str) -> tuple[str, ...]:
     return ()
 
 
-def enumerated(clause: str) -> tuple[str, ...]:
+def enumerated(clause: str) -> tuple[Side, ...]:
     """The things of a plain list of three or more ("lists, tuples and sets in Python"), or ()."""
     found = _LIST.fullmatch(clause.strip(" ?.!"))
     things = _items(found.group("things")) if found else []
@@ -127,7 +141,7 @@ def _items(things: str) -> list[str]:
     return [*cut[:-1], cut[-1] + tail] if len(cut) > 1 else []
 
 
-def _things(items: list[str], respect: str) -> tuple[str, ...]:
+def _things(items: list[str], respect: str) -> tuple[Side, ...]:
     items = [item.strip(" ,;:") for item in items]
     if not 2 <= len(items) <= MAX_THINGS:
         return ()
@@ -142,7 +156,7 @@ def _things(items: list[str], respect: str) -> tuple[str, ...]:
         named = [_plain(item) for item in items]
     if not all(_is_thing(_plain(item)) for item in items):
         return ()
-    return tuple(" ".join(part for part in (item, shared, respect) if part) for item in named)
+    return tuple(Side(item, f"{shared} {respect}".strip()) for item in named)
 
 
 def _plain(item: str) -> str:

@@ -54,7 +54,7 @@ INTENTS = (
         r"should) (?:\w+\s)?use)\b",
         r"\b(?:recommend\w*|should|prefer\w*|better choice|best|suit\w*|choose|appropriate|"
         r"advis\w+|good (?:choice|fit|default)|default choice|designed for|useful (?:for|when|if)|"
-        r"ideal|consider|intended for|better|safe choice)\b",
+        r"ideal|consider|intended for|better|safe choice|safer|instead|alternatives?)\b",
     ),
     _intent(
         "benefits",
@@ -66,11 +66,18 @@ INTENTS = (
     _intent(
         "drawbacks",
         r"\b(?:cons|disadvantages?|drawbacks?|weakness(?:es)?|limitations?|downsides?|risks?|"
-        r"pitfalls?|difficulties)\b",
+        r"pitfalls?|difficulties|problems?|(?:go(?:es)?|is|are) wrong|dangers?)\b",
         r"\b(?:disadvantages?|drawbacks?|limit\w*|however|cost\w*|slow\w*|cannot|expensive|risk\w*|"
         r"downsides?|difficult\w*|harder|complex\w*|problems?|danger\w*|needs?|never|must|hard|"
         r"unfortunately|overhead|extra|confus\w+|surpris\w+|rarely|but)\b",
         search="drawbacks disadvantages difficulties limitations problems",
+    ),
+    _intent(
+        "quantify",
+        r"\bhow (?:many|much|big|large|long|often|far|fast|small|high|deep)\b|\bwhat size\b|"
+        r"\bnumber of\b",
+        r"\d|\b(?:per|at (?:most|least)|as many as|twice|half|dozens?|"
+        r"hundreds?|thousands?|seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b",
     ),
     _intent(
         "instruct",
@@ -111,6 +118,9 @@ _USE = frozenset(("use", "used", "using"))
 
 BY_NAME = {intent.name: intent for intent in INTENTS}
 
+BY_EXAMPLE = frozenset(("instruct", "exemplify"))
+"""Kinds of work that are answered by code as well."""
+
 EMPTY = word_set(
     "recommend recommends recommendation recommendations suggest suggestion suggestions advise "
     "advice choose choice pick select better best prefer preferable summarize "
@@ -123,10 +133,24 @@ EMPTY = word_set(
 )
 """Words that ask for work and name no subject: a clause of only these needs no search."""
 
+FILLERS = word_set(
+    "deal deals dealing handle handles handled handling work works working happen happens mean "
+    "means exist exists support supports supported say says look looks way ways thing things kind "
+    "kinds sort sorts make makes made making take takes come comes go goes know knows find people "
+    "matter matters important importance significant needed necessary good proper properly correct "
+    "correctly right wrong instead effective effectively possible bad idea ideas"
+)
+"""Words that say hardly anything in a question, whatever it is about."""
+
 
 def asks_for_work(word: str) -> bool:
     """Whether a word says what kind of answer is wanted rather than on what."""
     return any(intent.asked.fullmatch(word) for intent in INTENTS)
+
+
+def is_weak(word: str) -> bool:
+    """Whether a word of a question is no part of its subject."""
+    return word in FILLERS or asks_for_work(word)
 
 
 def names_nothing(text: str, *, of_several: bool) -> bool:

@@ -26,6 +26,7 @@ Intent = Literal[
     "recommend",
     "benefits",
     "drawbacks",
+    "quantify",
     "instruct",
     "define",
     "changes",

@@ -21,6 +21,7 @@ MAX_HELPED = 16
 """Times that helpers are asked, in all."""
 
 _MAX_WORDS = 32
+_MAX_ASIDE = 12
 _MAX_HEADING = 160
 
 
@@ -49,7 +50,12 @@ def plan_of(
 ) -> Plan:
     """The plan that searches these questions, whoever has asked them; at most `MAX_QUESTIONS`."""
     asked = tuple(
-        Question(f"s{number}", _heading(draft.text), " ".join(draft.words[:_MAX_WORDS]))
+        Question(
+            f"s{number}",
+            _heading(draft.text),
+            " ".join(draft.words[:_MAX_WORDS]),
+            aside=" ".join(draft.aside[:_MAX_ASIDE]),
+        )
         for number, draft in enumerate(drafts, start=2)
     )
     further = _further(asked, helpers)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from actors.agents.clauses import Clause
-from actors.agents.comparisons import enumerated, side_by_side
-from actors.agents.intents import EMPTY, names_nothing, search_words
+from actors.agents.comparisons import Side, enumerated, side_by_side
+from actors.agents.intents import EMPTY, is_weak, names_nothing, search_words
 from actors.agents.orders import asked
 from actors.agents.slices import Sliced
 from actors.agents.words import terms, word_set
@@ -45,10 +45,14 @@ _VERBS_OF_ASKING = word_set("difference differences differ different compare com
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A question before it has its number: as people read it, and the words that are searched."""
+    """A question before it has its number: as people read it, and the words that are searched.
+
+    Words `aside` say where to look, and are no part of the question.
+    """
 
     text: str
     words: tuple[str, ...]
+    aside: tuple[str, ...] = ()
 
 
 def questions(clauses: list[Clause], before: Sequence[Clause] = ()) -> Sliced[list[Draft]]:
@@ -83,24 +87,39 @@ def _of(clause: Clause, subject: tuple[str, ...]) -> list[Draft]:
     """The questions of one clause: one, or one for each thing that it sets side by side."""
     text = asked(clause.text)
     above = _above(clause)
-    opening = clause.opening[:1].lower() + clause.opening[1:]
     short = text if len(text) <= _MAX_COMPARED else ""
     if compared := side_by_side(short):
-        return [_side(f"{thing} {opening}".strip(), compared, above) for thing in compared]
+        return [_side(clause, side, compared, above) for side in compared]
     if listed := enumerated(short):
-        return [_side(f"{thing} {opening}".strip(), (), above) for thing in listed]
-    lent = subject if _leans(clause, _own(clause)) else ()
+        return [_side(clause, side, (), above) for side in listed]
+    leans = _leans(clause, _own(clause))
     shown = as_heading(text)
     if clause.opening:
         shown = f"{clause.opening}, {shown[:1].lower() + shown[1:]}"
-    return [Draft(shown, _merged(_own(clause), above, lent, search_words(text)))]
+    lent, aside = (subject, ()) if leans else ((), subject)
+    own, weak = _told_apart(_own(clause))
+    aside = _merged(aside, weak, search_words(text))
+    return [_draft(shown, _merged(own, above, lent), aside)]
 
 
-def _side(text: str, things: tuple[str, ...], above: tuple[str, ...]) -> Draft:
-    """One of several things. A bare name ("list") is searched together with the names beside it."""
-    own = tuple(terms(text))
-    beside = [word for other in things for word in terms(other)] if len(own) < _MANY_WORDS else []
-    return Draft(as_heading(text), _merged(own, above, tuple(beside)))
+def _side(clause: Clause, side: Side, beside: tuple[Side, ...], above: tuple[str, ...]) -> Draft:
+    """One of several things. The names of the others, and what is said of all, tell where to look."""
+    opening = clause.opening[:1].lower() + clause.opening[1:]
+    own = _merged(tuple(terms(side.thing)), above)
+    others = [word for other in beside for word in terms(other.thing)]
+    aside = _merged(tuple(others), tuple(terms(side.of_all)))
+    return _draft(as_heading(f"{side.text} {opening}".strip()), own, aside)
+
+
+def _told_apart(own: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words that name a subject, and those that say what is asked about it ("changed")."""
+    weak = tuple(word for word in own if is_weak(word))
+    telling = tuple(word for word in own if word not in weak)
+    return (telling, weak) if telling else (own, ())
+
+
+def _draft(text: str, words: tuple[str, ...], aside: tuple[str, ...]) -> Draft:
+    return Draft(text, words, tuple(word for word in aside if word not in words))
 
 
 def _own(clause: Clause) -> tuple[str, ...]:

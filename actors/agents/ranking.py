@@ -6,10 +6,11 @@ is ranked only if it names enough of it itself. Otherwise there is nothing to ci
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from actors.agents.candidates import Candidate, candidates
+from actors.agents.focus import COMPARED, IN_FOCUS, focus
 from actors.agents.relevance import coverage, style
 from actors.agents.slices import Sliced
 from actors.agents.targets import Rarity, Target, target
@@ -23,8 +24,8 @@ PASSAGE_FLOOR = 0.5
 
 SENTENCE_FLOOR = 0.34
 _OF_BEST = 0.45
-_PASSAGE = 0.3
-"""How much it counts that the passage around a sentence is on the question."""
+_PASSAGE = 0.8
+"""How much the focus of a passage counts for its sentences."""
 
 _MOST_RANKED = 80
 
@@ -98,22 +99,29 @@ def answers(plan: Plan, evidence: tuple[Evidence, ...]) -> Sliced[list[Answers]]
     for found in evidence:
         others = [other for other in plan.questions if not other.of and other != found.question]
         aim = target(found.question, others, plan.intents, rarity)
-        result.append((yield from _answers(found, aim, pool)))
+        passages = _with_others(found, evidence) if aim.comparing else found.passages
+        result.append((yield from _answers(passages, aim, pool)))
     return result
 
 
-def _answers(found: Evidence, aim: Target, pool: Pool) -> Sliced[Answers]:
+def _with_others(found: Evidence, evidence: tuple[Evidence, ...]) -> tuple[Passage, ...]:
+    """The passages on one of the things compared, then those on the others, which may name it."""
+    rest = [passage for other in evidence if other is not found for passage in other.passages]
+    return tuple({key_of(passage): passage for passage in (*found.passages, *rest)}.values())
+
+
+def _answers(passages: Sequence[Passage], aim: Target, pool: Pool) -> Sliced[Answers]:
     fit = [
-        (rank, passage)
-        for rank, passage in enumerate(found.passages)
-        if _is_on(pool.words(passage), aim)
+        (rank, passage) for rank, passage in enumerate(passages) if _is_on(pool.words(passage), aim)
     ]
+    focus_of = {rank: focus(passage, rank, pool.words(passage), aim) for rank, passage in fit}
+    least = (COMPARED if aim.comparing else IN_FOCUS) * max(focus_of.values(), default=0.0)
     theme = Theme((passage, pool.sentences(passage)) for _, passage in fit)
+    fit = [(rank, passage) for rank, passage in fit if focus_of[rank] >= least]
     scored: list[tuple[float, Ranked]] = []
     for rank, passage in fit:
-        heading = pool.heading(passage)
-        around = _PASSAGE * aim.share(pool.words(passage), aim.needed)
-        for share, ranked in _scored(pool.sentences(passage), rank, aim, heading):
+        around = _PASSAGE * focus_of[rank]
+        for share, ranked in _scored(pool.sentences(passage), rank, aim, pool.heading(passage)):
             points = ranked.score + around + theme.points(ranked.candidate)
             scored.append((share, replace(ranked, score=points)))
         yield

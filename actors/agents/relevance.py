@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from actors.agents.candidates import Candidate
-from actors.agents.intents import BY_NAME
+from actors.agents.intents import BY_EXAMPLE, BY_NAME
 from actors.agents.stemming import singular
 from actors.agents.targets import Target
 from actors.agents.words import stems, words
@@ -41,20 +41,21 @@ _EDGE_CASE = re.compile(
 
 def coverage(candidate: Candidate, heading: frozenset[str], target: Target) -> float:
     """The share of what the question names that the sentence and its heading name, 0 to 1."""
-    every = target.weights
+    every = target.measured
     said = target.share(candidate.stems, every)
     return said + _HEADING * (target.share(candidate.stems | heading, every) - said)
 
 
 def style(candidate: Candidate, rank: int, target: Target) -> float:
     """What speaks for a sentence besides its words: its place, its length, how it speaks."""
-    points = 0.12 / (1 + rank / 3)
+    points = 0.05 / (1 + rank / 3) + 0.1 * target.share(candidate.stems, target.aside)
     points += 0.08 / (1 + candidate.place)
     points -= 0.004 * abs(candidate.length - _BEST_LENGTH)
     points += 0.10 if _opens_on_topic(candidate, target) else 0.0
     points -= 0.20 if candidate.bare else 0.0
     points -= 0.10 if _EDGE_CASE.match(candidate.text) else 0.0
     points += 0.12 * _literal(candidate, target)
+    points += 0.20 if candidate.listing and not BY_EXAMPLE.isdisjoint(target.intents) else 0.0
     return points + _purpose(candidate, target) + _heading(candidate, target)
 
 
@@ -70,10 +71,12 @@ def _literal(candidate: Candidate, target: Target) -> float:
 def _purpose(candidate: Candidate, target: Target) -> float:
     """More for a sentence that speaks the way the question wants to be answered."""
     wanted = [BY_NAME[name] for name in target.intents]
-    points = 0.15 * sum(1 for intent in wanted if intent.told.search(candidate.text)) / len(wanted)
+    told = sum(1 for intent in wanted if intent.told.search(candidate.text))
+    points = target.by_kind * told / len(wanted)
+    points += 0.4 * target.share(candidate.stems, target.aside) if target.comparing else 0.0
     points += 0.15 if any(i.told.search(candidate.passage.section) for i in wanted) else 0.0
     if "define" in target.intents or "explain" in target.intents:
-        points += 0.25 * _defines(candidate, target)
+        points += 0.35 * _defines(candidate, target)
     if _NEWS.search(candidate.passage.title):
         points += 0.10 if "changes" in target.intents else -0.4
     return points

@@ -64,13 +64,34 @@ def _section(section: Section) -> Iterator[str]:
 
 
 def _block(findings: Iterable[Finding]) -> Iterator[str]:
-    """Cited sentences; those of one source make a paragraph."""
+    """Cited sentences; those of one source make a paragraph, with what is shown around them."""
     cited = list(findings)
     for finding, following in zip(cited, [*cited[1:], None], strict=True):
-        goes_on = following is not None and following.source == finding.source
-        yield f"{finding.text} [{finding.source + 1}]{' ' if goes_on else PARAGRAPH}"
+        if finding.term:
+            yield _fenced(finding.term)
+        goes_on = (
+            following is not None
+            and following.source == finding.source
+            and not (finding.listing or finding.items or following.term)
+        )
+        number = finding.source + 1
+        yield f"{finding.text} [{number}]{' ' if goes_on else PARAGRAPH}"
+        for item in finding.items:
+            yield f"- {item} [{number}]\n"
+        if finding.items:
+            yield "\n"
+        if finding.listing:
+            yield _fenced(finding.listing)
     if not cited:
         yield PARAGRAPH
+
+
+def _fenced(listing: str) -> str:
+    """A listing as a block of code, whatever it contains."""
+    fence = "```"
+    while fence in listing:
+        fence += "`"
+    return f"{fence}\n{listing}\n{fence}{PARAGRAPH}"
 
 
 def place(source: Passage | Source) -> str:

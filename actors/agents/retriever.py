@@ -6,6 +6,7 @@ Rule: it reads and never writes, so the same question may be asked again at any 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from actors.agents.named_pages import NamedPages
@@ -17,9 +18,6 @@ from actors.tasks.plan import Question
 
 PASSAGES = 24
 """Passages for one question, if nothing else is asked for."""
-
-MAX_WORDS = 6
-"""Words of a question that are also searched one by one."""
 
 
 class RetrieverAgent:
@@ -57,23 +55,19 @@ class RetrieverAgent:
         return replace(found, passages=_merged(lists)[: self._limit], missed=pages.missed)
 
     async def _in_library(self, question: Question) -> Evidence:
-        """The best passages on the question, best first; then those on its single words.
+        """The best passages on the question; in turns with those found with what is aside of it.
 
-        The library finds by words, and by meaning too where it has vectors. Either way one long
-        chapter that repeats every word may come first, and what introduces a word stands elsewhere,
-        mostly under a heading of its own.
+        The words of the question count twice there: what is aside only says which of many passages
+        that name them is meant.
         """
         query = question.query
         hits = await self._library.search(query, limit=self._limit)
-        half = self._limit // 2
-        found = [hits.passages[:half]]
-        words = query.split()[:MAX_WORDS]
-        if len(words) > 1:
-            for word in words:
-                each = await self._library.search(word, limit=max(1, half // len(words)))
-                found.append(each.passages)
-        found.append(hits.passages)
-        return Evidence(question, _merged(found)[: self._limit], hits.sample)
+        if not question.aside:
+            return Evidence(question, hits.passages, hits.sample)
+        wide = await self._library.search(f"{query} {query} {question.aside}", limit=self._limit)
+        pairs = zip_longest(hits.passages, wide.passages)
+        found = _merged([tuple(hit for pair in pairs for hit in pair if hit is not None)])
+        return Evidence(question, found[: self._limit], hits.sample)
 
 
 def _merged(lists: list[tuple[Passage, ...]]) -> tuple[Passage, ...]:

@@ -15,9 +15,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from actors.agents.intents import EMPTY, asks_for_work, intents
+from actors.agents.intents import EMPTY, FILLERS, intents, is_weak
 from actors.agents.slices import at_once
 from actors.agents.stemming import singular, stem
+from actors.agents.synonyms import synonyms
 from actors.agents.words import content_words, stems, word_set
 from actors.tasks.plan import Question
 
@@ -25,7 +26,7 @@ _LENT = 0.8
 """The weight of a word that the question before lent this one, against a word of its own."""
 
 _BESIDE = 0.3
-"""Of a word that names another of the things that are set side by side."""
+"""Of a word that only tells where to look, such as the name of another of the things compared."""
 
 _SHARED = 0.7
 """Of a word that every question of the task has."""
@@ -42,17 +43,21 @@ _HEADING = 0.6
 _ACTION = 0.5
 """Of a word for what is done to anything ("read", "create"): the subject is its object."""
 
+_OF_ITS_KIND = 0.15
+_OF_ITS_KIND_ALONE = 0.6
+"""Where the question names nothing but the kind of answer ("what are its drawbacks?"), or a number
+is what it asks for."""
+
+_TELLING = frozenset(("compare", "recommend", "benefits", "drawbacks", "changes"))
+"""Kinds of work whose answers can be told by how they speak."""
+
+_COMPARES = frozenset(("compare", "recommend"))
+
 _ROOT = 5
 """Letters that two stems need in common to be one word's ("collect", "collector")."""
 
-_FILLERS = word_set(
-    "deal deals dealing handle handles handled handling work works working happen happens mean "
-    "means exist exists support supports supported say says look looks way ways thing things kind "
-    "kinds sort sorts make makes made making take takes come comes go goes know knows find people "
-    "matter matters important importance significant needed necessary good proper properly correct "
-    "correctly right effective effectively possible bad idea ideas"
-)
-
+_SHORTEST_HALF = 3
+_NONE: frozenset[str] = frozenset()
 
 _ACTIONS = frozenset(
     stem(word)
@@ -76,12 +81,18 @@ class Rarity:
     def variants(self, word: str) -> frozenset[str]:
         """The stem, and the stems that were found of which one begins with the other."""
         near = (s for s in self._counts if s[:_ROOT] == word[:_ROOT] and _is_variant(s, word))
-        return frozenset((word, *near))
+        return frozenset((word, *near)) | synonyms(word)
+
+    def halves(self, word: str) -> frozenset[str]:
+        """The two words that were found of which this one is put together ("deepcopy"), if any."""
+        cuts = range(_SHORTEST_HALF, len(word) - _SHORTEST_HALF + 1)
+        split = ((word[:cut], stem(word[cut:])) for cut in cuts)
+        return next((frozenset(two) for two in split if all(h in self._counts for h in two)), _NONE)
 
     def of(self, variants: frozenset[str]) -> float:
-        """From 0.8 to 1.2: more for a rarer stem, and most for one that no sentence has."""
+        """From 0.5 to 1.5: more for a rarer stem, and most for one that no sentence has."""
         count = min(self._total, sum(self._counts[variant] for variant in variants))
-        return 0.8 + 0.4 * self._idf(count) / self._idf(0)
+        return 0.5 + self._idf(count) / self._idf(0)
 
     def has(self, variants: frozenset[str]) -> bool:
         """Whether any sentence has it."""
@@ -100,36 +111,59 @@ def _is_variant(one: str, other: str) -> bool:
 class Target:
     """A question as stems: the weight of each, its spellings, and which are the question's own.
 
-    `needed` are those that a passage on it is measured by, `context` those that another question
-    lent it, `rivals` those that tell the others from it. `literal` are its own words in the
-    singular, and `intents` the kinds of work it asks for.
+    `measured` are those that a sentence is measured by, `needed` those that a passage on it has to
+    name, `context` those that another question lent it, `aside` those that only tell where to look,
+    `rivals` those that tell the others from it. `literal` are its own words in the singular, and
+    `intents` the kinds of work it asks for; to speak so counts `by_kind` for a sentence.
     """
 
     weights: dict[str, float]
     variants: dict[str, frozenset[str]]
+    halves: dict[str, frozenset[str]]
     own: frozenset[str]
+    measured: frozenset[str]
     needed: frozenset[str]
     context: frozenset[str]
+    aside: frozenset[str]
     rivals: frozenset[str]
     literal: frozenset[str]
     intents: tuple[str, ...]
+    by_kind: float
+
+    @property
+    def comparing(self) -> bool:
+        """Whether it is one of several things that are held against each other."""
+        return bool(self.aside) and not _COMPARES.isdisjoint(self.intents)
 
     def share(self, said: frozenset[str], of: Iterable[str]) -> float:
         """How much of some of its stems are in a set of stems, by weight, 0 to 1."""
         whole = list(of)
         total = sum(self.weights[word] for word in whole)
-        there = (word for word in whole if not self.variants[word].isdisjoint(said))
+        there = (word for word in whole if self._names(word, said))
         return sum(self.weights[word] for word in there) / total if total else 0.0
 
     def names_own(self, said: frozenset[str]) -> bool:
         """Whether a set of stems has any of the question's own words."""
-        return any(not self.variants[word].isdisjoint(said) for word in self.own)
+        return any(self._names(word, said) for word in self.own)
+
+    def names_any(self, said: frozenset[str]) -> bool:
+        """Whether a set of stems has any word of the question, or aside of it."""
+        return any(self._names(word, said) for word in self.weights)
 
     def allows(self, sentence: frozenset[str], heading: frozenset[str]) -> bool:
-        """Whether a sentence may speak to this question: not if it is on another one's subject."""
+        """Whether a sentence may speak to this question: not if it is on another one's subject.
+
+        Where things are compared, one may be held against this one under a heading of its own.
+        """
         if self.names_own(sentence):
             return True
-        return self.names_own(heading) and self.rivals.isdisjoint(sentence)
+        compared = self.comparing and self.rivals.isdisjoint(heading)
+        return self.names_own(heading) and (compared or self.rivals.isdisjoint(sentence))
+
+    def _names(self, word: str, said: frozenset[str]) -> bool:
+        """Whether a set of stems has one of its words, in any spelling."""
+        halves = self.halves[word]
+        return not self.variants[word].isdisjoint(said) or (bool(halves) and halves <= said)
 
 
 def target(
@@ -139,33 +173,42 @@ def target(
     named = [word for word in content_words(question.text) if word not in EMPTY]
     own = dict.fromkeys(stem(word) for word in named) or dict.fromkeys(stems(question.query))
     searched = [stem(word) for word in content_words(question.query) if word not in EMPTY]
-    every = dict.fromkeys([*own, *searched])
-    weak = _stems_where(_is_weak, question)
-    fillers = _stems_where(_FILLERS.__contains__, question)
+    beside = [stem(word) for word in content_words(question.aside) if word not in EMPTY]
+    every = dict.fromkeys([*own, *searched, *beside])
+    weak = _stems_where(is_weak, question)
+    fillers = _stems_where(FILLERS.__contains__, question)
     shared = set(own).intersection(*(stems(other.text) for other in others)) if others else set()
     shared = shared if len(shared) < len(own) else set()
-    leans = not any(own.keys() <= set(stems(other.query)) for other in others)
-    lent = every.keys() - own.keys() - weak
+    aside = set(beside) - set(searched)
+    lent = set(searched) - own.keys() - weak
     factors = dict.fromkeys(every, 1.0)
-    factors |= dict.fromkeys(lent, _LENT if leans else _BESIDE) | dict.fromkeys(shared, _SHARED)
-    factors |= dict.fromkeys(weak, _WEAK) | dict.fromkeys(fillers, _FILLER)
+    factors |= dict.fromkeys(lent, _LENT) | dict.fromkeys(shared, _SHARED)
+    factors |= dict.fromkeys(aside, _BESIDE) | dict.fromkeys(weak, _WEAK)
+    factors |= dict.fromkeys(fillers, _FILLER)
     variants = {word: rarity.variants(word) for word in every}
-    context = (lent - _ACTIONS or lent) if leans else set()
+    context = lent - _ACTIONS or lent
     rivals = {word for other in others for word in stems(other.text)} - own.keys() - context
+    kinds = at_once(intents([question.text], default=()))
     return Target(
         weights={w: _weight(rarity, variants[w], factors[w], w in weak) for w in every},
         variants=variants,
-        own=frozenset(own.keys() - weak - shared or every),
-        needed=frozenset(own.keys() - weak | context or every),
+        halves={word: rarity.halves(word) for word in every},
+        own=frozenset(own.keys() - weak - shared - aside or every),
+        measured=frozenset(every.keys() - aside or every),
+        needed=frozenset(own.keys() - weak - aside | context or every),
         context=frozenset(context),
+        aside=frozenset(aside),
         rivals=frozenset(rivals),
-        literal=frozenset(singular(word) for word in named if not _is_weak(word)),
-        intents=at_once(intents([question.text], default=asked)),
+        literal=frozenset(singular(word) for word in named if not is_weak(word)),
+        intents=kinds or asked,
+        by_kind=_by_kind(kinds or asked, names_much=not own.keys() <= weak | aside | _ACTIONS),
     )
 
 
-def _is_weak(word: str) -> bool:
-    return word in _FILLERS or asks_for_work(word)
+def _by_kind(kinds: Iterable[str], *, names_much: bool) -> float:
+    """How much it counts that a sentence speaks the way the question asks for."""
+    alone = "quantify" in kinds or (not names_much and not _TELLING.isdisjoint(kinds))
+    return _OF_ITS_KIND_ALONE if alone else _OF_ITS_KIND
 
 
 def _stems_where(holds: Callable[[str], bool], question: Question) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from actors.agents.answering import answer
 from actors.agents.choosing import Choice, in_reading_order
+from actors.agents.intents import BY_EXAMPLE
 from actors.agents.ranking import Key, Ranked, answers, key_of
 from actors.agents.slices import Sliced, at_once
 from actors.tasks.evidence import Evidence, Finding, Findings, Passage, Section
@@ -25,12 +26,12 @@ def weigh(plan: Plan, evidence: tuple[Evidence, ...]) -> Findings:
 def weighed(plan: Plan, evidence: tuple[Evidence, ...]) -> Sliced[Findings]:
     """`weigh`, in slices."""
     found = yield from answers(plan, evidence)
-    choice, cited = Choice(), _Cited()
+    choice, cited = Choice(), _Cited(plan.intents)
     opening = yield from answer(found, plan.intents, choice)
     short_answer = cited.findings(in_reading_order(opening))
     sections: list[Section] = []
     for of_question, given in zip(found, evidence, strict=True):
-        block = yield from choice.take(of_question.ranked, MAX_FINDINGS)
+        block = yield from choice.take(of_question.ranked, MAX_FINDINGS, of_question.target)
         findings = cited.findings(in_reading_order(block))
         in_answer = not findings and bool(of_question.ranked)
         sections.append(Section(given.question, findings, in_answer))
@@ -41,8 +42,9 @@ def weighed(plan: Plan, evidence: tuple[Evidence, ...]) -> Sliced[Findings]:
 class _Cited:
     """The passages cited so far, numbered by first citation."""
 
-    def __init__(self) -> None:
+    def __init__(self, intents: tuple[str, ...]) -> None:
         self._sources: dict[Key, Passage] = {}
+        self._by_example = not BY_EXAMPLE.isdisjoint(intents)
 
     def findings(self, block: list[Ranked]) -> tuple[Finding, ...]:
         return tuple(self._finding(ranked) for ranked in block)
@@ -54,4 +56,7 @@ class _Cited:
         passage = ranked.candidate.passage
         self._sources.setdefault(key_of(passage), passage)
         number = list(self._sources).index(key_of(passage))
-        return Finding(ranked.candidate.text, number, ranked.score)
+        said = ranked.candidate
+        shows = said.announces or self._by_example
+        listing = said.listing if shows else ""
+        return Finding(said.text, number, ranked.score, said.term, listing, said.items)

@@ -1,7 +1,7 @@
 """The words of a text that carry its meaning.
 
 Rule: a word here is what the library's index takes for one: a run of letters and digits, in lower
-case. Nothing depends on the machine's locale or on the order of a set.
+case; only a number with points in it ("3.11") stays one word. Nothing depends on the machine's locale or on the order of a set.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import re
 
 from actors.agents.stemming import stem
 
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"\d+(?:\.\d+)+(?![^\W_])|[^\W_]+")
+_HYPHENATED = re.compile(r"(?<![\w-])[^\W\d_]+-[^\W\d_]+(?![\w-])")
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _POSSESSIVE = re.compile(r"['’]\w{1,2}\W*$")
 
@@ -64,5 +65,9 @@ def terms(text: str) -> list[str]:
 
 
 def stems(text: str) -> list[str]:
-    """The stems of the words that carry meaning, in their order, with repeats."""
-    return [stem(word) for word in words(text) if word not in STOPWORDS]
+    """The stems of the words that carry meaning, in their order, with repeats.
+
+    After them those of words with a hyphen as one: "sub-command" is "subcommand" too.
+    """
+    found = [stem(word) for word in words(text) if word not in STOPWORDS]
+    return found + [stem(word.replace("-", "")) for word in _HYPHENATED.findall(text.lower())]

@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Literal
 
 from actors.knowledge.blocks import Block, Kind, joined, rendered
 from actors.knowledge.sentences import sentences
 
-__all__ = ["Cut", "passages", "prose", "sentences"]
+__all__ = ["Cut", "Part", "parts", "passages", "sentences"]
 
 TARGET_WORDS = 200
 _MOST_WORDS = 240
@@ -56,20 +57,40 @@ def passages(blocks: Iterable[Block]) -> list[Cut]:
     return cuts
 
 
-def prose(text: str) -> list[str]:
-    """The paragraphs and list items of a passage's text, each a verbatim slice of it."""
-    found: list[str] = []
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A paragraph of a passage, an item of a list, a row of a table, or a listing without indent."""
+
+    kind: Literal["prose", "item", "row", "listing"]
+    text: str
+
+
+def parts(text: str) -> list[Part]:
+    """A passage's text in parts, each a verbatim slice of it but for the marks of its lines.
+
+    A listing with blank lines in it is one part, as are listings that follow one another.
+    """
+    found: list[Part] = []
     for paragraph in text.split("\n\n"):
-        for plain, lines in groupby(paragraph.split("\n"), key=_is_plain):
-            if plain:
-                found.append("\n".join(lines))
+        for kind, lines in groupby(paragraph.split("\n"), key=_kind_of):
+            if kind == "listing":
+                listing = "\n".join(line[4:] for line in lines)
+                if found and found[-1].kind == "listing":
+                    listing = f"{found.pop().text}\n\n{listing}"
+                found.append(Part(kind, listing))
+            elif kind == "prose":
+                found.append(Part(kind, "\n".join(lines)))
             else:
-                found += [line[2:].strip() for line in lines if line.startswith("- ")]
-    return [paragraph for paragraph in found if paragraph.strip()]
+                found += [Part(kind, line[2:].strip()) for line in lines]
+    return [part for part in found if part.text.strip()]
 
 
-def _is_plain(line: str) -> bool:
-    return not line.startswith(("    ", "| ", "- "))
+def _kind_of(line: str) -> Literal["prose", "item", "row", "listing"]:
+    if line.startswith("    "):
+        return "listing"
+    if line.startswith("| "):
+        return "row"
+    return "item" if line.startswith("- ") else "prose"
 
 
 def _packed(pieces: list[_Piece]) -> Iterator[list[_Piece]]:

@@ -24,19 +24,19 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 def match_expression(query: str) -> str | None:
     """The query as an FTS5 expression, or None if nothing in it can be searched for.
 
-    Words are alternatives; `bm25` ranks passages with more and rarer ones higher. A word of several
-    parts (`asyncio.TaskGroup`) is searched as a whole and in parts.
+    Words are alternatives; `bm25` ranks passages with more and rarer ones higher, and a word that
+    stands twice in the query counts twice. A word of several parts (`asyncio.TaskGroup`) is searched as a whole and in parts.
     """
     words = [word for word in query.split() if _WORD_PARTS.search(word)]
     telling = [word for word in words if not _is_stop_word(word)] or words
-    terms: dict[str, None] = {}
+    terms: list[str] = []
     for word in telling:
         parts = _WORD_PARTS.findall(word.lower())
         if len(parts) > 1:
-            terms[" ".join(parts)] = None
+            terms.append(" ".join(parts))
             parts = [part for part in parts if part not in STOP_WORDS and len(part) > 1]
-        terms.update(dict.fromkeys(parts))
-    quoted = [f'"{term}"' for term in list(terms)[:_MOST_TERMS]]
+        terms += parts
+    quoted = [f'"{term}"' for term in terms[:_MOST_TERMS]]
     return " OR ".join(quoted) or None
 
 

@@ -52,11 +52,18 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence worth citing, word for word from `Findings.sources[source]`."""
+    """One sentence worth citing, word for word from `Findings.sources[source]`.
+
+    With what belongs to it, word for word too: the `term` that it defines, and the `listing` or the
+    `items` of the list that stand below it.
+    """
 
     text: str
     source: int
     score: float
+    term: str = ""
+    listing: str = ""
+    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ ANALYSIS = PlannedStep("s1", "analysis", "analyzer", "Work out what the task ask
 class Question:
     """One thing to find out: `text` as a person reads it, `query` as the library searches it.
 
+    Words `aside` tell where to look: what is beside the question counts less than what it names.
     Where an agent other than the retriever is asked, `of` is the step of the question that it helps
     with, and `arguments` are what it is asked.
     """
@@ -49,6 +50,7 @@ class Question:
     query: str
     of: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
