@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -83,6 +84,34 @@ def test_passages_that_share_some_words_are_both_shown() -> None:
     found = [passage("a", 1, LONG), passage("b", 1, f"{LONG}, unlike a stack of unread mail.")]
 
     assert selected(found, 10) == tuple(found)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_folding_leaves_what_comparing_all_pairs_would(seed: int) -> None:
+    rng = Random(seed)
+    first = [rng.choice("abcdefgh") * rng.randint(1, 3) for _ in range(120)]
+    found = []
+    for number in range(16):
+        words = list(rng.choice(found).text.split() if found and rng.random() < 0.7 else first)
+        for _ in range(rng.choice((0, 1, 2, 4, 8))):
+            words[rng.randrange(len(words))] = f"word{rng.randrange(10**9)}"
+        found.append(passage(f"d{number}", 1, " ".join(words[: rng.choice((3, 40, 120))])))
+
+    kept: list[Passage] = []
+    for one in found:
+        if all(resemblance(one.text, other.text) < 0.8 for other in kept):
+            kept.append(one)
+
+    assert selected(found, 16) == tuple(kept)
+
+
+def resemblance(one: str, other: str) -> float:
+    """The Jaccard similarity of the runs of five words, straight from its definition."""
+    runs = []
+    for words in (one.split(), other.split()):
+        starts = range(max(len(words) - 4, 1))
+        runs.append({tuple(words[start : start + 5]) for start in starts})
+    return len(runs[0] & runs[1]) / len(runs[0] | runs[1])
 
 
 def test_no_document_takes_all_places_while_others_wait() -> None:
