@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
@@ -242,11 +243,33 @@ async def test_a_library_from_before_there_were_vectors_is_brought_up_to_date(
     async with opened(tmp_path, vectors=False) as library:
         await library.add(PARIS)
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
-        db.executescript("DROP TABLE vectors; DROP TABLE vector_model; PRAGMA user_version = 1")
+        db.executescript(
+            "DROP TABLE vectors; DROP TABLE vector_model; DROP TABLE dropped_vectors;"
+            "DROP INDEX links; PRAGMA user_version = 1"
+        )
 
     async with opened(tmp_path) as library:
         await library.fill_vectors()
         assert await texts(library, "a large French town") == [PARIS.decode()]
+
+
+async def test_vectors_from_before_they_were_counted_when_dropped_stay_and_go(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as library:
+        old = await library.add(PARIS)
+        await library.add(BREAD)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+        db.executescript(
+            "DROP TRIGGER vector_dropped; DROP TABLE dropped_vectors; DROP INDEX links;"
+            "PRAGMA user_version = 2"
+        )
+
+    async with opened(tmp_path) as library:
+        assert await texts(library, "a large French town") == [PARIS.decode()]
+        await library.delete(old.document.document_id)
+        assert await texts(library, "a large French town") == []
+        assert await texts(library, "flour") == [BREAD.decode()]
 
 
 async def test_a_cancelled_search_leaves_the_next_one_as_good(tmp_path: Path) -> None:
@@ -304,7 +327,7 @@ def test_an_index_finds_what_a_look_at_every_vector_finds(monkeypatch: pytest.Mo
     for start in range(0, 100, 30):
         part = range(start, min(start + 30, 100))
         index.append([(n + 1, packed(rows[n]), 0.2 if n % 3 else 1.0) for n in part])
-    index.keep([n for n in range(1, 101) if n % 10])
+    index.keep(array("q", [n for n in range(1, 101) if n % 10]))
 
     ranking = index.ranking(query)
     while ranking.step():

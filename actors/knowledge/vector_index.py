@@ -10,6 +10,7 @@ what is dropped leaves by a new matrix.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,8 +19,12 @@ from numpy.typing import NDArray
 from actors.knowledge.embedding import DIMENSIONS, Vector, unpacked
 
 MOST_VECTORS = 1_000_000
-SLICE = 4_096
-"""Rows that are compared at once."""
+SLICE = 1_024
+"""Rows that are multiplied at once. With twice as many, the library under numpy (OpenBLAS) starts
+threads that wait by spinning, which takes the processors from the event loop and ten times as long.
+"""
+
+_SLICES_OF_STEP = 32
 
 
 class VectorIndex:
@@ -56,9 +61,9 @@ class VectorIndex:
         self._scales[begin:end] = worth / np.maximum(lengths, 1e-9)
         self._count = end
 
-    def keep(self, numbers: Sequence[int]) -> None:
+    def keep(self, numbers: array[int]) -> None:
         """Drop all vectors but these."""
-        held = np.isin(self._numbers[: self._count], np.array(numbers, np.int64))
+        held = np.isin(self._numbers[: self._count], np.frombuffer(numbers, np.int64))
         self._numbers = self._numbers[: self._count][held]
         self._rows = self._rows[: self._count][held]
         self._scales = self._scales[: self._count][held]
@@ -95,13 +100,14 @@ class Ranking:
         self._seen = 0
 
     def step(self) -> bool:
-        """Compare one slice; whether there is more."""
-        part = slice(self._seen, self._seen + SLICE)
-        self._scores[part] = (self._rows[part].astype(np.float32) @ self._query) * self._scales[
-            part
-        ]
-        self._seen += SLICE
-        return self._seen < len(self._rows)
+        """Compare a few slices; whether there is more."""
+        until = min(self._seen + _SLICES_OF_STEP * SLICE, len(self._rows))
+        for start in range(self._seen, until, SLICE):
+            part = slice(start, start + SLICE)
+            scores = self._rows[part].astype(np.float32) @ self._query
+            self._scores[part] = scores * self._scales[part]
+        self._seen = until
+        return until < len(self._rows)
 
     def best(self, most: int) -> dict[int, float]:
         """The vectors that point the query's way, nearest first; of equals the older first."""
