@@ -343,6 +343,58 @@ async def test_a_redirect_to_what_robots_may_not_read_is_refused():
         assert site.asked_for("/private") == 0
 
 
+MATCHING = {
+    "a star is any run": ("Disallow: /*/private", "/a/b/private/c", False),
+    "a star may be nothing": ("Disallow: /x*y", "/xy", False),
+    "a dollar is the end": ("Disallow: /*.pdf$", "/a.pdf", False),
+    "what goes on has another end": ("Disallow: /*.pdf$", "/a.pdf?x=1", True),
+    "the longest rule counts, not the first": ("Disallow: /a\nAllow: /a/b", "/a/b/c", True),
+    "the longest may forbid": ("Allow: /a\nDisallow: /a/b", "/a/b/c", False),
+    "of equals the milder counts": ("Disallow: /a\nAllow: /a", "/a", True),
+    "any spelling of a letter": ("Disallow: /%7euser/\u00fc", "/~user/%C3%BC", False),
+    "a query is a part": ("Disallow: /*?print=", "/a?print=1", False),
+    "nothing forbidden": ("Disallow:", "/a", True),
+    "groups for the same program add up": (
+        "Disallow: /a\n\nUser-agent: *\nDisallow: /b",
+        "/b",
+        False,
+    ),
+    "a group for us is the only one": (
+        "Disallow: /\n\nUser-agent: terzetto/2\nAllow: /",
+        "/a",
+        True,
+    ),
+    "a group for a name like ours is not for us": (
+        "Allow: /\n\nUser-agent: terz\nUser-agent: terzetto-news\nDisallow: /",
+        "/a",
+        True,
+    ),
+    "several names share a group": ("\nUser-agent: other\nDisallow: /", "/a", False),
+}
+
+
+@pytest.mark.parametrize("case", MATCHING)
+async def test_rules_are_read_as_rfc_9309_tells(case: str):
+    rules, path, allowed = MATCHING[case]
+    told = f"\ufeffUser-agent: *\n{rules}\n".encode()
+    async with site_of({"/robots.txt": answer(told), path: answer(FROGS)}) as (site, fetcher):
+        if allowed:
+            assert (await fetcher.fetch(site.url(path))).body == FROGS
+        else:
+            assert "robots.txt" in await refusal(fetcher, site.url(path))
+
+
+@pytest.mark.parametrize("form", ["User-agent: n{}", "useragent n{}", "User  agent : n{}"])
+async def test_rules_for_very_many_programs_cost_no_more_than_their_size(form: str):
+    """Each of 9,000 rules held for each of 9,000 programs would fill the memory."""
+    names = "\n".join(form.format(n) for n in range(9_000))
+    rules = "\n".join(f"Disallow: /{n}" for n in range(9_000))
+    told = f"User-agent: *\n{names}\n{rules}\n".encode()
+    async with site_of({"/robots.txt": answer(told), "/x": answer(FROGS)}) as (site, fetcher):
+        assert (await fetcher.fetch(site.url("/x"))).body == FROGS
+        await refusal(fetcher, site.url("/8999"))
+
+
 ALLOWING = {
     "none": answer(status=404),
     "forbidden": answer(status=403),
