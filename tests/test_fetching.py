@@ -64,6 +64,34 @@ async def test_a_server_learns_who_asks_and_nothing_else():
         assert head.keys() == {"host", "user-agent", "accept", "accept-encoding", "connection"}
 
 
+@pytest.mark.parametrize("end", ["", "#part", "/", "/#part", "?", "/?"])
+async def test_a_host_alone_is_its_first_page(end: str):
+    query = "?" if "?" in end else ""
+    async with site_of({f"/{query}": answer(FROGS)}) as (site, fetcher):
+        found = await fetcher.fetch(site.url(end))
+
+        assert found.url == site.url(f"/{query}")
+
+
+@pytest.mark.parametrize(
+    "told, name, kind",
+    [
+        ("text/plain; charset=utf-8", "README.md", "text/markdown; charset=utf-8"),
+        ("text/plain", "notes.markdown?raw=1", "text/markdown"),
+        ("text/plain", "notes.txt", "text/plain"),
+        ("text/plain", "page.html", "text/plain"),
+        ("text/html", "README.md", "text/html"),
+        (None, "README.md", None),
+    ],
+)
+async def test_markdown_that_is_told_as_plain_text_is_markdown(
+    told: str | None, name: str, kind: str | None
+):
+    """As places do that show the files of projects."""
+    async with site_of({f"/{name}": answer(b"# Frogs", told)}) as (site, fetcher):
+        assert (await fetcher.fetch(site.url(f"/{name}"))).media_type == kind
+
+
 async def test_a_path_in_any_script_is_asked_for_in_ascii():
     async with site_of({"/Gr%C3%BCn%20x": answer(FROGS)}) as (site, fetcher):
         assert (await fetcher.fetch(site.url("/Grün x"))).body == FROGS
@@ -132,6 +160,7 @@ async def test_a_redirect_without_a_place_is_refused():
         *("", "x", "//x/y", "/etc/passwd", "file:///etc/passwd", "ftp://x/y", "gopher://x"),
         *("http://", "http:///x", "http://:80/", "http://x:0/", "http://x:99999/", "http://[::1"),
         *("http://a:b@x/", "http://a@x/", "http://x\n/y", "http://xn--a\u0080/", "javascript:1"),
+        *("http://x:22/", "http://x:25/y", "https://x:993/", "http://x:6667/"),
         "http://x/" + "y" * 5_000,
     ],
 )
