@@ -320,6 +320,7 @@ def test_a_text_without_tokens_is_near_to_nothing(embedder: Embedder, text: str)
 
 def test_an_index_finds_what_a_look_at_every_vector_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vector_index, "SLICE", 7)
+    monkeypatch.setattr(vector_index, "_SLICES_OF_STEP", 2)
     rng = np.random.default_rng(42)
     rows = rng.standard_normal((100, DIMENSIONS)).astype(np.float32)
     query = rng.standard_normal(DIMENSIONS).astype(np.float32)
@@ -338,6 +339,11 @@ def test_an_index_finds_what_a_look_at_every_vector_finds(monkeypatch: pytest.Mo
     kept = sorted((n for n in worth if n % 10), key=lambda n: -worth[n])
     assert list(ranking.best(5)) == kept[:5]
     assert len(index) == 90 and index.last == 99
+
+    index.keep(array("q", [1_000, 55, 3, 5]))
+    assert (len(index), index.last) == (3, 55)
+    index.keep(array("q"))
+    assert (len(index), index.last) == (0, 0)
 
 
 def test_an_index_lets_in_no_more_than_it_may_hold(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,12 +62,21 @@ class VectorIndex:
         self._count = end
 
     def keep(self, numbers: array[int]) -> None:
-        """Drop all vectors but these."""
-        held = np.isin(self._numbers[: self._count], np.frombuffer(numbers, np.int64))
-        self._numbers = self._numbers[: self._count][held]
-        self._rows = self._rows[: self._count][held]
-        self._scales = self._scales[: self._count][held]
-        self._count = len(self._numbers)
+        """Drop all vectors but these; a part at a time, as numpy lets no other thread run meanwhile."""
+        wanted = np.sort(np.frombuffer(numbers, np.int64))
+        held, count = VectorIndex(), self._count if len(wanted) else 0
+        held._reserve(min(len(wanted), count))
+        for start in range(0, count, _SLICES_OF_STEP * SLICE):
+            part = slice(start, min(start + _SLICES_OF_STEP * SLICE, count))
+            places = np.searchsorted(wanted, self._numbers[part])
+            stays = np.take(wanted, places, mode="clip") == self._numbers[part]
+            begin, end = held._count, held._count + int(stays.sum())
+            held._numbers[begin:end] = self._numbers[part][stays]
+            held._rows[begin:end] = self._rows[part][stays]
+            held._scales[begin:end] = self._scales[part][stays]
+            held._count = end
+        self._numbers, self._rows, self._scales = held._numbers, held._rows, held._scales
+        self._count = held._count
 
     def ranking(self, query: Vector) -> Ranking:
         """A search over what is held now."""
