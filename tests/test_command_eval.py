@@ -86,6 +86,15 @@ def files(folder: Path, queries: str, judgements: str) -> list[str]:
 QUERIES = {
     "BEIR": '{"_id": "q1", "text": "croaking frogs", "metadata": {}}\n{"_id": "q2", "text": "flour"}\n',
     "TSV": "q1\tcroaking frogs\n\nq2\tflour",
+    "TREC": """<top>
+<num> Number: q1
+<title> Topic: croaking
+frogs
+<desc> Description:
+Which frogs croak?
+</top>
+
+<TOP><num>q2</num><title>flour</title></TOP>""",
 }
 JUDGEMENTS = {
     "BEIR": "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t1\nq2\td3\t1\n",
@@ -159,7 +168,81 @@ def test_a_library_in_use_is_left_alone(tmp_path: Path, data: list[str], capsys:
     assert "stop it, or give --documents" in capsys.readouterr().err
 
 
+def test_a_collection_may_be_trecs(tmp_path: Path, data: list[str], capsys: Text) -> None:
+    path = tmp_path / "collection"
+    elements = (
+        f"<DOC>\n<DOCNO> {name} </DOCNO>\n<HEADLINE>On {name}</HEADLINE>\n<TEXT>\n<p>{text} &amp; so"
+        " on</p>\n</TEXT></DOC>"
+        for name, text in DOCUMENTS.items()
+    )
+    path.write_text("\n".join(elements), encoding="utf-8")
+    given = files(tmp_path, QUERIES["TREC"], JUDGEMENTS["TREC"])
+
+    assert main([*given, "--documents", str(path), "--json", *data]) == 0
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["unknown_documents"] == 0
+    assert found["rankers"]["bm25"] == {"ndcg_at_10": 1.0, "recall_at_50": 1.0, "mrr": 1.0}
+
+
+def test_queries_without_judgements_and_judgements_without_queries_are_told(
+    tmp_path: Path, data: list[str], capsys: Text
+) -> None:
+    given = files(tmp_path, QUERIES["TSV"] + "\nq3\tbread", JUDGEMENTS["TREC"] + "\nq8 0 d1 1")
+
+    assert main([*given, *collection(tmp_path), "--json", *data]) == 0
+
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert (found["queries_left_out"], found["judged_queries_missing"]) == (1, 1)
+    assert "1 queries for which nothing is judged relevant were left out" in told.err
+    assert "1 of the judged queries are not among the queries" in told.err
+
+
+BAD_DOCUMENTS = [
+    ("", "holds no documents"),
+    (
+        "d1,Frogs croak",
+        "line 1: expected a JSON object with _id, title, text (BEIR), or <DOC> (TREC)",
+    ),
+    ('{"_id": "d1", "contents": "Frogs"}', '"text" must be there'),
+    (
+        '{"_id": "d1", "text": "a"}\n{"_id": "d1", "text": "b"}',
+        "line 2: document d1 was there before",
+    ),
+    ("<DOC>\n<TEXT>Frogs</TEXT>\n</DOC>", "line 1: expected an id"),
+    ("<DOC>\n<DOCNO>d1</DOCNO>", "line 1: expected </doc>"),
+]
+
+
+@pytest.mark.parametrize(("documents", "told"), BAD_DOCUMENTS)
+def test_a_bad_collection_is_told_with_its_line(
+    tmp_path: Path, data: list[str], capsys: Text, documents: str, told: str
+) -> None:
+    path = tmp_path / "documents"
+    path.write_text(documents, encoding="utf-8")
+    given = files(tmp_path, QUERIES["TSV"], JUDGEMENTS["TREC"])
+
+    assert main([*given, "--documents", str(path), *data]) == 2
+
+    assert told in capsys.readouterr().err
+
+
+def test_a_document_is_in_one_of_the_files(tmp_path: Path, data: list[str], capsys: Text) -> None:
+    given = [*files(tmp_path, QUERIES["TSV"], JUDGEMENTS["TREC"]), *collection(tmp_path)]
+    (tmp_path / "more").write_text('{"_id": "d1", "text": "Frogs"}', encoding="utf-8")
+
+    assert main([*given, str(tmp_path / "more"), *data]) == 2
+
+    assert "document d1 is in another file, too" in capsys.readouterr().err
+
+
 BAD = [
+    ("", JUDGEMENTS["TREC"], "queries holds no queries"),
+    ("q1\t ", JUDGEMENTS["TREC"], "queries, line 1: query q1 has no text"),
+    ("<top>\n<num>q1\n</top>", JUDGEMENTS["TREC"], "queries, line 1: expected <num> and <title>"),
+    (QUERIES["TSV"], "q1 0 d1", "qrels, line 1: expected a query id"),
+    (QUERIES["TSV"], "q1\t0\td1", "qrels, line 1: expected a query id"),
     ("q1 no tab", JUDGEMENTS["TREC"], "queries, line 1"),
     ('{"_id": "q1"}', JUDGEMENTS["TREC"], '"text" must be there'),
     ("{q1}", JUDGEMENTS["TREC"], "expected a JSON object"),
@@ -169,8 +252,8 @@ BAD = [
     (QUERIES["TSV"], "q1 0 d1 nan", "qrels, line 1"),
     (QUERIES["TSV"], "q1 0 d1 1\nq1 0 d1 2", "another grade"),
     (QUERIES["TSV"], "q1 0 d1 0", "no relevant document"),
-    (QUERIES["TSV"], "q9 0 d1 1", "no relevant document"),
-    (QUERIES["TSV"], "", "no relevant document"),
+    (QUERIES["TSV"], "q9 0 d1 1", "ids such as q1, and the judgements are for ids such as q9"),
+    (QUERIES["TSV"], "", "qrels holds no judgements"),
     (QUERIES["TSV"], "q1 0 d7 1", "such as d7"),
 ]
 
@@ -192,6 +275,11 @@ def test_a_file_that_is_not_there_or_not_text_is_told(
     assert main([*given, *data]) == 2
     assert "is not UTF-8 text" in capsys.readouterr().err
 
-    (tmp_path / "queries").unlink()
+    (tmp_path / "queries").rename(tmp_path / "queries.gz")
+    given[given.index(str(tmp_path / "queries"))] += ".gz"
+    assert main([*given, *data]) == 2
+    assert "Unpack it first" in capsys.readouterr().err
+
+    (tmp_path / "queries.gz").unlink()
     assert main([*given, *data]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err

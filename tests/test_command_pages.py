@@ -94,7 +94,7 @@ def test_a_private_page_is_refused_unless_it_is_allowed(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     service = answer_with(monkeypatch, FakeService())
 
-    code = main(["ingest", "HTTP://127.0.0.1:1/", "--data", str(tmp_path / "data")])
+    code = main(["ingest", "http://127.0.0.1:2/", "--data", str(tmp_path / "data")])
 
     out, err = capsys.readouterr()
     assert code == 1 and not service.calls

@@ -64,6 +64,34 @@ async def test_a_server_learns_who_asks_and_nothing_else():
         assert head.keys() == {"host", "user-agent", "accept", "accept-encoding", "connection"}
 
 
+@pytest.mark.parametrize("end", ["", "#part", "/", "/#part", "?", "/?"])
+async def test_a_host_alone_is_its_first_page(end: str):
+    query = "?" if "?" in end else ""
+    async with site_of({f"/{query}": answer(FROGS)}) as (site, fetcher):
+        found = await fetcher.fetch(site.url(end))
+
+        assert found.url == site.url(f"/{query}")
+
+
+@pytest.mark.parametrize(
+    "told, name, kind",
+    [
+        ("text/plain; charset=utf-8", "README.md", "text/markdown; charset=utf-8"),
+        ("text/plain", "notes.markdown?raw=1", "text/markdown"),
+        ("text/plain", "notes.txt", "text/plain"),
+        ("text/plain", "page.html", "text/plain"),
+        ("text/html", "README.md", "text/html"),
+        (None, "README.md", None),
+    ],
+)
+async def test_markdown_that_is_told_as_plain_text_is_markdown(
+    told: str | None, name: str, kind: str | None
+):
+    """As places do that show the files of projects."""
+    async with site_of({f"/{name}": answer(b"# Frogs", told)}) as (site, fetcher):
+        assert (await fetcher.fetch(site.url(f"/{name}"))).media_type == kind
+
+
 async def test_a_path_in_any_script_is_asked_for_in_ascii():
     async with site_of({"/Gr%C3%BCn%20x": answer(FROGS)}) as (site, fetcher):
         assert (await fetcher.fetch(site.url("/Grün x"))).body == FROGS
@@ -132,6 +160,7 @@ async def test_a_redirect_without_a_place_is_refused():
         *("", "x", "//x/y", "/etc/passwd", "file:///etc/passwd", "ftp://x/y", "gopher://x"),
         *("http://", "http:///x", "http://:80/", "http://x:0/", "http://x:99999/", "http://[::1"),
         *("http://a:b@x/", "http://a@x/", "http://x\n/y", "http://xn--a\u0080/", "javascript:1"),
+        *("http://x:22/", "http://x:25/y", "https://x:993/", "http://x:6667/"),
         "http://x/" + "y" * 5_000,
     ],
 )
@@ -341,6 +370,58 @@ async def test_a_redirect_to_what_robots_may_not_read_is_refused():
         await refusal(fetcher, site.url("/x"))
 
         assert site.asked_for("/private") == 0
+
+
+MATCHING = {
+    "a star is any run": ("Disallow: /*/private", "/a/b/private/c", False),
+    "a star may be nothing": ("Disallow: /x*y", "/xy", False),
+    "a dollar is the end": ("Disallow: /*.pdf$", "/a.pdf", False),
+    "what goes on has another end": ("Disallow: /*.pdf$", "/a.pdf?x=1", True),
+    "the longest rule counts, not the first": ("Disallow: /a\nAllow: /a/b", "/a/b/c", True),
+    "the longest may forbid": ("Allow: /a\nDisallow: /a/b", "/a/b/c", False),
+    "of equals the milder counts": ("Disallow: /a\nAllow: /a", "/a", True),
+    "any spelling of a letter": ("Disallow: /%7euser/\u00fc", "/~user/%C3%BC", False),
+    "a query is a part": ("Disallow: /*?print=", "/a?print=1", False),
+    "nothing forbidden": ("Disallow:", "/a", True),
+    "groups for the same program add up": (
+        "Disallow: /a\n\nUser-agent: *\nDisallow: /b",
+        "/b",
+        False,
+    ),
+    "a group for us is the only one": (
+        "Disallow: /\n\nUser-agent: terzetto/2\nAllow: /",
+        "/a",
+        True,
+    ),
+    "a group for a name like ours is not for us": (
+        "Allow: /\n\nUser-agent: terz\nUser-agent: terzetto-news\nDisallow: /",
+        "/a",
+        True,
+    ),
+    "several names share a group": ("\nUser-agent: other\nDisallow: /", "/a", False),
+}
+
+
+@pytest.mark.parametrize("case", MATCHING)
+async def test_rules_are_read_as_rfc_9309_tells(case: str):
+    rules, path, allowed = MATCHING[case]
+    told = f"\ufeffUser-agent: *\n{rules}\n".encode()
+    async with site_of({"/robots.txt": answer(told), path: answer(FROGS)}) as (site, fetcher):
+        if allowed:
+            assert (await fetcher.fetch(site.url(path))).body == FROGS
+        else:
+            assert "robots.txt" in await refusal(fetcher, site.url(path))
+
+
+@pytest.mark.parametrize("form", ["User-agent: n{}", "useragent n{}", "User  agent : n{}"])
+async def test_rules_for_very_many_programs_cost_no_more_than_their_size(form: str):
+    """Each of 9,000 rules held for each of 9,000 programs would fill the memory."""
+    names = "\n".join(form.format(n) for n in range(9_000))
+    rules = "\n".join(f"Disallow: /{n}" for n in range(9_000))
+    told = f"User-agent: *\n{names}\n{rules}\n".encode()
+    async with site_of({"/robots.txt": answer(told), "/x": answer(FROGS)}) as (site, fetcher):
+        assert (await fetcher.fetch(site.url("/x"))).body == FROGS
+        await refusal(fetcher, site.url("/8999"))
 
 
 ALLOWING = {

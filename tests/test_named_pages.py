@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,8 +14,14 @@ import trio
 from web_site import PARAGRAPH, Site, answer, open_site, page, raw
 
 from actors.agents import RetrieverAgent
-from actors.agents.named_pages import KEPT_S, MOST_PAGES, NamedPages
-from actors.errors import StorageUnavailable
+from actors.agents.named_pages import KEPT_S, MOST_PAGES, Found, NamedPages
+from actors.errors import (
+    ActorError,
+    FetchFailed,
+    FetchRefused,
+    StorageUnavailable,
+    UnreadableDocument,
+)
 from actors.fetching.fetcher import Fetcher, FetchLimits, Page
 from actors.knowledge.inline_parser import InlineParser
 from actors.knowledge.library import Library, open_library
@@ -207,6 +214,107 @@ async def test_a_library_in_trouble_is_for_the_supervisor_as_ever():
     retriever = RetrieverAgent(Broken())  # type: ignore[arg-type]
     with pytest.raises(StorageUnavailable):
         await retriever.handle(Retrieve("t/s2", CROAKING, ("http://x/",)), NO_CALL)
+
+
+# --- Trying again -------------------------------------------------------------------------------
+
+NEVER = FetchFailed("The connection broke off.")
+
+
+def later(seconds: float) -> FetchFailed:
+    error = FetchFailed("It answered 503.")
+    error.retry_after_s = seconds
+    return error
+
+
+class Unsteady:
+    """Stands in for a fetcher that fails in these ways before it has the page; notes the times."""
+
+    def __init__(self, *failures: ActorError) -> None:
+        self.failures = list(failures)
+        self.at: list[float] = []
+
+    async def fetch(self, url: str) -> Page:
+        await trio.lowlevel.checkpoint()
+        self.at.append(round(trio.current_time() - self.began, 3))
+        if self.failures:
+            raise self.failures.pop(0)
+        return Page(url, url, "text/plain", PARAGRAPH.encode())
+
+    async def searched(self, within_s: float = math.inf) -> Found:
+        """What the pages say, if they may take `within_s`."""
+        self.began = trio.current_time()
+        async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
+            pages = NamedPages(self, library)  # type: ignore[arg-type]
+            with trio.fail_after(within_s / 0.75):
+                return await pages.search("t", ("http://x/",), "zibbly", 9)
+
+
+async def test_a_page_that_fails_for_a_moment_is_asked_for_again(autojump_clock):
+    fetcher = Unsteady(NEVER, NEVER)
+
+    found = await fetcher.searched()
+
+    assert found.any_read and not found.missed
+    assert fetcher.at == [0, 0.5, 2.5]
+
+
+async def test_after_three_attempts_a_page_is_given_up(autojump_clock):
+    fetcher = Unsteady(*[NEVER] * 9)
+
+    found = await fetcher.searched()
+
+    assert [missed.code for missed in found.missed] == ["fetch_failed"]
+    assert len(fetcher.at) == 3
+
+
+@pytest.mark.parametrize("error", [FetchRefused("No."), UnreadableDocument("Empty.")])
+async def test_what_will_not_change_is_not_asked_for_again(autojump_clock, error: ActorError):
+    fetcher = Unsteady(error)
+
+    found = await fetcher.searched()
+
+    assert [missed.code for missed in found.missed] == [error.code]
+    assert fetcher.at == [0]
+
+
+@pytest.mark.parametrize(
+    "asked_s, at", [(0.0, [0, 0.5]), (7.0, [0, 7]), (10.0, [0, 10]), (10.1, [0]), (3600.0, [0])]
+)
+async def test_a_server_is_given_the_time_it_asks_for_or_left_alone(
+    autojump_clock, asked_s: float, at: list[float]
+):
+    fetcher = Unsteady(later(asked_s))
+
+    found = await fetcher.searched()
+
+    assert fetcher.at == at
+    assert found.any_read == (len(at) > 1)
+
+
+@pytest.mark.parametrize("within_s, at", [(0.4, [0]), (1.0, [0, 0.5]), (2.6, [0, 0.5, 2.5])])
+async def test_no_attempt_is_waited_for_that_would_come_too_late(
+    autojump_clock, within_s: float, at: list[float]
+):
+    fetcher = Unsteady(*[NEVER] * 9)
+
+    found = await fetcher.searched(within_s)
+
+    assert fetcher.at == at
+    assert trio.current_time() - fetcher.began == pytest.approx(at[-1])
+    assert NEVER.message in found.missed[0].message
+
+
+async def test_a_page_that_is_slow_again_is_told_with_what_went_wrong_first(autojump_clock):
+    class Slow(Unsteady):
+        async def fetch(self, url: str) -> Page:
+            page = await super().fetch(url)
+            await trio.sleep_forever()
+            return page
+
+    found = await Slow(NEVER).searched(5)
+
+    assert NEVER.message in found.missed[0].message
 
 
 # --- What is kept -------------------------------------------------------------------------------

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -83,6 +85,34 @@ def test_passages_that_share_some_words_are_both_shown() -> None:
     found = [passage("a", 1, LONG), passage("b", 1, f"{LONG}, unlike a stack of unread mail.")]
 
     assert selected(found, 10) == tuple(found)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_folding_leaves_what_comparing_all_pairs_would(seed: int) -> None:
+    rng = Random(seed)
+    first = [rng.choice("abcdefgh") * rng.randint(1, 3) for _ in range(120)]
+    found = []
+    for number in range(16):
+        words = list(rng.choice(found).text.split() if found and rng.random() < 0.7 else first)
+        for _ in range(rng.choice((0, 1, 2, 4, 8))):
+            words[rng.randrange(len(words))] = f"word{rng.randrange(10**9)}"
+        found.append(passage(f"d{number}", 1, " ".join(words[: rng.choice((3, 40, 120))])))
+
+    kept: list[Passage] = []
+    for one in found:
+        if all(resemblance(one.text, other.text) < 0.8 for other in kept):
+            kept.append(one)
+
+    assert selected(found, 16) == tuple(kept)
+
+
+def resemblance(one: str, other: str) -> float:
+    """The Jaccard similarity of the runs of five words, straight from its definition."""
+    runs = []
+    for words in (one.split(), other.split()):
+        starts = range(max(len(words) - 4, 1))
+        runs.append({tuple(words[start : start + 5]) for start in starts})
+    return len(runs[0] & runs[1]) / len(runs[0] | runs[1])
 
 
 def test_no_document_takes_all_places_while_others_wait() -> None:
@@ -213,11 +243,33 @@ async def test_a_library_from_before_there_were_vectors_is_brought_up_to_date(
     async with opened(tmp_path, vectors=False) as library:
         await library.add(PARIS)
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
-        db.executescript("DROP TABLE vectors; DROP TABLE vector_model; PRAGMA user_version = 1")
+        db.executescript(
+            "DROP TABLE vectors; DROP TABLE vector_model; DROP TABLE dropped_vectors;"
+            "DROP INDEX links; PRAGMA user_version = 1"
+        )
 
     async with opened(tmp_path) as library:
         await library.fill_vectors()
         assert await texts(library, "a large French town") == [PARIS.decode()]
+
+
+async def test_vectors_from_before_they_were_counted_when_dropped_stay_and_go(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as library:
+        old = await library.add(PARIS)
+        await library.add(BREAD)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+        db.executescript(
+            "DROP TRIGGER vector_dropped; DROP TABLE dropped_vectors; DROP INDEX links;"
+            "PRAGMA user_version = 2"
+        )
+
+    async with opened(tmp_path) as library:
+        assert await texts(library, "a large French town") == [PARIS.decode()]
+        await library.delete(old.document.document_id)
+        assert await texts(library, "a large French town") == []
+        assert await texts(library, "flour") == [BREAD.decode()]
 
 
 async def test_a_cancelled_search_leaves_the_next_one_as_good(tmp_path: Path) -> None:
@@ -268,6 +320,7 @@ def test_a_text_without_tokens_is_near_to_nothing(embedder: Embedder, text: str)
 
 def test_an_index_finds_what_a_look_at_every_vector_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vector_index, "SLICE", 7)
+    monkeypatch.setattr(vector_index, "_SLICES_OF_STEP", 2)
     rng = np.random.default_rng(42)
     rows = rng.standard_normal((100, DIMENSIONS)).astype(np.float32)
     query = rng.standard_normal(DIMENSIONS).astype(np.float32)
@@ -275,7 +328,7 @@ def test_an_index_finds_what_a_look_at_every_vector_finds(monkeypatch: pytest.Mo
     for start in range(0, 100, 30):
         part = range(start, min(start + 30, 100))
         index.append([(n + 1, packed(rows[n]), 0.2 if n % 3 else 1.0) for n in part])
-    index.keep([n for n in range(1, 101) if n % 10])
+    index.keep(array("q", [n for n in range(1, 101) if n % 10]))
 
     ranking = index.ranking(query)
     while ranking.step():
@@ -286,6 +339,11 @@ def test_an_index_finds_what_a_look_at_every_vector_finds(monkeypatch: pytest.Mo
     kept = sorted((n for n in worth if n % 10), key=lambda n: -worth[n])
     assert list(ranking.best(5)) == kept[:5]
     assert len(index) == 90 and index.last == 99
+
+    index.keep(array("q", [1_000, 55, 3, 5]))
+    assert (len(index), index.last) == (3, 55)
+    index.keep(array("q"))
+    assert (len(index), index.last) == (0, 0)
 
 
 def test_an_index_lets_in_no_more_than_it_may_hold(monkeypatch: pytest.MonkeyPatch) -> None:

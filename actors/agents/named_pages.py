@@ -1,7 +1,8 @@
 """The web pages that tasks name: fetched and read once, and searched for each question.
 
-Rule: a page that cannot be read is told and costs nothing else. A task gets a page as it was when
-the first of its questions came, or later; what is kept for that is bounded in number, size and time.
+Rule: a page that cannot be read, even a moment later, is told and costs nothing else. A task gets a
+page as it was when the first of its questions came, or later; what is kept for that is bounded in
+number, size and time.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from math import inf
 from weakref import WeakValueDictionary
 
 import trio
@@ -31,6 +33,12 @@ PASSAGES_OF_PAGE = 500
 
 OPENING = 4
 """Passages that a page begins with, which say what it is about whatever the question is."""
+
+RETRIES_S = (0.5, 2.0)
+"""Seconds before each further attempt to read a page, longer if its server asks for that..."""
+
+MOST_WAIT_S = 10.0
+"""... but a server that wants more than this is left alone."""
 
 MOST_TASKS = 4_096
 _SHARE = 0.75
@@ -95,19 +103,30 @@ class NamedPages:
         async with self._fetching.setdefault(url, trio.Lock()):
             outcome = self._kept.get(url)
             if outcome is None or outcome.at < max(since, trio.current_time() - KEPT_S):
-                result = await self._read(url)
+                result = await self._read(url, results)
                 outcome = _Outcome(trio.current_time(), result)
                 self._keep(url, outcome)
         results[url] = outcome.result
 
-    async def _read(self, url: str) -> Reading | Failure:
-        try:
-            page = await self._fetcher.fetch(url)
-            reading = await self._library.read(
-                page.body, media_type=page.media_type, file_name=page.file_name
-            )
-        except ActorError as error:
-            return Failure.of(error)
+    async def _read(self, url: str, results: dict[str, Reading | Failure]) -> Reading | Failure:
+        """The page, or why it cannot be read; what may pass is waited for, within the time there is."""
+        for delay_s in (*RETRIES_S, inf):
+            try:
+                return await self._read_once(url)
+            except ActorError as error:
+                results[url] = failure = Failure.of(error)
+                delay_s = max(delay_s, error.retry_after_s or 0.0)
+                until = min(trio.current_effective_deadline(), trio.current_time() + MOST_WAIT_S)
+                if not error.retryable or trio.current_time() + delay_s > until:
+                    break
+            await trio.sleep(delay_s)
+        return failure
+
+    async def _read_once(self, url: str) -> Reading:
+        page = await self._fetcher.fetch(url)
+        reading = await self._library.read(
+            page.body, media_type=page.media_type, file_name=page.file_name
+        )
         return replace(reading, text="", cuts=reading.cuts[:PASSAGES_OF_PAGE])
 
     def _keep(self, url: str, outcome: _Outcome) -> None:

@@ -49,6 +49,15 @@ def check_kind(headers: httpx.Headers, url: httpx.URL) -> None:
         raise FetchRefused(f"{url} is {kind}. The library reads text, Markdown, HTML and PDF.")
 
 
+def kind_of(headers: httpx.Headers, url: httpx.URL) -> str | None:
+    """What the body is said to be; Markdown that is said to be plain text is Markdown."""
+    said: str | None = headers.get("Content-Type")
+    base, semicolon, more = (said or "").partition(";")
+    if base.strip().lower() == "text/plain" and url.path.lower().endswith((".md", ".markdown")):
+        return f"text/markdown{semicolon}{more}"
+    return said
+
+
 def is_packed(headers: httpx.Headers, url: httpx.URL) -> bool:
     """Whether the body is gzip; raises `FetchRefused` for what was not asked for."""
     coding: str = headers.get("Content-Encoding", "").strip().lower()

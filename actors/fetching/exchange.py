@@ -16,7 +16,7 @@ import httpx
 import trio
 
 from actors.errors import FetchFailed, FetchRefused
-from actors.fetching.answers import REDIRECTS, check_kind, check_status, is_packed
+from actors.fetching.answers import REDIRECTS, check_kind, check_status, is_packed, kind_of
 from actors.fetching.connecting import CheckedBackend
 from actors.fetching.unpacking import Body
 
@@ -81,7 +81,7 @@ class Exchanges:
             body = Body(most, packed=is_packed(headers, url), cut=robots)
             body.check_size(int(headers.get("Content-Length", 0)))
             await _read(response, body, backend)
-            return Answer(headers.get("Content-Type"), body.whole())
+            return Answer(kind_of(headers, url), body.whole())
 
     def _headers(self, url: httpx.URL) -> list[tuple[bytes | str, bytes | str]]:
         return [

@@ -56,6 +56,13 @@ STEPS: tuple[str, ...] = (
     );
     CREATE TABLE vector_model (model TEXT NOT NULL); -- whose vectors they are, in one row
     """,
+    """
+    CREATE INDEX links ON passages (passage) WHERE worth < 1; -- few, so that asking is cheap
+    CREATE TABLE dropped_vectors (number INTEGER NOT NULL); -- how many there have been, in one row
+    INSERT INTO dropped_vectors VALUES (0);
+    CREATE TRIGGER vector_dropped AFTER DELETE ON vectors
+        BEGIN UPDATE dropped_vectors SET number = number + 1; END;
+    """,
 )
 
 

@@ -7,9 +7,10 @@ for word, because it is cited.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 
 from actors.tasks.evidence import Passage
 
@@ -20,7 +21,6 @@ SAME = 0.8
 _MOST_HOLDERS = 16
 """Passages that a shingle is remembered of, so that phrases which are everywhere cost little."""
 
-Shingle = tuple[str, ...]
 _WORD = re.compile(r"\w+")
 
 
@@ -37,31 +37,41 @@ def selected(found: Iterable[Passage], limit: int) -> tuple[Passage, ...]:
 def _folded(found: Iterable[Passage]) -> Iterator[Passage]:
     """The passages without those that are near-duplicates of an earlier one.
 
-    Near means a Jaccard similarity of their shingles (runs of five words) of at least `SAME`.
-    Source: Broder, "On the resemblance and containment of documents", 1997.
+    Near means a Jaccard similarity of their shingles (runs of five words) of at least `SAME`. Two
+    such sets share one of their smallest members, so only those few are looked up.
+    Sources: Broder, "On the resemblance and containment of documents", 1997; Bayardo, Ma and
+    Srikant, "Scaling up all pairs similarity search", 2007.
     """
-    holders: dict[Shingle, list[int]] = {}
-    sizes: list[int] = []
+    numbers: dict[str, int] = defaultdict(count().__next__)
+    holders: dict[int, list[int]] = {}
+    kept: list[set[int]] = []
     for passage in found:
-        shingles = _shingles(passage.text)
-        shared = Counter(holder for each in shingles for holder in holders.get(each, ()))
-        if any(
-            common >= SAME * (len(shingles) + sizes[holder] - common)
-            for holder, common in shared.items()
-        ):
+        shingles = _shingles(passage.text, numbers)
+        smallest = sorted(shingles)[: len(shingles) - int(SAME * len(shingles)) + 1]
+        alike = {holder for each in smallest for holder in holders.get(each, ())}
+        if any(_is_same(shingles, kept[holder]) for holder in alike):
             continue
-        for each in shingles:
+        for each in smallest:
             if len(held_by := holders.setdefault(each, [])) < _MOST_HOLDERS:
-                held_by.append(len(sizes))
-        sizes.append(len(shingles))
+                held_by.append(len(kept))
+        kept.append(shingles)
         yield passage
 
 
-def _shingles(text: str) -> set[Shingle]:
-    """Every run of five words; the whole text if it is shorter."""
-    words = _WORD.findall(text.lower())
+def _is_same(one: set[int], other: set[int]) -> bool:
+    common = len(one & other)
+    return common / (len(one) + len(other) - common) >= SAME
+
+
+def _shingles(text: str, numbers: dict[str, int]) -> set[int]:
+    """Every run of five words, or the whole text if it is shorter, each as one number.
+
+    A word is the number that `numbers` gives it. Hashes of words would differ between processes, and
+    tuples of them would keep the garbage collector busy.
+    """
+    words = [numbers[word] for word in _WORD.findall(text.lower())]
     runs = zip(*(words[shift:] for shift in range(SHINGLE_WORDS)), strict=False)
-    return set(runs) or {tuple(words)}
+    return set(map(hash, runs)) or {hash(tuple(words))}
 
 
 def _varied(found: Iterable[Passage], limit: int) -> list[Passage]:

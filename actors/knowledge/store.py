@@ -118,6 +118,12 @@ def delete(db: sqlite3.Connection, document_id: str) -> None:
         _delete_rows(db, row[0])
 
 
+def worth(passage: str) -> str:
+    """What a score of this passage is multiplied by, as SQL; reads no passage, as those are large."""
+    links = f"SELECT 1 FROM passages INDEXED BY links WHERE passage = {passage} AND worth < 1"
+    return f"iif(EXISTS ({links}), {_WORTH_OF_LINKS}, 1.0)"
+
+
 def candidates(
     db: sqlite3.Connection, expression: str | None, vectors: Mapping[int, float], depth: int
 ) -> Candidates:
@@ -125,10 +131,8 @@ def candidates(
 
     The scores of passages are left at 0.
     """
-    sql = f"""SELECT passage, score * worth FROM (
-            SELECT rowid AS passage, -bm25(search, {_WEIGHTS}) AS score
-            FROM search WHERE search MATCH ?
-        ) JOIN passages USING (passage) ORDER BY 2 DESC, 1 LIMIT ?"""
+    sql = f"""SELECT rowid, -bm25(search, {_WEIGHTS}) * {worth("search.rowid")}
+        FROM search WHERE search MATCH ? ORDER BY 2 DESC, 1 LIMIT ?"""
     with db:
         db.execute("BEGIN")  # All from one state of the file.
         matching = dict(db.execute(sql, (expression, depth)).fetchall()) if expression else {}

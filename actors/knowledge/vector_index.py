@@ -1,7 +1,7 @@
 """The vectors of a shelf in memory, and which of them are nearest to a query.
 
 A search looks at every vector: 256 multiplications each, in slices of a few milliseconds. That
-grows with the library: about 1 ms and 0.3 MB for a thousand passages, a second and 270 MB for
+grows with the library: about 0.2 ms and 0.3 MB for a thousand passages, 0.2 s and 270 MB for
 a million, which is as many as are held. Passages beyond that are found by their words only.
 
 Rule: rows that a search has begun with never change under it: what is added goes behind them, and
@@ -10,6 +10,7 @@ what is dropped leaves by a new matrix.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,8 +19,12 @@ from numpy.typing import NDArray
 from actors.knowledge.embedding import DIMENSIONS, Vector, unpacked
 
 MOST_VECTORS = 1_000_000
-SLICE = 4_096
-"""Rows that are compared at once."""
+SLICE = 1_024
+"""Rows that are multiplied at once. With twice as many, the library under numpy (OpenBLAS) starts
+threads that wait by spinning, which takes the processors from the event loop and ten times as long.
+"""
+
+_SLICES_OF_STEP = 32
 
 
 class VectorIndex:
@@ -56,13 +61,22 @@ class VectorIndex:
         self._scales[begin:end] = worth / np.maximum(lengths, 1e-9)
         self._count = end
 
-    def keep(self, numbers: Sequence[int]) -> None:
-        """Drop all vectors but these."""
-        held = np.isin(self._numbers[: self._count], np.array(numbers, np.int64))
-        self._numbers = self._numbers[: self._count][held]
-        self._rows = self._rows[: self._count][held]
-        self._scales = self._scales[: self._count][held]
-        self._count = len(self._numbers)
+    def keep(self, numbers: array[int]) -> None:
+        """Drop all vectors but these; a part at a time, as numpy lets no other thread run meanwhile."""
+        wanted = np.sort(np.frombuffer(numbers, np.int64))
+        held, count = VectorIndex(), self._count if len(wanted) else 0
+        held._reserve(min(len(wanted), count))
+        for start in range(0, count, _SLICES_OF_STEP * SLICE):
+            part = slice(start, min(start + _SLICES_OF_STEP * SLICE, count))
+            places = np.searchsorted(wanted, self._numbers[part])
+            stays = np.take(wanted, places, mode="clip") == self._numbers[part]
+            begin, end = held._count, held._count + int(stays.sum())
+            held._numbers[begin:end] = self._numbers[part][stays]
+            held._rows[begin:end] = self._rows[part][stays]
+            held._scales[begin:end] = self._scales[part][stays]
+            held._count = end
+        self._numbers, self._rows, self._scales = held._numbers, held._rows, held._scales
+        self._count = held._count
 
     def ranking(self, query: Vector) -> Ranking:
         """A search over what is held now."""
@@ -95,13 +109,14 @@ class Ranking:
         self._seen = 0
 
     def step(self) -> bool:
-        """Compare one slice; whether there is more."""
-        part = slice(self._seen, self._seen + SLICE)
-        self._scores[part] = (self._rows[part].astype(np.float32) @ self._query) * self._scales[
-            part
-        ]
-        self._seen += SLICE
-        return self._seen < len(self._rows)
+        """Compare a few slices; whether there is more."""
+        until = min(self._seen + _SLICES_OF_STEP * SLICE, len(self._rows))
+        for start in range(self._seen, until, SLICE):
+            part = slice(start, start + SLICE)
+            scores = self._rows[part].astype(np.float32) @ self._query
+            self._scores[part] = scores * self._scales[part]
+        self._seen = until
+        return until < len(self._rows)
 
     def best(self, most: int) -> dict[int, float]:
         """The vectors that point the query's way, nearest first; of equals the older first."""

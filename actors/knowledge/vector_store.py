@@ -7,7 +7,10 @@ once need not read it again.
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections.abc import Sequence
+
+from actors.knowledge.store import worth
 
 Bare = tuple[int, str, str, str]
 """A passage without a vector: its number, title, section and text."""
@@ -26,6 +29,13 @@ def adopt(db: sqlite3.Connection, model: str) -> None:
         db.execute("DELETE FROM vectors")
         db.execute("DELETE FROM vector_model")
         db.execute("INSERT INTO vector_model VALUES (?)", (model,))
+
+
+def is_complete(db: sqlite3.Connection) -> bool:
+    """Whether every passage has a vector; counts in indexes, which takes no time to speak of."""
+    sql = "SELECT (SELECT count(*) FROM passages) = (SELECT count(*) FROM vectors)"
+    (complete,) = db.execute(sql).fetchone()
+    return bool(complete)
 
 
 def bare(db: sqlite3.Connection, after: int, limit: int) -> list[Bare]:
@@ -50,19 +60,18 @@ def clothe(db: sqlite3.Connection, passages: Sequence[Bare], embeddings: Sequenc
 def newer(
     db: sqlite3.Connection, last: int, limit: int
 ) -> tuple[list[tuple[int, bytes, float]], int]:
-    """Vectors with numbers after `last` (number, bytes, its passage's worth), and how many others
-    there are."""
-    sql = """SELECT vector, embedding, worth FROM vectors JOIN passages USING (passage)
+    """Vectors with numbers after `last` (number, bytes, its passage's worth), and how many vectors
+    were ever dropped."""
+    sql = f"""SELECT vector, embedding, {worth("vectors.passage")} FROM vectors
         WHERE vector > ? ORDER BY vector LIMIT ?"""
     with db:
         db.execute("BEGIN")  # Both from one state of the file.
         found = db.execute(sql, (last, limit)).fetchall()
-        # The plus sign makes SQLite count in the index of passages, a twentieth of the table.
-        counting = "SELECT count(*) FROM vectors WHERE +vector <= ?"
-        (older,) = db.execute(counting, (last,)).fetchone()
-    return found, int(older)
+        (dropped,) = db.execute("SELECT number FROM dropped_vectors").fetchone()
+    return found, int(dropped)
 
 
-def numbers(db: sqlite3.Connection) -> list[int]:
-    """The numbers of all vectors."""
-    return [number for (number,) in db.execute("SELECT vector FROM vectors")]
+def numbers(db: sqlite3.Connection) -> array[int]:
+    """The numbers of all vectors, without an object for each."""
+    rows = db.execute("SELECT vector FROM vectors INDEXED BY sqlite_autoindex_vectors_1")
+    return array("q", (number for (number,) in rows))

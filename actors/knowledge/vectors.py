@@ -70,6 +70,7 @@ class Vectors:
         self._shelf = shelf
         self._compute = workshop.compute
         self._index = VectorIndex()
+        self._dropped = 0
         self._refreshing = trio.Lock()
 
     async def adopt(self) -> None:
@@ -94,6 +95,8 @@ class Vectors:
 
     async def fill(self, pause_s: float = 0.0) -> None:
         """Give a vector to every passage that has none."""
+        if await self._shelf.read(vector_store.is_complete):
+            return
         after = 0
         while passages := await self._shelf.read(
             partial(vector_store.bare, after=after, limit=_TEXTS_AT_ONCE)
@@ -106,8 +109,13 @@ class Vectors:
             await trio.sleep(pause_s)
 
     async def fill_in_background(self) -> None:
-        """The same beside other work; what could not be stored is tried again at the next start."""
+        """The same beside other work; what could not be stored is tried again at the next start.
+
+        First what is there is read, so that the first search need not.
+        """
         try:
+            async with self._refreshing:
+                await self._refresh()
             await self.fill(_PAUSE_S)
         except StorageUnavailable as error:
             _log.warning("Some passages have no vectors yet: %s", error.message)
@@ -128,11 +136,14 @@ class Vectors:
         while True:
             room = min(_ROWS_AT_ONCE, self._index.room)
             newer = partial(vector_store.newer, last=self._index.last, limit=room)
-            rows, older = await self._shelf.read(newer)
+            rows, dropped = await self._shelf.read(newer)
+            if not len(self._index):
+                self._dropped = dropped
             if rows:
                 await self._compute(partial(self._index.append, rows))
-            elif older < len(self._index):
+            elif dropped != self._dropped:
                 left = await self._shelf.read(vector_store.numbers)
                 await self._compute(partial(self._index.keep, left))
+                self._dropped = dropped
             else:
                 return

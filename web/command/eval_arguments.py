@@ -34,11 +34,11 @@ async def retrieval(
     Parameters
     ----------
     queries
-        Queries: BEIR's queries.jsonl, or lines of an id, a tab and the query.
+        Queries: BEIR's queries.jsonl, TREC's topics, or lines of an id, a tab and the query.
     judgements
         Judgements (qrels) as TREC or BEIR write them.
     documents
-        Collections as BEIR's corpus.jsonl; without, your library is measured, and a judged id is a
+        Collections as BEIR's corpus.jsonl or TREC's <DOC> files; without, your library is measured, and a judged id is a
         document's id, source or title.
     json
         Print one JSON object.
@@ -48,6 +48,10 @@ async def retrieval(
 
     evaluation = await evaluate_files(data_dir, queries, judgements, documents)
     print(evaluation.as_json() if json else evaluation.as_table())
+    if evaluation.left_out:
+        say(f"{evaluation.left_out} queries for which nothing is judged relevant were left out.")
+    if evaluation.unasked:
+        say(f"{evaluation.unasked} of the judged queries are not among the queries.")
     if evaluation.unknown:
         say(f"{evaluation.unknown} of the judged documents are not in the library.")
     if "vectors" not in evaluation.rankers:

@@ -32,9 +32,15 @@ _PASSAGES = 200
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was measured, by ranker; `unknown` are judged documents that are not in the library."""
+    """What was measured, by ranker.
+
+    `left_out` are queries for which nothing is judged to be relevant, `unasked` judged queries that
+    are not among the queries, `unknown` judged documents that are not in the library.
+    """
 
     queries: int
+    left_out: int
+    unasked: int
     judged: int
     unknown: int
     rankers: dict[str, Measures]
@@ -47,6 +53,8 @@ class Evaluation:
         }
         counts = {
             "queries": self.queries,
+            "queries_left_out": self.left_out,
+            "judged_queries_missing": self.unasked,
             "judged_documents": self.judged,
             "unknown_documents": self.unknown,
         }
@@ -82,6 +90,10 @@ async def collection(paths: Sequence[Path]) -> AsyncIterator[tuple[Library, dict
     async with open_library(None, now=wall_clock, parser=InlineParser()) as library:
         for path in paths:
             for document in read_documents(path):
+                if document.name in ids:
+                    raise InvalidRequest(
+                        f"{path}: document {document.name} is in another file, too."
+                    )
                 body = document.text.encode("utf-8", "replace")
                 try:
                     added = await library.add(
@@ -114,8 +126,15 @@ async def evaluate(
     asked = _judged_queries(queries, judgements, ids)
     names = {name for query in asked for name in judgements[query.name]}
     unknown = names.difference(ids)
+    if not queries.keys() & judgements.keys():
+        raise InvalidRequest(
+            f"None of the queries is judged: theirs are ids such as {min(queries)}, and the judgements "
+            f"are for ids such as {min(judgements)}."
+        )
     if not asked:
-        raise InvalidRequest("The judgements name no relevant document for any of these queries.")
+        raise InvalidRequest(
+            "The judgements name no relevant document (a grade above 0) for any of these queries."
+        )
     if unknown == names:
         raise InvalidRequest(
             f"None of the {len(names)} judged documents is in the library, such as "
@@ -126,7 +145,9 @@ async def evaluate(
     if len(rankers) > 1:
         rankers["fused"] = library.rankers
     found = {name: await _mean_over(library, asked, used) for name, used in rankers.items()}
-    return Evaluation(len(asked), len(names), len(unknown), found)
+    unasked = len(judgements.keys() - queries.keys())
+    left_out = len(queries) - len(asked)
+    return Evaluation(len(asked), left_out, unasked, len(names), len(unknown), found)
 
 
 @dataclass(frozen=True, slots=True)

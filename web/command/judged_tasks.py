@@ -27,7 +27,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from actors.errors import InvalidRequest
-from web.command.judged_queries import numbered_lines
+from web.command.judged_entries import numbered_lines
 
 _Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Wordings = Annotated[tuple[_Words, ...], Field(min_length=1)]

@@ -1,0 +1,161 @@
+"""How search grows with the library: synthetic libraries of growing size, and the ratios between them.
+
+    python tests/bench/library.py [--passages 10000 50000 200000] [--searches 40] [--folder DIR]
+
+Words are drawn as texts have them (the n-th most frequent with a probability of about 1 / n), and
+queries are of four words that are no stop words. Vectors are random, as all are compared in any
+case. Each library is built in a temporary folder, measured, and deleted. Searches by words and by
+both rankers take turns, so that a noisy machine hits both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+
+import trio
+
+from actors.knowledge import store
+from actors.knowledge.documents import Ranker
+from actors.knowledge.library import Library, open_library
+from actors.knowledge.passages import Cut
+from actors.knowledge.readings import ParsedText, Reading, reading_of
+from actors.knowledge.shelf import FILE_NAME, open_shelf
+
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
+OF_DOCUMENT = 500
+"""Passages of one document."""
+
+WORDS = 120
+"""Words of one passage."""
+
+STOP = 150
+LIMIT = 24
+RANKERS: dict[str, list[Ranker]] = {"words": ["bm25"], "both": ["bm25", "vectors"]}
+
+
+class Language:
+    """Made-up words by how frequent they are."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        self.words = ["".join(rng.choices(letters, k=rng.randint(3, 10))) for _ in range(50_000)]
+        self._weights = list(accumulate(1 / (n + 2.7) for n in range(len(self.words))))
+
+    def text(self, words: int) -> str:
+        return " ".join(self._rng.choices(self.words, cum_weights=self._weights, k=words))
+
+    def query(self) -> str:
+        words = (self.text(1) for _ in range(10_000))
+        telling = (word for word in words if word not in self.words[:STOP])
+        return " ".join(next(telling) for _ in range(4))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a library of one size costs."""
+
+    passages: int
+    disk_mib: float
+    memory_mib: float
+    open_s: float
+    first_s: float
+    searches_s: dict[str, list[float]]
+
+
+def readings(language: Language, rng: Random, passages: int) -> Iterator[Reading]:
+    for number in range(0, passages, OF_DOCUMENT):
+        cuts = tuple(
+            Cut(language.text(3), position, language.text(WORDS), links=False)
+            for position in range(1, min(OF_DOCUMENT, passages - number) + 1)
+        )
+        name = sha256(str(number).encode()).hexdigest()
+        reading = reading_of(ParsedText(language.text(4), "", cuts), "text/plain", 1, name, NOW)
+        vectors = tuple(rng.randbytes(256) for _ in cuts)
+        yield Reading(reading.document, "", cuts, vectors)
+
+
+async def build(folder: Path, passages: int, rng: Random) -> Language:
+    """A library in which every passage has a vector, and the language it is in."""
+    language = Language(rng)
+    async with open_library(folder, now=lambda: NOW):
+        pass  # So that the vectors to come are the packaged model's.
+    async with open_shelf(folder) as shelf:
+        for reading in readings(language, rng, passages):
+            await shelf.write(lambda db, one=reading: store.insert(db, one, None))
+    return language
+
+
+async def measure(folder: Path, passages: int, language: Language, searches: int) -> Measured:
+    before, started = memory_mib(), time.perf_counter()
+    async with open_library(folder, now=lambda: NOW) as library:
+        open_s = time.perf_counter() - started
+        first_s = await timed(library, language.query(), RANKERS["both"])
+        found: dict[str, list[float]] = {name: [] for name in RANKERS}
+        for _ in range(searches):
+            query = language.query()
+            for name, rankers in RANKERS.items():
+                found[name].append(await timed(library, query, rankers))
+        disk_mib = sum(f.stat().st_size for f in folder.glob(f"{FILE_NAME}*")) / 2**20
+        return Measured(passages, disk_mib, memory_mib() - before, open_s, first_s, found)
+
+
+async def timed(library: Library, query: str, rankers: list[Ranker]) -> float:
+    started = time.perf_counter()
+    await library.search(query, limit=LIMIT, rankers=rankers)
+    return time.perf_counter() - started
+
+
+def memory_mib() -> float:
+    with closing(open("/proc/self/statm")) as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def tell(one: Measured, first: Measured) -> None:
+    print(
+        f"\n{one.passages:,} passages: {one.disk_mib:,.0f} MiB on disk, {one.memory_mib:,.0f} MiB "
+        f"more memory; opened in {one.open_s:.2f} s, first search {one.first_s:.2f} s"
+    )
+    for name, took in one.searches_s.items():
+        p50, p95 = statistics.median(took), statistics.quantiles(took, n=20)[-1]
+        grown = p50 / statistics.median(first.searches_s[name])
+        print(
+            f"  {name:6} p50 {p50 * 1e3:7.1f} ms   p95 {p95 * 1e3:7.1f} ms   {grown:5.1f} times the "
+            f"smallest, which has 1/{one.passages / first.passages:.0f} of the passages",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--passages", type=int, nargs="+", default=[10_000, 50_000, 200_000])
+    parser.add_argument("--searches", type=int, default=40)
+    parser.add_argument("--folder", type=Path, help="where the libraries are built")
+    given = parser.parse_args()
+    all_measured: list[Measured] = []
+    for passages in given.passages:
+        folder = Path(tempfile.mkdtemp(dir=given.folder))
+        try:
+            language = trio.run(build, folder, passages, Random(passages))
+            one = trio.run(measure, folder, passages, language, given.searches)
+        finally:
+            shutil.rmtree(folder)
+        all_measured.append(one)
+        tell(one, all_measured[0])
+
+
+if __name__ == "__main__":
+    main()
