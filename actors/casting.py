@@ -16,17 +16,19 @@ from actors.agents.analyzer import AnalyzerAgent
 from actors.agents.model_analyzer import ModelAnalyzer
 from actors.agents.model_writer import ModelWriter
 from actors.agents.named_pages import NamedPages
-from actors.agents.own import OwnAgent, OwnAgentActor
+from actors.agents.own import OwnAgent
+from actors.agents.own_actor import OwnAgentActor
 from actors.agents.retriever import RetrieverAgent
 from actors.agents.tool import ToolAgent
 from actors.agents.writer import WriterAgent
+from actors.errors import InvalidRequest
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.knowledge.library import Library
 from actors.models.opening import Models
 from actors.pipeline import Agents, Consulted
 from actors.runtime import ActorHandle, Backoff, DeadLetters, spawn
 from actors.settings import Settings
-from actors.tasks.plan import Helper
+from actors.tasks.helper import Helper
 from actors.tools import Tools
 
 TOOLS_WAIT_S = 10.0
@@ -44,17 +46,22 @@ class Part:
 
 
 def three_voices(
-    settings: Settings, library: Library, models: Models
+    settings: Settings,
+    library: Library,
+    models: Models,
+    tools: Tools,
+    own: tuple[OwnAgent, ...],
 ) -> dict[str, Callable[[], Any]]:
     """The three voices; with a language model where the settings name one."""
     alone = models.extractive_allowed
+    check = partial(_wrong_with, tools, {agent.name: agent for agent in own})
     pages = None
     if settings.fetch_urls_in_tasks:
         pages = NamedPages(Fetcher(FetchLimits.of(settings)), library)
     analyzer, writer = models.analyzer, models.writer
     return {
         "analyzer": (
-            partial(ModelAnalyzer, analyzer, fallback_to_extractive=alone)
+            partial(ModelAnalyzer, analyzer, fallback_to_extractive=alone, check=check)
             if analyzer
             else AnalyzerAgent
         ),
@@ -137,3 +144,16 @@ async def _known(tools: Tools) -> list[Helper]:
     with trio.move_on_after(TOOLS_WAIT_S):
         await tools.wait_started()
     return [tool.helper() for tool in tools.catalog()]
+
+
+async def _wrong_with(
+    tools: Tools, own: Mapping[str, OwnAgent], helper: Helper, arguments: Mapping[str, Any]
+) -> str:
+    """What is wrong with arguments for a helper: its own model knows, or the tool's schema."""
+    if helper.name not in own:
+        return await tools.wrong_with(helper.schema, arguments)
+    try:
+        own[helper.name].read(arguments)
+    except InvalidRequest as error:
+        return error.message
+    return ""

@@ -36,11 +36,12 @@ from actors.tasks.budget import Budget
 from actors.tasks.context import NO_CONTEXT, Context
 from actors.tasks.evidence import Evidence, Findings, Report
 from actors.tasks.failure import Failure
+from actors.tasks.helper import Helper
 from actors.tasks.life import Step
 from actors.tasks.limits import MAX_OUTPUT_BYTES
 from actors.tasks.named_urls import urls_in
 from actors.tasks.outputs import dump_output
-from actors.tasks.plan import ANALYSIS, MAX_STEPS, Helper, Plan, PlannedStep, Question
+from actors.tasks.plan import ANALYSIS, MAX_STEPS, Plan, PlannedStep, Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,11 @@ class ToolServerSettings(BaseModel):
     allowed: tuple[str, ...] = Field(
         default=(), description="Tools of the server that may be called; none: none of them."
     )
+    when: tuple[str, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Words of questions for which its tools are asked, whatever a model decides.",
+    )
     timeout_s: float = Field(
         default=30.0,
         ge=0.1,

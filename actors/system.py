@@ -312,7 +312,7 @@ async def open_system(
         open_models(settings) as models,
     ):
         orderly = await the_store.claim()
-        makes = {**three_voices(settings, lib, models), **(agents or {})}
+        makes = {**three_voices(settings, lib, models, tools, own), **(agents or {})}
         parts = parts_of(settings, makes, tools, own)
         async with trio.open_nursery() as nursery, trio.open_nursery() as runs:
             view = CommittedView(the_store, TailBounds(settings.tail_events, settings.tail_bytes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from mcp.server.mcpserver import Context, Image, MCPServer
@@ -30,6 +30,13 @@ def search(query: str) -> str:
 def add(a: int, b: int) -> dict[str, int]:
     """Add two numbers."""
     return {"sum": a + b}
+
+
+@server.tool()
+def habitat(animal: Literal["frog", "toad"], depth_m: int) -> str:
+    """Where an animal lives in the pond, at a depth in metres."""
+    note(f"habitat {animal} {depth_m}")
+    return f"At {depth_m} metres the {animal} lives between water lilies and reeds."
 
 
 @server.tool(structured_output=False)

@@ -16,7 +16,7 @@ from actors.agents.planning import planned
 from actors.agents.slices import at_once
 from actors.own_agents import own_agents
 from actors.tasks.events import Stamped
-from actors.tasks.plan import Helper
+from actors.tasks.helper import Helper
 
 README = Path(__file__).parents[1] / "README.md"
 

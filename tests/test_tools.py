@@ -17,6 +17,7 @@ from mcp.server.mcpserver import MCPServer
 
 from actors.errors import ExtraMissing, InvalidRequest, ToolFailed
 from actors.settings import Settings
+from actors.tasks.helper import question_argument
 from actors.tasks.plan import Question
 from actors.tools import Tool, Tools, open_tools
 from web.http_server import serve
@@ -95,7 +96,7 @@ async def test_only_allowed_tools_are_listed_and_called() -> None:
 
     assert [tool.full_name for tool in catalog] == ["pond/search", "pond/add"]
     assert catalog[0].description == "Search the library for words."
-    assert [tool.question_argument for tool in catalog] == ["query", None]
+    assert [question_argument(tool.schema) for tool in catalog] == ["query", None]
     assert result.text.startswith("Found on frogs: frogs live")
     assert '"sum": 3' in added.text
 
@@ -286,7 +287,7 @@ async def test_without_the_extra_only_settings_with_tools_are_refused(
 def test_a_question_will_do_for_a_tool_with_one_required_text(
     schema: dict[str, Any], argument: str | None
 ) -> None:
-    assert Tool("s", "t", "", schema).question_argument == argument
+    assert question_argument(schema) == argument
 
 
 def test_words_are_searched_and_a_prompt_is_a_sentence() -> None:

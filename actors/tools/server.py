@@ -149,7 +149,13 @@ class ToolServer:
             self._tell(f"tools.{self.name} allows no tools; its server has {has}")
         allowed = (found[name] for name in self._settings.allowed if name in found)
         return tuple(
-            Tool(self.name, one.name, (one.description or "")[:MAX_DESCRIPTION], one.input_schema)
+            Tool(
+                self.name,
+                one.name,
+                (one.description or "")[:MAX_DESCRIPTION],
+                one.input_schema,
+                self._settings.when,
+            )
             for one in allowed
             if len(json.dumps(one.input_schema)) <= MAX_SCHEMA
         )

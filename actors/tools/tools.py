@@ -49,6 +49,16 @@ class Tools:
             raise InvalidRequest(f"The settings allow no tool {tool}.")
         return await self._servers[server].call(name, arguments, key)
 
+    async def wrong_with(self, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+        """What is wrong with these arguments by a tool's schema, in words; nothing if they fit."""
+        return await trio.to_thread.run_sync(_wrong_with, schema, arguments)
+
+
+def _wrong_with(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+    from actors.tools.arguments import wrong_with  # Comes with the extra, and takes a moment.
+
+    return wrong_with(schema, arguments)
+
 
 @asynccontextmanager
 async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
