@@ -64,6 +64,20 @@ def huge(query: str) -> str:
     return "frogs and toads " * 20_000
 
 
+def dive(query: str) -> str:
+    """Look below the surface; it is not there from the beginning."""
+    return "Newts rest at the bottom."
+
+
+@server.tool()
+async def grow(query: str, ctx: Context) -> str:  # type: ignore[type-arg]
+    """Add a tool and take one away, and tell who listens."""
+    server.add_tool(dive)
+    server.remove_tool("add")
+    await ctx.notify_tools_changed()
+    return "grown"
+
+
 @server.tool()
 async def slow(query: str) -> str:
     """Never answers."""

@@ -203,7 +203,7 @@ async def test_a_server_that_dies_fails_its_call_and_is_started_again(tmp_path: 
 
     assert result.text == "Frogs live in ponds."
     lines = notes.read_text().splitlines()
-    assert [line.split()[0] for line in lines] == ["started", "called", "started", "called"]
+    assert [line.split()[0] for line in lines] == ["started", "listed", "called"] * 2
     assert "k/1" in lines[-1]
 
 

@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 
 from actors.tools.results import on_one_line
+from actors.tools.secrets import Secrets
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class LineTooLong(Exception):
 
 @asynccontextmanager
 async def child(
-    name: str, command: Sequence[str], env: Mapping[str, str], over: trio.Event
+    name: str, command: Sequence[str], secrets: Secrets, over: trio.Event
 ) -> AsyncIterator[Any]:
     """The streams of a session with a child process; `over` is set when it speaks no more.
 
@@ -55,7 +56,7 @@ async def child(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**get_default_environment(), **env},
+        env={**get_default_environment(), **secrets.env},
         start_new_session=True,
     )
     incoming, to_session = anyio.create_memory_object_stream[SessionMessage | Exception](0)
@@ -63,7 +64,7 @@ async def child(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_read, name, process, incoming, over)
         nursery.start_soon(_write, process, outgoing)
-        nursery.start_soon(_log, name, process)
+        nursery.start_soon(_log, name, process, secrets)
         try:
             yield to_session, from_session
         finally:
@@ -104,7 +105,7 @@ async def _write(process: trio.Process, outgoing: Outgoing) -> None:
                 await process.stdin.send_all(line.encode() + b"\n")
 
 
-async def _log(name: str, process: trio.Process) -> None:
+async def _log(name: str, process: trio.Process, secrets: Secrets) -> None:
     """Log what the child says on stderr, and read on when it has said enough."""
     assert process.stderr is not None
     said = 0
@@ -113,7 +114,8 @@ async def _log(name: str, process: trio.Process) -> None:
             async for line in found:
                 said += 1
                 if said <= STDERR_LINES:
-                    log.info("tool server %s: %s", name, on_one_line(line.decode(errors="replace")))
+                    text = secrets.hidden(line.decode(errors="replace"))
+                    log.info("tool server %s: %s", name, on_one_line(text))
                 elif said == STDERR_LINES + 1:
                     log.info("tool server %s: it says more, which is not logged", name)
     async for _ in process.stderr:
