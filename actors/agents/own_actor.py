@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import trio
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from actors.agents.own import About, OwnAgent
+from actors.agents.own import About, OwnAgent, UnusableAgent
 from actors.errors import ActorError, AgentFailed
 from actors.messages import Consult
 from actors.runtime.call import Call
@@ -50,7 +50,11 @@ class OwnAgentActor:
     def __init__(self, agent: OwnAgent) -> None:
         self.name, self.does = agent.name, agent.does
         self._read = agent.read
-        self._agent = agent.make()
+        try:
+            self._agent = agent.make()
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise UnusableAgent(f"The agent {self.name} cannot be made: {why}") from error
 
     async def handle(self, request: Consult, call: Call[Any]) -> Evidence:
         """The passages it replies with; a text is a passage, too."""
