@@ -1,6 +1,7 @@
 """A tool server by hand, for what no SDK would do: `python mcp_raw_server.py FAULT [FILE]`.
 
-It has one tool, `search`, and one fault: silent, dies, endless, slow, deaf, grows, restless or none.
+It has one tool, `search`, and one fault: silent, dies, endless, slow, deaf, grows, restless,
+parent, orphan, clogged or none.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -60,6 +62,9 @@ def called(request: dict[str, Any]) -> None:
     if fault == "dies" and begun == 0:
         print("about to die\x1b[31m", file=sys.stderr, flush=True)
         os._exit(3)
+    if fault == "orphan" and begun == 0:
+        note(f"child {subprocess.Popen(['sleep', '1000']).pid}")
+        os._exit(3)
     if fault == "endless":
         sys.stdout.write("x" * 3_000_000)
         sys.stdout.flush()
@@ -69,6 +74,8 @@ def called(request: dict[str, Any]) -> None:
 note(f"started {os.getpid()}")
 if fault == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if fault == "parent":
+    note(f"child {subprocess.Popen(['sleep', '1000']).pid}")
 print("this is no message", flush=True)
 for line in sys.stdin:
     message = json.loads(line)
@@ -80,6 +87,8 @@ for line in sys.stdin:
             print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}), flush=True)
         case "tools/list":
             listed(message)
+            while fault == "clogged":
+                time.sleep(1)
         case "tools/call" if fault != "slow":
             called(message)
             if fault == "grows":

@@ -79,11 +79,13 @@ async def wait_for(file: Path, line: str) -> None:
 
 
 def gone(pid: int) -> bool:
+    """Whether it has ended; it may still be there for a parent that asks."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
         return True
-    return False
+    return state == "Z"
 
 
 async def test_only_allowed_tools_are_listed_and_called() -> None:

@@ -4,7 +4,7 @@ The SDK has the same, but takes lines of any length and gives the child our stde
 
 Rule: no line is longer than `MAX_LINE_BYTES`, what the child says on stderr is logged within bounds,
 and the child and its children are gone when the block ends: it is asked by the end of its stdin,
-then told, then killed.
+then told, then killed, and with it whatever it leaves behind.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 MAX_LINE_BYTES = 1_048_576
 PATIENCE_S = 2.0
 """Time to end after stdin has ended, and again after SIGTERM."""
+LAST_WORDS_S = 0.2
+"""Time to read what a child has said before it ended."""
 STDERR_LINES = 100
 """Lines of stderr that are logged of one process; after them, one word on the rest."""
 
@@ -65,6 +67,7 @@ async def child(
         nursery.start_soon(_read, name, process, incoming, over)
         nursery.start_soon(_write, process, outgoing)
         nursery.start_soon(_log, name, process, secrets)
+        nursery.start_soon(_watch, process, over)
         try:
             yield to_session, from_session
         finally:
@@ -105,6 +108,13 @@ async def _write(process: trio.Process, outgoing: Outgoing) -> None:
                 await process.stdin.send_all(line.encode() + b"\n")
 
 
+async def _watch(process: trio.Process, over: trio.Event) -> None:
+    """Notice that it has ended: a child of its own may hold its stdout open for ever."""
+    await process.wait()
+    await trio.sleep(LAST_WORDS_S)
+    over.set()
+
+
 async def _log(name: str, process: trio.Process, secrets: Secrets) -> None:
     """Log what the child says on stderr, and read on when it has said enough."""
     assert process.stderr is not None
@@ -138,13 +148,20 @@ async def lines(stream: trio.abc.ReceiveStream, most: int) -> AsyncGenerator[byt
 
 
 async def _end(process: trio.Process) -> None:
-    """Let it end, or end it and whatever it has started."""
+    """Let it end, or end it; and whatever it has started."""
     assert process.stdin is not None
     await process.stdin.aclose()
-    for told in (signal.SIGTERM, signal.SIGKILL):
+    for told in (None, signal.SIGTERM, signal.SIGKILL):
+        if told is not None:
+            _tell_group(process, told)
         with trio.move_on_after(PATIENCE_S):
             await process.wait()
-            return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, told)  # It leads a group, so the id is that of the group, too.
+            break
+    _tell_group(process, signal.SIGKILL)
     await process.wait()
+
+
+def _tell_group(process: trio.Process, told: signal.Signals) -> None:
+    """It leads a group, whose id is its own and stays taken for as long as anybody is in it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, told)

@@ -88,7 +88,7 @@ class ToolServer:
     async def run(self) -> None:
         """Start the server, again and again, until it is told to stop."""
         failures = 0
-        while True:
+        while not self._stop.is_set():  # It may have come in the very moment that a wait ended.
             began = trio.current_time()
             why = await self._live()
             if self._stop.is_set():
