@@ -5,7 +5,7 @@ Rule: it makes and names; what an agent does is the agent's own, and when it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,6 +31,7 @@ from actors.settings import Settings
 from actors.tasks.helper import Helper
 from actors.tools import Tools
 
+TOOLS_MAILBOX = 64
 TOOLS_WAIT_S = 10.0
 """A plan that is made while tool servers start waits for them, but not for longer."""
 
@@ -80,7 +81,10 @@ def parts_of(
     tools: Tools,
     own: tuple[OwnAgent, ...],
 ) -> dict[str, Part]:
-    """Everybody who plays, by name: those of `makes`, the tools' agent, and people's own."""
+    """Everybody who plays, by name: those of `makes`, one for each tool server, and people's own.
+
+    One for each, so that a server that does not answer keeps nobody from the others.
+    """
     sizes = {
         "analyzer": (settings.analyzer_mailbox, settings.analyzer_concurrency),
         "retriever": (settings.retriever_mailbox, settings.retriever_concurrency),
@@ -90,12 +94,12 @@ def parts_of(
         name: Part(make, str(getattr(make(), "does", "")), *sizes[name])
         for name, make in makes.items()
     }
-    if settings.tools:
-        calls = sum(server.concurrency for server in settings.tools.values())
-        parts["tool"] = Part(partial(ToolAgent, tools), ToolAgent.does, max(64, calls), calls)
+    for name, server in settings.tools.items():
+        make = partial(ToolAgent, tools)
+        parts[_of_tools(name)] = Part(make, ToolAgent.does, TOOLS_MAILBOX, server.concurrency)
     for agent in own:
-        make = partial(OwnAgentActor, agent)
-        parts[agent.name] = Part(make, agent.does, agent.mailbox, agent.concurrency)
+        played = partial(OwnAgentActor, agent)
+        parts[agent.name] = Part(played, agent.does, agent.mailbox, agent.concurrency)
     return parts
 
 
@@ -116,6 +120,7 @@ def cast(
     playing: Mapping[str, ActorHandle],
     own: tuple[OwnAgent, ...],
     tools: Tools,
+    servers: Iterable[str],
 ) -> Agents:
     """Everybody as a run asks them."""
     consulted = {
@@ -134,9 +139,14 @@ def cast(
         continues,
         consulted,
         tuple(agent.helper() for agent in own),
-        playing.get("tool"),
-        partial(_known, tools) if "tool" in playing else None,
+        {name: playing[_of_tools(name)] for name in servers},
+        partial(_known, tools),
     )
+
+
+def _of_tools(server: str) -> str:
+    """The name of the actor that calls the tools of a server, as its table in the settings."""
+    return f"tools.{server}"
 
 
 async def _known(tools: Tools) -> list[Helper]:

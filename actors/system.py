@@ -329,7 +329,7 @@ async def open_system(
             window = Window(settings.ahead_events, settings.ahead_bytes)
             desk = Desk(view, journal, now, window, runs)
             desk.last_end = "shutdown" if orderly else "crash"
-            agents_of_runs = cast(parts, playing, own, tools)
+            agents_of_runs = cast(parts, playing, own, tools, settings.tools)
             supervisor = spawn(
                 nursery,
                 "supervisor",

@@ -316,7 +316,6 @@ def of_fields(**fields: Any) -> type:
         ({"does": " "}, "a sentence that says what it does"),
         ({"asks": dict}, "the pydantic model"),
         ({"handle": lambda self: None}, "async def handle"),
-        ({"name": "tool"}, "a `name` of its own"),
         ({"asks": Unshown}, "`asks` to have a JSON schema"),
         ({"when": "price"}, "words in `when`"),
         ({"when": 7}, "words in `when`"),

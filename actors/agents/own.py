@@ -28,7 +28,7 @@ from actors.tasks.helper import Helper, question_argument
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-TAKEN = frozenset({"analyzer", "retriever", "writer", "tool", "supervisor", "journal"})
+TAKEN = frozenset({"analyzer", "retriever", "writer", "supervisor", "journal"})
 MOST_RETRIES = 16
 
 
