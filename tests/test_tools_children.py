@@ -91,3 +91,20 @@ async def test_a_server_that_is_told_to_stop_while_it_restarts_stops(
         server.stop()
 
     assert trio.current_time() < 1
+
+
+async def test_nobody_waits_for_a_server_that_has_not_started_the_last_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    server = Flaky()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.run)
+        await server.wait_started()
+        await trio.sleep(100)
+        began = trio.current_time()
+        await server.wait_started()
+        with pytest.raises(ToolFailed, match="is not running"):
+            await server.call("search", {}, "k")
+        server.stop()
+
+    assert (server.attempts, trio.current_time() - began) == (2, 0)

@@ -57,6 +57,7 @@ class ToolServer:
         self._tried = trio.Event()
         self._over = trio.Event()
         self._listing = Listing(name, settings, self._tell)
+        self._lived = False
         self._refused = 0
         self._stop = trio.Event()
         self._living = trio.CancelScope()
@@ -73,7 +74,7 @@ class ToolServer:
         return tool in self._settings.allowed
 
     async def wait_started(self) -> None:
-        """Returns once there is a session, or an attempt to open one has failed."""
+        """Returns once there is a session, or the last attempt to open one has failed."""
         await self._tried.wait()
 
     def stop(self) -> None:
@@ -99,18 +100,19 @@ class ToolServer:
             with trio.move_on_after(delay_s):
                 await self._stop.wait()
                 return
-            self._tried = trio.Event()
+            if self._lived:  # Then it is worth waiting for.
+                self._tried = trio.Event()
 
     async def _live(self) -> str:
         """One session from its start to its end; how it ended."""
-        self._over = trio.Event()
+        self._over, self._lived = trio.Event(), False
         why = "ended"
         with trio.move_on_after(self._settings.timeout_s) as self._living:
             try:
                 heard = self._listing.heard
                 async with Client(self._transport(), cache=None, message_handler=heard) as client:
                     await self._listing.take(client.session)
-                    self._session = client.session
+                    self._session, self._lived = client.session, True
                     self._tried.set()
                     self._living.deadline = float("inf")
                     async with trio.open_nursery() as nursery:
@@ -123,7 +125,7 @@ class ToolServer:
                 why = f"cannot be used: {self._refusal() or _told(problems)}"
             finally:
                 self._session = None
-        if not self._tried.is_set() and self._living.cancelled_caught:
+        if not self._lived and self._living.cancelled_caught:
             why = f"did not answer within {self._settings.timeout_s:g} s"
         self._tried.set()
         return why
