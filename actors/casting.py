@@ -161,7 +161,8 @@ async def _wrong_with(
 ) -> str:
     """What is wrong with arguments for a helper: its own model knows, or the tool's schema."""
     if helper.name not in own:
-        return await tools.wrong_with(helper.schema, arguments)
+        fault = await tools.wrong_with(helper.schema, arguments)
+        return f"The tool {helper.name} cannot be asked this: {fault}." if fault else ""
     try:
         own[helper.name].read(arguments)
     except InvalidRequest as error:

@@ -422,7 +422,7 @@ def summary(output: Any, characters: int) -> dict[str, Any]:
     """What `step_completed` tells people of a step's output."""
     match output:
         case Plan():
-            questions = [question.text for question in output.questions]
+            questions = [question.text for question in output.questions if not question.of]
             return {"questions": questions, "intents": list(output.intents)}
         case Evidence():
             titles = list(dict.fromkeys(passage.title for passage in output.passages))

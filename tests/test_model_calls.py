@@ -10,11 +10,12 @@ import pytest
 from scripted_model import ASKED, ScriptedModel, Slot
 
 from actors.agents.model_analyzer import ModelAnalyzer
-from actors.agents.model_calls import MOST_ARGUMENTS, MOST_DEPTH
+from actors.agents.model_calls import MOST_ARGUMENTS, MOST_DEPTH, plan_with_calls
 from actors.agents.model_offer import MOST_SHOWN, offer_of
 from actors.agents.planning import MAX_HELPED
 from actors.errors import ModelUnavailable
 from actors.messages import Analyze
+from actors.models.shapes import closed
 from actors.tasks.helper import Helper
 from actors.tasks.outputs import dump_output, load_output
 from actors.tasks.plan import Plan
@@ -242,6 +243,17 @@ async def test_a_plan_is_cut_to_its_budget_with_the_calls_first() -> None:
     cut = made.within(5)
 
     assert [q.step_id for q in cut.questions] == ["s2", "s3"]
+
+
+def test_who_is_on_offer_stands_in_the_schema_that_servers_enforce() -> None:
+    schema = closed(plan_with_calls(("sky/weather", "pond/search")), lengths=True)
+
+    call = schema["$defs"]["ProposedCall"]
+    assert call["properties"]["tool"]["enum"] == ["sky/weather", "pond/search"]
+    assert call["properties"]["arguments"]["maxLength"] == 1_000
+    assert call["required"] == ["question", "tool", "arguments"]
+    assert schema["properties"]["calls"]["maxItems"] == MAX_HELPED
+    assert "calls" in schema["required"]
 
 
 # --- what other programs say of their tools -------------------------------------------------------

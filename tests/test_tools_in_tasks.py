@@ -29,6 +29,8 @@ async def test_a_plan_asks_the_tools_that_are_allowed_and_the_report_cites_them(
     (made,) = (event for event in log if event.event_type == "plan_created")
     (step,) = (s for s in made.data["steps"] if s["agent_type"] == "pond/search")
     assert step["step"] == "retrieval"
+    (planned,) = (e.data for e in log if e.data.get("result", {}).get("questions"))
+    assert planned["result"]["questions"] == ["Where do frogs live?"]
     assert "frogs live in ponds and on land" in log[-1].data["final_output"]
     assert "pond/search" in {source["title"] for source in log[-1].data["sources"]}
 

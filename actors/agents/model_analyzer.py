@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 from actors.agents.analyzer import AnalyzerAgent
 from actors.agents.gathering import gathered
-from actors.agents.model_calls import Check, PlanWithCalls, Taken, taken
+from actors.agents.model_calls import Check, Taken, plan_with_calls, taken
 from actors.agents.model_offer import Offer, offer_of
 from actors.agents.model_passages import chosen
 from actors.agents.model_prompts import plan_prompt, repair_prompt
@@ -114,7 +114,7 @@ class ModelAnalyzer:
 
     async def _answered(self, request: Analyze, prompt: Prompt, offer: Offer) -> _Answered:
         """Ask once, and make a plan of the answer if there is one in it."""
-        shape = PlanWithCalls if offer else ProposedPlan
+        shape = plan_with_calls(tuple(offer.helpers)) if offer else ProposedPlan
         try:
             answer = await self._model.structured(prompt, shape)
         except InvalidAnswer as invalid:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, create_model
 
-from actors.agents.model_offer import MOST_NAME, Offer
+from actors.agents.model_offer import Offer
 from actors.agents.model_proposal import ProposedPlan
 from actors.agents.planning import MAX_HELPED, MAX_QUESTIONS
 from actors.tasks.helper import Chosen, Helper
@@ -32,30 +33,41 @@ Check = Callable[[Helper, Mapping[str, Any]], Awaitable[str]]
 def _calls(value: Any) -> list[Any]:
     """What can be a call at all: a plan is not refused for what else a model writes here."""
     several = value if isinstance(value, list) else []
-    return [one for one in several if isinstance(one, dict)][:MAX_HELPED]
+    found = [_NOTHING | one for one in several if isinstance(one, dict)]
+    return found[:MAX_HELPED]
+
+
+_NOTHING = {"question": None, "tool": None, "arguments": None}
+_NUMBER = {"type": "integer", "enum": list(range(1, MAX_QUESTIONS + 1))}
+_TEXT = {
+    "type": "string",
+    "maxLength": _MOST_WRITTEN,
+    "description": "The arguments as a JSON object.",
+}
 
 
 class ProposedCall(BaseModel):
     """A helper that is asked for one of the questions. The types are for the model; we check."""
 
-    question: Annotated[Any, WithJsonSchema({"type": "integer"})] = None
-    tool: Annotated[Any, WithJsonSchema({"type": "string", "maxLength": MOST_NAME})] = None
-    arguments: Annotated[
-        Any,
-        WithJsonSchema(
-            {
-                "type": "string",
-                "maxLength": _MOST_WRITTEN,
-                "description": "The arguments as a JSON object.",
-            }
-        ),
-    ] = None
+    question: Annotated[Any, WithJsonSchema(_NUMBER)]
+    tool: Any
+    arguments: Annotated[Any, WithJsonSchema(_TEXT)]
 
 
 class PlanWithCalls(ProposedPlan):
-    """The shape that a model is asked for when it may ask helpers, too."""
+    """The shape that a model is asked for when it may ask helpers, too; see `plan_with_calls`."""
 
-    calls: Annotated[list[ProposedCall], BeforeValidator(_calls)] = Field(default_factory=list)
+    calls: list[Any] = Field(default_factory=list)
+
+
+@lru_cache(maxsize=16)
+def plan_with_calls(names: tuple[str, ...]) -> type[PlanWithCalls]:
+    """The shape with the names of those on offer, so that a server that enforces it takes no other."""
+    tool = Annotated[Any, WithJsonSchema({"type": "string", "enum": list(names)})]
+    call: Any = create_model(ProposedCall.__name__, __base__=ProposedCall, tool=(tool, ...))
+    calls = Annotated[list[call], BeforeValidator(_calls)]
+    bounded: Any = Field(default_factory=list, max_length=MAX_HELPED)
+    return create_model(PlanWithCalls.__name__, __base__=PlanWithCalls, calls=(calls, bounded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ async def taken(
         try:
             one = _read(call, places, offer)
             if fault := await check(one.helper, one.arguments):
-                raise _Unusable(f"{one.helper.name} cannot be asked this: {fault}")
+                raise _Unusable(fault)
         except _Unusable as why:
             wrong.append(str(why)[:_MOST_TOLD])
         else:
@@ -92,7 +104,7 @@ async def taken(
 def _read(call: ProposedCall, places: Sequence[int | None], offer: Offer) -> Chosen:
     helper = offer.helpers.get(call.tool) if isinstance(call.tool, str) else None
     if helper is None:
-        raise _Unusable(f"There is no tool {call.tool!r}. There are: {', '.join(offer.helpers)}")
+        raise _Unusable(f"There is no tool {call.tool!r}. There are: {', '.join(offer.helpers)}.")
     number = call.question
     if isinstance(number, bool) or not (isinstance(number, int) and 1 <= number <= len(places)):
         raise _Unusable(f"There is no question {number!r} for {helper.name}.")
