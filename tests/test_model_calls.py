@@ -173,6 +173,16 @@ async def test_a_wrong_call_is_repaired_once_then_left_out(wrong: Any, told: str
     assert (made.by_model, made.degraded, made.usage) == (True, None, ASKED + ASKED)
 
 
+@pytest.mark.parametrize("arguments", ["frogs", '{"query": 7}', "{}", None])
+async def test_whom_a_question_will_do_for_is_asked_that_if_the_arguments_are_wrong(
+    arguments: Any,
+) -> None:
+    wrong = {**call(tool="pond/search"), "arguments": arguments}
+    model = ScriptedModel(plans=[proposed(wrong)])
+
+    assert asked(await planned(model)) == [("pond/search", "s2", {"query": "frogs care"})]
+
+
 @pytest.mark.parametrize(
     "calls",
     [None, "all of them", {"tool": "sky/weather"}, ["sky/weather", None, [[]]], 7],

@@ -1,7 +1,8 @@
 """The helpers that a model would ask beside the library, and what of that is taken.
 
 Rule: only who was offered is asked, only with arguments that its schema allows, and within bounds.
-A call that cannot be taken is left out and said to be wrong; it never costs the plan.
+A call that cannot be taken is left out and said to be wrong; it never costs the plan. Whom a question
+will do for is asked that, if only the arguments are wrong.
 """
 
 from __future__ import annotations
@@ -90,18 +91,18 @@ async def taken(
     wrong: list[str] = []
     for call in proposed.calls if isinstance(proposed, PlanWithCalls) else ():
         try:
-            one = _read(call, places, offer)
-            if fault := await check(one.helper, one.arguments):
-                raise _Unusable(fault)
+            place, helper = _for_whom(call, places, offer)
+            arguments = await _checked(helper, call.arguments, check)
         except _Unusable as why:
             wrong.append(str(why)[:_MOST_TOLD])
         else:
-            same = one.question, one.helper.name, json.dumps(one.arguments, sort_keys=True)
-            chosen.setdefault(same, one)
+            same = place, helper.name, json.dumps(arguments, sort_keys=True)
+            chosen.setdefault(same, Chosen(place, helper, arguments))
     return Taken(tuple(chosen.values()), tuple(dict.fromkeys(wrong)))
 
 
-def _read(call: ProposedCall, places: Sequence[int | None], offer: Offer) -> Chosen:
+def _for_whom(call: ProposedCall, places: Sequence[int | None], offer: Offer) -> tuple[int, Helper]:
+    """The place of the question, and who is to be asked."""
     helper = offer.helpers.get(call.tool) if isinstance(call.tool, str) else None
     if helper is None:
         raise _Unusable(f"There is no tool {call.tool!r}. There are: {', '.join(offer.helpers)}.")
@@ -109,9 +110,22 @@ def _read(call: ProposedCall, places: Sequence[int | None], offer: Offer) -> Cho
     if isinstance(number, bool) or not (isinstance(number, int) and 1 <= number <= len(places)):
         raise _Unusable(f"There is no question {number!r} for {helper.name}.")
     place = places[number - 1]
-    if place is None or place >= MAX_QUESTIONS:
+    if place is None:
         raise _Unusable(f"Question {number} for {helper.name} cannot be used.")
-    return Chosen(place, helper, _arguments(helper, call.arguments))
+    return place, helper
+
+
+async def _checked(helper: Helper, given: Any, check: Check) -> dict[str, Any] | None:
+    """The arguments; None for unusable ones of a helper for which the question will do."""
+    try:
+        arguments = _arguments(helper, given)
+        if fault := await check(helper, arguments):
+            raise _Unusable(fault)
+    except _Unusable:
+        if helper.argument is None:
+            raise
+        return None
+    return arguments
 
 
 def _arguments(helper: Helper, given: Any) -> dict[str, Any]:

@@ -81,7 +81,11 @@ def _further(
 
     A model's call takes the place of the same helper's on the same question, as it was made for it.
     """
-    calls = [(asked[one.question], one.helper, one.arguments) for one in chosen or ()]
+    calls = [
+        (question, one.helper, given if given is not None else one.helper.arguments(question))
+        for one in chosen or ()
+        for question, given in [(asked[one.question], one.arguments)]
+    ]
     called = {(q.step_id, h.name) for q, h, _ in calls}
     due = [h for h in helpers if h.argument and not (h.left_to_model and chosen is not None)]
     wanted = [

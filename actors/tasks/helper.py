@@ -46,11 +46,14 @@ class Helper:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A call that a model has chosen: whom, with what, and for which question, counted from 0."""
+    """A call that a model has chosen: whom, with what, and for which question, counted from 0.
+
+    Without arguments the question is what it is asked.
+    """
 
     question: int
     helper: Helper
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any] | None
 
 
 def spelled(arguments: Mapping[str, Any]) -> str:
