@@ -5,7 +5,7 @@ Rule: it makes and names; what an agent does is the agent's own, and when it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,19 +16,22 @@ from actors.agents.analyzer import AnalyzerAgent
 from actors.agents.model_analyzer import ModelAnalyzer
 from actors.agents.model_writer import ModelWriter
 from actors.agents.named_pages import NamedPages
-from actors.agents.own import OwnAgent, OwnAgentActor
+from actors.agents.own import OwnAgent
+from actors.agents.own_actor import OwnAgentActor
 from actors.agents.retriever import RetrieverAgent
 from actors.agents.tool import ToolAgent
 from actors.agents.writer import WriterAgent
+from actors.errors import InvalidRequest
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.knowledge.library import Library
 from actors.models.opening import Models
 from actors.pipeline import Agents, Consulted
 from actors.runtime import ActorHandle, Backoff, DeadLetters, spawn
 from actors.settings import Settings
-from actors.tasks.plan import Helper
+from actors.tasks.helper import Helper
 from actors.tools import Tools
 
+TOOLS_MAILBOX = 64
 TOOLS_WAIT_S = 10.0
 """A plan that is made while tool servers start waits for them, but not for longer."""
 
@@ -44,17 +47,22 @@ class Part:
 
 
 def three_voices(
-    settings: Settings, library: Library, models: Models
+    settings: Settings,
+    library: Library,
+    models: Models,
+    tools: Tools,
+    own: tuple[OwnAgent, ...],
 ) -> dict[str, Callable[[], Any]]:
     """The three voices; with a language model where the settings name one."""
     alone = models.extractive_allowed
+    check = partial(_wrong_with, tools, {agent.name: agent for agent in own})
     pages = None
     if settings.fetch_urls_in_tasks:
         pages = NamedPages(Fetcher(FetchLimits.of(settings)), library)
     analyzer, writer = models.analyzer, models.writer
     return {
         "analyzer": (
-            partial(ModelAnalyzer, analyzer, fallback_to_extractive=alone)
+            partial(ModelAnalyzer, analyzer, fallback_to_extractive=alone, check=check)
             if analyzer
             else AnalyzerAgent
         ),
@@ -73,7 +81,10 @@ def parts_of(
     tools: Tools,
     own: tuple[OwnAgent, ...],
 ) -> dict[str, Part]:
-    """Everybody who plays, by name: those of `makes`, the tools' agent, and people's own."""
+    """Everybody who plays, by name: those of `makes`, one for each tool server, and people's own.
+
+    One for each, so that a server that does not answer keeps nobody from the others.
+    """
     sizes = {
         "analyzer": (settings.analyzer_mailbox, settings.analyzer_concurrency),
         "retriever": (settings.retriever_mailbox, settings.retriever_concurrency),
@@ -83,12 +94,12 @@ def parts_of(
         name: Part(make, str(getattr(make(), "does", "")), *sizes[name])
         for name, make in makes.items()
     }
-    if settings.tools:
-        calls = sum(server.concurrency for server in settings.tools.values())
-        parts["tool"] = Part(partial(ToolAgent, tools), ToolAgent.does, max(64, calls), calls)
+    for name, server in settings.tools.items():
+        make = partial(ToolAgent, tools)
+        parts[_of_tools(name)] = Part(make, ToolAgent.does, TOOLS_MAILBOX, server.concurrency)
     for agent in own:
-        make = partial(OwnAgentActor, agent)
-        parts[agent.name] = Part(make, agent.does, agent.mailbox, agent.concurrency)
+        played = partial(OwnAgentActor, agent)
+        parts[agent.name] = Part(played, agent.does, agent.mailbox, agent.concurrency)
     return parts
 
 
@@ -109,6 +120,7 @@ def cast(
     playing: Mapping[str, ActorHandle],
     own: tuple[OwnAgent, ...],
     tools: Tools,
+    servers: Iterable[str],
 ) -> Agents:
     """Everybody as a run asks them."""
     consulted = {
@@ -127,9 +139,14 @@ def cast(
         continues,
         consulted,
         tuple(agent.helper() for agent in own),
-        playing.get("tool"),
-        partial(_known, tools) if "tool" in playing else None,
+        {name: playing[_of_tools(name)] for name in servers},
+        partial(_known, tools),
     )
+
+
+def _of_tools(server: str) -> str:
+    """The name of the actor that calls the tools of a server, as its table in the settings."""
+    return f"tools.{server}"
 
 
 async def _known(tools: Tools) -> list[Helper]:
@@ -137,3 +154,17 @@ async def _known(tools: Tools) -> list[Helper]:
     with trio.move_on_after(TOOLS_WAIT_S):
         await tools.wait_started()
     return [tool.helper() for tool in tools.catalog()]
+
+
+async def _wrong_with(
+    tools: Tools, own: Mapping[str, OwnAgent], helper: Helper, arguments: Mapping[str, Any]
+) -> str:
+    """What is wrong with arguments for a helper: its own model knows, or the tool's schema."""
+    if helper.name not in own:
+        fault = await tools.wrong_with(helper.schema, arguments)
+        return f"The tool {helper.name} cannot be asked this: {fault}." if fault else ""
+    try:
+        own[helper.name].read(arguments)
+    except InvalidRequest as error:
+        return error.message
+    return ""

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 from actors.runtime.request import Request, StreamRequest
 from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.evidence import Evidence, Findings, Passage, Report
+from actors.tasks.helper import Helper
 from actors.tasks.life import Task
-from actors.tasks.plan import Helper, Plan, Question
+from actors.tasks.plan import Plan, Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,12 @@ from actors.tasks.budget import Budget
 from actors.tasks.context import NO_CONTEXT, Context
 from actors.tasks.evidence import Evidence, Findings, Report
 from actors.tasks.failure import Failure
+from actors.tasks.helper import Helper
 from actors.tasks.life import Step
 from actors.tasks.limits import MAX_OUTPUT_BYTES
 from actors.tasks.named_urls import urls_in
 from actors.tasks.outputs import dump_output
-from actors.tasks.plan import ANALYSIS, MAX_STEPS, Helper, Plan, PlannedStep, Question
+from actors.tasks.plan import ANALYSIS, MAX_STEPS, Plan, PlannedStep, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class Agents:
     own: Mapping[str, Consulted] = field(default_factory=dict)
     """Agents of a person's own, by name."""
     own_helpers: tuple[Helper, ...] = ()
-    tool: Ref | None = None
+    tool_servers: Mapping[str, Ref] = field(default_factory=dict)
+    """Who calls the tools of each server, by its name."""
     tools: Callable[[], Awaitable[Sequence[Helper]]] | None = None
     """The tools that can be called, once it is known."""
 
@@ -74,8 +76,9 @@ class Agents:
 
     def consulted(self, name: str) -> Consulted | None:
         """The agent or tool of this name; a tool need not be there at this moment."""
-        if "/" in name and self.tool is not None:
-            return Consulted(self.tool)
+        server, is_tool, _ = name.partition("/")
+        if is_tool and server in self.tool_servers:
+            return Consulted(self.tool_servers[server])
         return self.own.get(name)
 
 
@@ -115,7 +118,7 @@ class StepGaveUp(Exception):
 
 
 class Pipeline:
-    """One run. `retries` counts the attempts after the first, for each agent."""
+    """One run. `retries` counts the attempts after the first, for each actor."""
 
     def __init__(
         self,
@@ -255,7 +258,8 @@ class Pipeline:
         self, step: PlannedStep, attempt: int, delay_s: float, error: ActorError
     ) -> None:
         failure = Failure.of(error)
-        self._retries[step.agent_type] += 1
+        helper = self._agents.consulted(step.agent_type)
+        self._retries[helper.ref.name if helper else step.agent_type] += 1
         await self._record(
             e.StepRetrying(
                 step.step_id,
@@ -418,7 +422,7 @@ def summary(output: Any, characters: int) -> dict[str, Any]:
     """What `step_completed` tells people of a step's output."""
     match output:
         case Plan():
-            questions = [question.text for question in output.questions]
+            questions = [question.text for question in output.questions if not question.of]
             return {"questions": questions, "intents": list(output.intents)}
         case Evidence():
             titles = list(dict.fromkeys(passage.title for passage in output.passages))

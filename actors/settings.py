@@ -29,6 +29,18 @@ Concurrency = Annotated[int, Field(ge=1, le=1_024)]
 PerMillion = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_OF_THE_PROTOCOL = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+    }
+)
 
 
 def _model_name(text: str) -> str:
@@ -47,7 +59,22 @@ def _extractive_last(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _without_password(url: str) -> str:
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise ValueError("a URL with a name or password would be shown; put them into headers")
+    return url
+
+
+def _header_name(name: str) -> str:
+    if not _HEADER.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a header")
+    if name.lower() in _OF_THE_PROTOCOL or name.lower().startswith("mcp-"):
+        raise ValueError(f"{name} is set by the protocol itself")
+    return name
+
+
 ModelText = Annotated[str, AfterValidator(_model_name)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
@@ -62,17 +89,30 @@ class ToolServerSettings(BaseModel):
     command: tuple[str, ...] = Field(
         default=(), description="Program and arguments of a server that is spoken to over pipes."
     )
-    url: str = Field(
+    url: Annotated[str, AfterValidator(_without_password)] = Field(
         default="",
         pattern=r"^(https?://[^\s/]+\S*)?$",
         description="Address of a server that is spoken to over HTTP.",
     )
     env: Mapping[str, SecretStr] = Field(
         default_factory=dict,
-        description="Variables for the program, which else sees little more than PATH and HOME.",
+        max_length=64,
+        description="Variables for the program, which else sees little more than PATH and HOME; "
+        "${NAME} in a value is that variable of ours.",
+    )
+    headers: Mapping[HeaderName, SecretStr] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="Headers that are sent to the URL, such as Authorization; "
+        "${NAME} in a value is that environment variable.",
     )
     allowed: tuple[str, ...] = Field(
         default=(), description="Tools of the server that may be called; none: none of them."
+    )
+    when: tuple[str, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Words of questions for which its tools are asked, whatever a model decides.",
     )
     timeout_s: float = Field(
         default=30.0,
@@ -99,6 +139,8 @@ class ToolServerSettings(BaseModel):
             raise ValueError('Say either command = ["program", "argument"] or url = "http://..."')
         if self.env and not self.command:
             raise ValueError("env is for a program, so it wants a command")
+        if self.headers and not self.url:
+            raise ValueError("headers are for a server over HTTP, so they want a url")
         return self
 
 

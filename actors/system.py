@@ -312,7 +312,7 @@ async def open_system(
         open_models(settings) as models,
     ):
         orderly = await the_store.claim()
-        makes = {**three_voices(settings, lib, models), **(agents or {})}
+        makes = {**three_voices(settings, lib, models, tools, own), **(agents or {})}
         parts = parts_of(settings, makes, tools, own)
         async with trio.open_nursery() as nursery, trio.open_nursery() as runs:
             view = CommittedView(the_store, TailBounds(settings.tail_events, settings.tail_bytes))
@@ -329,7 +329,7 @@ async def open_system(
             window = Window(settings.ahead_events, settings.ahead_bytes)
             desk = Desk(view, journal, now, window, runs)
             desk.last_end = "shutdown" if orderly else "crash"
-            agents_of_runs = cast(parts, playing, own, tools)
+            agents_of_runs = cast(parts, playing, own, tools, settings.tools)
             supervisor = spawn(
                 nursery,
                 "supervisor",

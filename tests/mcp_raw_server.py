@@ -1,6 +1,7 @@
 """A tool server by hand, for what no SDK would do: `python mcp_raw_server.py FAULT [FILE]`.
 
-It has one tool, `search`, and one fault: silent, dies, endless, slow, deaf or none.
+It has one tool, `search`, and one fault: silent, dies, endless, slow, deaf, grows, restless,
+parent, orphan, clogged or none.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,16 +27,43 @@ def answer(request: dict[str, Any], result: Any) -> None:
 def initialized(request: dict[str, Any]) -> None:
     version = request["params"]["protocolVersion"]
     info = {"name": "raw", "version": "1"}
-    answer(request, {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info})
+    tools = {"listChanged": fault in ("grows", "restless")}
+    answer(
+        request, {"protocolVersion": version, "capabilities": {"tools": tools}, "serverInfo": info}
+    )
+
+
+def listed(request: dict[str, Any]) -> None:
+    names = ["search", "dive"] if fault == "grows" and "called" in noted() else ["search"]
+    note("listed")
+    answer(request, {"tools": [{"name": name, "inputSchema": SCHEMA} for name in names]})
+    if fault == "restless":
+        announce()
+
+
+def announce() -> None:
+    changed = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+    print(json.dumps(changed), flush=True)
+
+
+def noted() -> str:
+    return file.read_text() if file else ""
+
+
+def note(line: str) -> None:
+    if file:
+        with file.open("a") as out:
+            out.write(f"{line}\n")
 
 
 def called(request: dict[str, Any]) -> None:
-    begun = file.read_text().count("called") if file else 0
-    if file:
-        with file.open("a") as out:
-            out.write(f"called {json.dumps(request['params'])}\n")
+    begun = noted().count("called")
+    note(f"called {json.dumps(request['params'])}")
     if fault == "dies" and begun == 0:
         print("about to die\x1b[31m", file=sys.stderr, flush=True)
+        os._exit(3)
+    if fault == "orphan" and begun == 0:
+        note(f"child {subprocess.Popen(['sleep', '1000']).pid}")
         os._exit(3)
     if fault == "endless":
         sys.stdout.write("x" * 3_000_000)
@@ -42,11 +71,11 @@ def called(request: dict[str, Any]) -> None:
     answer(request, {"content": [{"type": "text", "text": "Frogs live in ponds."}]})
 
 
-if file:
-    with file.open("a") as out:
-        out.write(f"started {os.getpid()}\n")
+note(f"started {os.getpid()}")
 if fault == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if fault == "parent":
+    note(f"child {subprocess.Popen(['sleep', '1000']).pid}")
 print("this is no message", flush=True)
 for line in sys.stdin:
     message = json.loads(line)
@@ -57,11 +86,14 @@ for line in sys.stdin:
             error = {"code": -32601, "message": "Method not found"}
             print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}), flush=True)
         case "tools/list":
-            answer(message, {"tools": [{"name": "search", "inputSchema": SCHEMA}]})
+            listed(message)
+            while fault == "clogged":
+                time.sleep(1)
         case "tools/call" if fault != "slow":
             called(message)
-        case "notifications/cancelled" if file:
-            with file.open("a") as out:
-                out.write(f"cancelled {json.dumps(message['params'])}\n")
+            if fault == "grows":
+                announce()
+        case "notifications/cancelled":
+            note(f"cancelled {json.dumps(message['params'])}")
 while fault == "deaf":
     time.sleep(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from mcp.server.mcpserver import Context, Image, MCPServer
@@ -32,6 +32,13 @@ def add(a: int, b: int) -> dict[str, int]:
     return {"sum": a + b}
 
 
+@server.tool()
+def habitat(animal: Literal["frog", "toad"], depth_m: int) -> str:
+    """Where an animal lives in the pond, at a depth in metres."""
+    note(f"habitat {animal} {depth_m}")
+    return f"At {depth_m} metres the {animal} lives between water lilies and reeds."
+
+
 @server.tool(structured_output=False)
 def picture(query: str) -> list[Any]:
     """A picture and a caption."""
@@ -55,6 +62,20 @@ def broken(query: str) -> str:
 def huge(query: str) -> str:
     """Far more than anybody wants."""
     return "frogs and toads " * 20_000
+
+
+def dive(query: str) -> str:
+    """Look below the surface; it is not there from the beginning."""
+    return "Newts rest at the bottom."
+
+
+@server.tool()
+async def grow(query: str, ctx: Context) -> str:  # type: ignore[type-arg]
+    """Add a tool and take one away, and tell who listens."""
+    server.add_tool(dive)
+    server.remove_tool("add")
+    await ctx.notify_tools_changed()
+    return "grown"
 
 
 @server.tool()

@@ -18,12 +18,12 @@ from command_fakes import FakeService, Log, opened
 from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import CallToolResult
 
-from actors.errors import TaskNotFound
+from actors.errors import StorageUnavailable, TaskNotFound
 from web.command import main
 from web.data_folder import FolderHeld, hold
 from web.mcp_server import mcp_server
-from web.mcp_service import open_shared
-from web.mcp_tools import MAX_TEXT
+from web.mcp_service import IDLE_S, SharedService, open_shared
+from web.mcp_tools import MAX_TEXT, OFFERS, call
 
 GUARD_S = 50.0
 """A hang guard, never a wait."""
@@ -437,3 +437,62 @@ async def test_what_is_open_is_shared_and_closed_when_it_rests(autojump_clock: A
         async with shared.use():
             assert (open_now, times) == (1, 2)
     assert open_now == 0
+
+
+async def test_what_fails_while_it_closes_is_no_fault_of_who_comes_next(
+    autojump_clock: Any,
+) -> None:
+    times = 0
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Any]:
+        nonlocal times
+        times += 1
+        yield FakeService()
+        await trio.sleep(10)
+        if times == 1:
+            raise StorageUnavailable("The disk is full.")
+
+    async def used(shared: SharedService, for_s: float) -> None:
+        async with shared.use():
+            await trio.sleep(for_s)
+
+    async with open_shared(opening) as shared, trio.open_nursery() as nursery:
+        await used(shared, 1)
+        await trio.sleep(IDLE_S + 1)
+        nursery.start_soon(used, shared, 100)  # While the first one closes.
+        await trio.sleep(20)
+        await used(shared, 1)
+        await used(shared, 1)
+    assert times == 2
+
+
+async def test_a_call_that_cannot_go_on_takes_its_task_along() -> None:
+    service = FakeService([], stays_open=Log().until_writing())
+    service.given = service.open_log.lines() if service.open_log else []
+    offer = next(offer for offer in OFFERS if offer.name == "run_task")
+
+    @asynccontextmanager
+    async def used() -> AsyncIterator[FakeService]:
+        yield service
+
+    async def gone(done: float, total: float | None, message: str) -> None:
+        raise trio.BrokenResourceError
+
+    with pytest.raises(trio.BrokenResourceError):
+        await call(offer, used, {"task_description": "x"}, gone)
+
+    assert [name for name, *_ in service.calls] == ["create", "cancel"]
+
+
+async def test_however_much_is_wrong_the_answer_is_bounded() -> None:
+    wrong = {f"{'x' * 1_000}{n}": n for n in range(500)}
+    async with over(FakeService()) as client:
+        result = await client.call_tool("search_documents", wrong)
+        unknown = await client.call_tool("x" * 100_000, {})
+        strange = await client.call_tool("task_status", {"task_id": "x" * 64})
+
+    assert code(result) == code(unknown) == "invalid_request"
+    assert len(text(result)) < 3_000
+    assert len(text(unknown)) < 3_000
+    assert code(strange) == "task_not_found"

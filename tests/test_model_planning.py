@@ -117,7 +117,7 @@ def test_what_the_model_writes_is_cleaned() -> None:
         )
     )
 
-    drafts = drafts_of(shape)
+    drafts = drafts_of(shape).questions
 
     assert [draft.text for draft in drafts] == [
         "What is a frog?",
@@ -135,7 +135,7 @@ def test_whatever_gets_past_the_shape_is_bounded() -> None:
         for n in range(100)
     ]
 
-    drafts = drafts_of(ProposedPlan.model_construct(questions=many, intents=["steal"]))
+    drafts = drafts_of(ProposedPlan.model_construct(questions=many, intents=["steal"])).questions
 
     assert len(drafts) <= MAX_QUESTIONS
     assert all(len(draft.text) <= 200 for draft in drafts)

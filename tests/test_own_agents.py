@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
-from pydantic import BaseModel
+import trio
+from pydantic import BaseModel, field_validator
 from scripted import Cast
 
 from actors import About, Passage, Settings, open_system
@@ -16,7 +19,7 @@ from actors.agents.planning import planned
 from actors.agents.slices import at_once
 from actors.own_agents import own_agents
 from actors.tasks.events import Stamped
-from actors.tasks.plan import Helper
+from actors.tasks.helper import Helper
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -154,6 +157,128 @@ async def test_a_reply_that_is_neither_is_a_failure_of_the_step() -> None:
     assert "replies with texts or passages" in done["error"]["message"]
 
 
+class Odd(BaseModel):
+    product: str
+
+    @field_validator("product")
+    @classmethod
+    def _buggy(cls, value: str) -> str:
+        raise KeyError(value)
+
+
+class OddlyAsked(Prices):
+    name = "oddly_asked"
+    asks = Odd
+
+
+async def test_a_bug_in_the_model_of_what_it_is_asked_is_a_failure_of_the_step() -> None:
+    settings = Settings(data_dir=None, agents=("test_own_agents:OddlyAsked",))
+    async with open_system(settings) as system:
+        for _ in range(8):
+            task = await system.create("What does a frog cost?")
+            log = [event async for event in system.execute(task.task_id)]
+        restarts = {agent.name: agent.restarts for agent in system.agents()}
+    (done,) = of(log, "step_completed", "oddly_asked")
+    assert "its model failed (KeyError)" in done["error"]["message"]
+    assert log[-1].event_type == "task_completed"
+    assert restarts["oddly_asked"] == 0
+
+
+@pytest.mark.parametrize(
+    ("passage", "told"),
+    [
+        (Passage("d", "t", "", 1, None), "text: "),  # type: ignore[arg-type]
+        (Passage("d", None, "", 1, "A frog."), "title: "),  # type: ignore[arg-type]
+        (Passage("d", "t", "", "first", "A frog."), "position: "),  # type: ignore[arg-type]
+        (Passage("d", "t", "", -1, "A frog."), "position: "),
+        (Passage("d", "t", "", 1, "A frog.", math.nan), "score: "),
+        (Passage("d", "t", "", 1, "A frog.", math.inf), "score: "),
+    ],
+    ids=["no text", "no title", "a word for a number", "before the first", "NaN", "infinite"],
+)
+async def test_a_passage_that_cannot_be_stored_is_a_failure_of_the_step(
+    passage: Passage, told: str
+) -> None:
+    Prices.replies += [passage] * 3
+    log = await run("Prices", "What does a frog cost?")
+    (done,) = of(log, "step_completed", "prices")
+    assert done["error"]["code"] == "agent_failed"
+    assert f"replies with a passage that cannot be used: {told}" in done["error"]["message"]
+    assert log[-1].event_type == "task_completed"
+
+
+async def test_a_reply_is_bounded_and_cleaned() -> None:
+    text = "A frog costs four coins. " * 1_000
+    Prices.replies += [[Passage("d\ud800" * 999, "Frogs " * 999, "x" * 999, 1, text)] * 99]
+    log = await run("Prices", "What does a frog cost?")
+    (done,) = of(log, "step_completed", "prices")
+    assert done["result"]["passages"] == 24
+    (source,) = log[-1].data["sources"]
+    sizes = {name: len(source[name]) for name in ("document_id", "title", "section", "text")}
+    assert sizes == {"document_id": 300, "title": 300, "section": 300, "text": 8_000}
+
+
+class Stubborn(Prices):
+    name = "stubborn"
+
+    async def handle(self, request: Lookup, about: About) -> Any:
+        async def guarded() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("a bug in the tidying up")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(guarded)
+            nursery.start_soon(trio.sleep_forever)
+            self.asked.append((request, about))
+
+
+async def test_a_bug_while_it_is_cancelled_ends_neither_agent_nor_system(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    settings = Settings(data_dir=None, agents=("test_own_agents:Stubborn",))
+    async with open_system(settings) as system:
+        for _ in range(8):
+            task = await system.create("What does a frog cost?")
+            await system.start(task.task_id)
+            asked = len(Prices.asked)
+            while len(Prices.asked) == asked:
+                await trio.sleep(0.01)
+            assert (await system.cancel(task.task_id)).status == "cancelled"
+        restarts = {agent.name: agent.restarts for agent in system.agents()}
+    assert restarts["stubborn"] == 0
+
+
+class Unmade(Prices):
+    name = "unmade"
+
+    def __init__(self) -> None:
+        raise OSError("no price list")
+
+
+async def test_an_agent_that_cannot_be_made_is_told_at_the_start() -> None:
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(UnusableAgent, match="The agent unmade cannot be made: OSError: no price"),
+        flatten_subgroups=True,
+    ):
+        await run("Unmade", "What does a frog cost?")
+
+
+class Size(BaseModel):
+    size: Literal["small", "large"]
+
+
+class Sized(Prices):
+    name = "sized"
+    asks = Size
+
+
+async def test_a_question_is_no_answer_to_which_of_some_words() -> None:
+    log = await run("Sized", "What does a frog cost?")
+    assert not of(log, "step_started", "sized")
+
+
 # --- how plans see them ---------------------------------------------------------------------------
 
 
@@ -174,6 +299,10 @@ def test_a_helper_that_wants_more_than_a_text_is_left_to_models() -> None:
 # --- what cannot be used is told ------------------------------------------------------------------
 
 
+class Unshown(BaseModel):
+    question: Callable[[], str]
+
+
 def of_fields(**fields: Any) -> type:
     given = {"name": "a", "does": "It does.", "asks": Lookup, "handle": Prices.handle, **fields}
     return type("Mine", (), {name: value for name, value in given.items() if value is not None})
@@ -187,7 +316,12 @@ def of_fields(**fields: Any) -> type:
         ({"does": " "}, "a sentence that says what it does"),
         ({"asks": dict}, "the pydantic model"),
         ({"handle": lambda self: None}, "async def handle"),
+        ({"asks": Unshown}, "`asks` to have a JSON schema"),
         ({"when": "price"}, "words in `when`"),
+        ({"when": 7}, "words in `when`"),
+        ({"when": ("price", 7)}, "words in `when`"),
+        ({"retries_s": 0.5}, "seconds in `retries_s`"),
+        ({"retries_s": (0.0,) * 17}, "seconds in `retries_s`"),
         ({"retries_s": (-1,)}, "seconds in `retries_s`"),
         ({"on_failure": "ignore"}, '"degrade" or "fail"'),
         ({"concurrency": 0}, "a whole number from 1 to 1,024"),

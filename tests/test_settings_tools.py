@@ -20,6 +20,8 @@ timeout_s = 5
 
 [tools.web]
 url = "http://127.0.0.1:9/mcp"
+headers = { Authorization = "Bearer hush" }
+when = ["frogs"]
 """
 
 
@@ -37,7 +39,9 @@ def test_a_table_is_a_tool_server_and_allows_no_tool_unless_it_says_so(tmp_path:
     assert (notes.command, notes.allowed) == (("notes-server", "--stdio"), ("search",))
     assert (notes.timeout_s, notes.max_result_bytes, notes.concurrency) == (5, 65_536, 4)
     assert notes.env["TOKEN"].get_secret_value() == "hush"
-    assert (web.url, web.allowed) == ("http://127.0.0.1:9/mcp", ())
+    assert (web.url, web.allowed, web.when) == ("http://127.0.0.1:9/mcp", (), ("frogs",))
+    assert web.headers["Authorization"].get_secret_value() == "Bearer hush"
+    assert "hush" not in repr(tools)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,12 @@ def test_a_table_is_a_tool_server_and_allows_no_tool_unless_it_says_so(tmp_path:
         ("[tools.a]\n", ["tools.a", "Say either command"]),
         ('[tools.a]\ncommand = ["x"]\nurl = "http://x"\n', ["tools.a", "Say either command"]),
         ('[tools.a]\nurl = "http://x"\nenv = {A = "b"}\n', ["tools.a", "wants a command"]),
+        ('[tools.a]\ncommand = ["x"]\nheaders = {A = "b"}\n', ["tools.a", "want a url"]),
+        ('[tools.a]\nurl = "http://x"\nheaders = {"a b" = "c"}\n', ["'a b' is no name"]),
+        ('[tools.a]\nurl = "http://x"\nheaders = {HOST = "c"}\n', ["HOST is set by"]),
+        ('[tools.a]\nurl = "http://x"\nheaders = {Mcp-Session-Id = "c"}\n', ["is set by"]),
+        ('[tools.a]\nurl = "http://x"\nheaders = "b"\n', ["tools.a.headers", "Headers that are"]),
+        ('[tools.a]\nurl = "http://x"\nwhen = "price"\n', ["tools.a.when = price", "Words of"]),
         ('[tools.a]\nurl = "x"\n', ["tools.a.url = x", "over HTTP"]),
         ('[tools.a]\nurl = "http://x"\ntimeout_s = 0\n', ["tools.a.timeout_s = 0", "from 0.1 to"]),
         ('[tools.a]\nurl = "http://x"\nconcurrency = true\n', ["tools.a.concurrency", "from 1 to"]),
@@ -74,13 +84,23 @@ def test_no_secret_is_told_or_shown(
     assert main(["settings", "--json", "--config", good]) == 0
     shown = capsys.readouterr().out
 
-    for bad in ('env = {TOKEN = ["hush"]}', 'env = {TOKEN = "hush"}\ntimeout_s = 0'):
-        toml = f'[tools.a]\ncommand = ["x"]\n{bad}\n'
+    command, url = 'command = ["x"]', 'url = "http://x"'
+    for bad in (
+        f'{command}\nenv = {{TOKEN = ["hush"]}}',
+        f'{command}\nenv = {{TOKEN = "hush"}}\ntimeout_s = 0',
+        f'{url}\nheaders = {{Authorization = ["hush"]}}',
+        f'{url}\nheaders = {{Authorization = "hush", "a b" = "c"}}',
+        'url = "http://me:hush@127.0.0.1/mcp"',
+    ):
+        toml = f"[tools.a]\n{bad}\n"
         assert main(["settings", "--config", str(write(tmp_path, toml))]) == 2
     told = capsys.readouterr().err
 
     assert "notes,web" in shown
     assert json.loads(shown[shown.index("{") :])["tools"]["value"]["notes"]["env"] == ["TOKEN"]
+    assert json.loads(shown[shown.index("{") :])["tools"]["value"]["web"]["headers"] == [
+        "Authorization"
+    ]
     assert "tools.a" in told
     assert "hush" not in shown + told
 

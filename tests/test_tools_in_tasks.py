@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from actors import Settings, open_system
+from actors import Settings, System, open_system
 
 SERVER = Path(__file__).parent / "mcp_sdk_server.py"
 GUARD_S = 50.0
@@ -29,6 +29,8 @@ async def test_a_plan_asks_the_tools_that_are_allowed_and_the_report_cites_them(
     (made,) = (event for event in log if event.event_type == "plan_created")
     (step,) = (s for s in made.data["steps"] if s["agent_type"] == "pond/search")
     assert step["step"] == "retrieval"
+    (planned,) = (e.data for e in log if e.data.get("result", {}).get("questions"))
+    assert planned["result"]["questions"] == ["Where do frogs live?"]
     assert "frogs live in ponds and on land" in log[-1].data["final_output"]
     assert "pond/search" in {source["title"] for source in log[-1].data["sources"]}
 
@@ -38,3 +40,38 @@ async def test_a_task_goes_on_without_a_tool_that_fails() -> None:
     failed = [e.data for e in log if e.event_type == "step_completed" and e.data["degraded"]]
     assert [step["error"]["code"] for step in failed] == ["tool_failed"]
     assert log[-1].event_type == "task_completed" and log[-1].data["degraded"]
+
+
+async def test_a_server_that_does_not_answer_keeps_no_other_from_it() -> None:
+    command = [sys.executable, str(SERVER)]
+    stuck = {"command": command, "allowed": ["slow"], "concurrency": 1}
+    lake = {"command": command, "allowed": ["search"], "concurrency": 1}
+    settings = Settings.model_validate({"tools": {"stuck": stuck, "lake": lake}})
+
+    async def until_found(system: System) -> None:
+        task = await system.create("Where do frogs live?")
+        events = system.execute(task.task_id)
+        asked = ""
+        async for event in events:
+            if event.data.get("agent_type") == "lake/search":
+                asked = event.data["step_id"]
+            if event.event_type == "step_completed" and event.data["step_id"] == asked:
+                return
+
+    with trio.fail_after(GUARD_S):
+        async with open_system(settings) as system:
+            async with trio.open_nursery() as nursery:
+                for _ in range(6):
+                    nursery.start_soon(until_found, system)
+
+
+async def test_every_server_is_an_agent_and_its_retries_are_counted() -> None:
+    pond = {"command": [sys.executable, str(SERVER)], "allowed": ["broken"], "concurrency": 3}
+    settings = Settings.model_validate({"tools": {"pond": pond}, "retry_delays_s": [0.0, 0.0]})
+    with trio.fail_after(GUARD_S):
+        async with open_system(settings) as system:
+            created = await system.create("Where do frogs live?")
+            async for _ in system.execute(created.task_id):
+                pass
+            (agent,) = (one for one in system.agents() if one.name == "tools.pond")
+    assert (agent.concurrency, agent.retries) == (3, 2)

@@ -23,7 +23,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from web.http_server import serve
 from web.mcp_service import Opening, SharedService, open_shared
 from web.mcp_stdin import StdinLines
-from web.mcp_tools import OFFERS, call, refusal
+from web.mcp_tools import MAX_NAME, OFFERS, call, refusal
 from web.server_settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def mcp_server(shared: SharedService) -> Server[Any]:
     ) -> types.CallToolResult:
         offer = offers.get(params.name)
         if offer is None:
-            return refusal("invalid_request", f"There is no tool {params.name!r}.")
+            return refusal("invalid_request", f"There is no tool {params.name[:MAX_NAME]!r}.")
         report = context.session.report_progress
         try:
             return await call(offer, shared.use, params.arguments or {}, report)

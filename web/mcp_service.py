@@ -70,7 +70,8 @@ class SharedService:
                     await self._idle(opened)
                     self._current = None
             except* (ActorError, FolderHeld, FolderUnusable) as refusals:
-                self._current = None
+                if self._current is opened:  # Not if it has failed while it closed.
+                    self._current = None
                 opened.error = _first(refusals)
                 opened.ready.set()
 

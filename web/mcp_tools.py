@@ -28,6 +28,8 @@ MAX_TEXT = 60_000
 """Characters of a report that are answered; the rest can be had over HTTP."""
 MAX_SOURCE_TEXT = 400
 MAX_SOURCES = 64
+MAX_FAULTS = 8
+MAX_NAME = 100
 CANCEL_S = 15.0
 """How long a call that is cancelled waits for its task to stop."""
 
@@ -94,7 +96,8 @@ async def call(
         async with opened() as service:
             return await offer.run(service, given, report)
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        found = error.errors()[:MAX_FAULTS]
+        wrong = [f"{'.'.join(map(str, e['loc']))[:MAX_NAME]}: {e['msg']}" for e in found]
         return refusal(InvalidRequest.code, "; ".join(wrong))
     except ActorError as error:
         return refusal(error.code, error.message, retryable=error.retryable)
@@ -226,7 +229,7 @@ async def _follow(
                 event = event_of(line)
                 await progress.saw(event)
                 ending = event if is_ending(event) else ending
-    except trio.Cancelled:
+    except BaseException:  # Cancelled, or its client or our server is gone.
         if ours:
             with trio.move_on_after(CANCEL_S, shield=True), suppress(ActorError):
                 await service.cancel(task_id, "its MCP client cancelled the call or went away")

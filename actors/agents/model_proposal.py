@@ -1,12 +1,13 @@
 """What a language model proposes for a plan, and what of it is taken.
 
-Rule: a model proposes questions and words to search for, nothing else: steps, ids and needs are
-ours. What it writes is cleaned, and refused if nothing is left.
+Rule: a model proposes questions, words to search for, and whom to ask (see `model_calls`), nothing
+else: steps, ids and needs are ours. What it writes is cleaned, and refused if nothing is left.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -55,9 +56,21 @@ class ProposedPlan(BaseModel):
     intents: Annotated[list[Intent], Field(max_length=4)] = []
 
 
-def drafts_of(proposed: ProposedPlan) -> list[Draft]:
-    """The questions that can be used, each once, in their order."""
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """The questions that can be used, each once, in their order.
+
+    `places` has for each question that was proposed its place among them, None for an unusable one.
+    """
+
+    questions: tuple[Draft, ...]
+    places: tuple[int | None, ...]
+
+
+def drafts_of(proposed: ProposedPlan) -> Drafts:
+    """What of the proposed questions is taken."""
     found: dict[frozenset[str], Draft] = {}
+    places: list[int | None] = []
     for question in proposed.questions[:MAX_QUESTIONS]:
         text = _bare(question.question, MOST_TEXT)
         # Small models propose words to search for that have nothing to do with their own question.
@@ -65,7 +78,10 @@ def drafts_of(proposed: ProposedPlan) -> list[Draft]:
         if searched and sum(map(str.isalpha, text)) >= _FEWEST_LETTERS:
             same = frozenset(words(text)) - STOPWORDS or frozenset(words(text))
             found.setdefault(same, Draft(as_heading(text), searched))
-    return list(found.values())
+            places.append(list(found).index(same))
+        else:
+            places.append(None)
+    return Drafts(tuple(found.values()), tuple(places))
 
 
 def intents_of(proposed: ProposedPlan) -> tuple[str, ...]:

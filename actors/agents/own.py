@@ -1,4 +1,4 @@
-"""An agent that a person has written, as the actor that plays it.
+"""An agent that a person has written: what its class says of itself.
 
     class PriceList:
         name = "prices"
@@ -7,8 +7,8 @@
 
         async def handle(self, request: Lookup, about: About) -> list[Passage]: ...
 
-Rule: what it is asked has been checked against its model, and what it replies is checked, too. Its
-mistakes are its own: they are answered as a failure of its step.
+Rule: what cannot be used is refused before the first task, with what is missing. What it is asked
+has been checked against its model.
 """
 
 from __future__ import annotations
@@ -16,26 +16,20 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PydanticUserError, ValidationError
 
-from actors.errors import ActorError, AgentFailed, InvalidRequest
-from actors.messages import Consult
-from actors.runtime.call import Call
-from actors.tasks.evidence import Evidence, Passage
-from actors.tasks.plan import Helper
+from actors.errors import InvalidRequest
+from actors.tasks.helper import Helper, question_argument
 
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 TAKEN = frozenset({"analyzer", "retriever", "writer", "supervisor", "journal"})
-
-MOST_PASSAGES = 24
-MOST_CHARACTERS = 8_000
-"""Characters of a passage; what is longer is cut."""
+MOST_RETRIES = 16
 
 
 class UnusableAgent(InvalidRequest):
@@ -59,6 +53,7 @@ class OwnAgent:
     name: str
     does: str
     asks: type[BaseModel]
+    schema: Mapping[str, Any]
     when: tuple[str, ...]
     concurrency: int
     mailbox: int
@@ -67,7 +62,21 @@ class OwnAgent:
 
     def helper(self) -> Helper:
         """How plans see it."""
-        return Helper(self.name, self.does, single_text(self.asks.model_json_schema()), self.when)
+        return Helper(
+            self.name, self.does, question_argument(self.schema), self.when, schema=self.schema
+        )
+
+    def read(self, arguments: Mapping[str, Any]) -> BaseModel:
+        """What it is asked; raises `InvalidRequest` for arguments that its model does not take."""
+        try:
+            return self.asks.model_validate(dict(arguments))
+        except ValidationError as error:
+            wrong = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+            told = "; ".join(f"{at}: {why}" if at else why for at, why in wrong[:3])
+        except Exception as error:
+            log.error("the model of what %s is asked has failed", self.name, exc_info=error)
+            told = f"its model failed ({type(error).__name__}), and the log says more"
+        raise InvalidRequest(f"The agent {self.name} cannot be asked this: {told}.")
 
 
 def described(made: Any, origin: str) -> OwnAgent:
@@ -87,10 +96,14 @@ def described(made: Any, origin: str) -> OwnAgent:
         raise wrong("needs `asks`, the pydantic model of what it is asked")
     if not inspect.iscoroutinefunction(getattr(made, "handle", None)):
         raise wrong("needs `async def handle(self, request, about)`")
+    try:
+        schema = asks.model_json_schema()
+    except PydanticUserError as error:
+        raise wrong(f"needs `asks` to have a JSON schema: {error.message}") from None
     when, retries_s = getattr(made, "when", ()), getattr(made, "retries_s", None)
-    if isinstance(when, str) or not all(isinstance(word, str) for word in when):
+    if not (isinstance(when, list | tuple) and all(isinstance(word, str) for word in when)):
         raise wrong('needs words in `when`, such as ("price", "cost")')
-    if retries_s is not None and not all(_is_number(s, 0, 3_600) for s in retries_s):
+    if retries_s is not None and not _are_delays(retries_s):
         raise wrong("needs seconds in `retries_s`, such as (0.0, 0.5)")
     on_failure = getattr(made, "on_failure", "degrade")
     if on_failure not in ("degrade", "fail"):
@@ -105,6 +118,7 @@ def described(made: Any, origin: str) -> OwnAgent:
         name=name,
         does=does,
         asks=asks,
+        schema=schema,
         when=tuple(when),
         retries_s=None if retries_s is None else tuple(map(float, retries_s)),
         on_failure=cast("Literal['degrade', 'fail']", on_failure),
@@ -116,57 +130,6 @@ def _is_number(value: Any, least: float, most: float) -> bool:
     return isinstance(value, int | float) and least <= value <= most
 
 
-def single_text(schema: Mapping[str, Any]) -> str | None:
-    """The one property that must be given, if there is just one and it is a text; else None."""
-    required = schema.get("required") or []
-    if len(required) != 1:
-        return None
-    kind = (schema.get("properties") or {}).get(required[0])
-    return str(required[0]) if isinstance(kind, Mapping) and kind.get("type") == "string" else None
-
-
-class OwnAgentActor:
-    """Plays one of a person's agents.
-
-    Failure mode: as it says itself. "degrade": the task goes on without its passages.
-    """
-
-    def __init__(self, agent: OwnAgent) -> None:
-        self.name, self.does = agent.name, agent.does
-        self._asks = agent.asks
-        self._agent = agent.make()
-
-    async def handle(self, request: Consult, call: Call[Any]) -> Evidence:
-        """The passages it replies with; a text is a passage, too."""
-        try:
-            asked = self._asks.model_validate(dict(request.arguments))
-        except ValidationError as error:
-            faults = "; ".join(f"{one['loc']}: {one['msg']}" for one in error.errors()[:3])
-            raise InvalidRequest(f"The agent {self.name} cannot be asked this: {faults}.") from None
-        about = About(request.key, request.question.text, request.task_description)
-        try:
-            replied = await self._agent.handle(asked, about)
-        except ActorError:
-            raise
-        except Exception as error:
-            log.error("the agent %s failed", self.name, exc_info=error)
-            kind = type(error).__name__
-            raise AgentFailed(
-                f"The agent {self.name} failed ({kind}); the log says more."
-            ) from None
-        return Evidence(request.question, tuple(self._passages(replied)))
-
-    def _passages(self, replied: Any) -> Iterable[Passage]:
-        several = replied if isinstance(replied, list | tuple) else [replied]
-        if not all(isinstance(one, str | Passage) for one in several):
-            raise AgentFailed(
-                f"The agent {self.name} replies with texts or passages, nothing else."
-            )
-        for number, one in enumerate(several[:MOST_PASSAGES], start=1):
-            if isinstance(one, str):
-                one = Passage(self.name, self.does, "", number, one)
-            text = one.text.encode(errors="replace").decode()[:MOST_CHARACTERS]
-            if text.strip():
-                yield Passage(
-                    one.document_id, one.title, one.section, one.position, text, one.score
-                )
+def _are_delays(value: Any) -> bool:
+    several = isinstance(value, list | tuple) and len(value) <= MOST_RETRIES
+    return several and all(_is_number(seconds, 0, 3_600) for seconds in value)

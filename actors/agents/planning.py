@@ -12,7 +12,8 @@ from actors.agents.intents import intents
 from actors.agents.questions import Draft, questions
 from actors.agents.slices import Sliced, at_once
 from actors.agents.words import stems
-from actors.tasks.plan import ANALYSIS, Helper, Plan, PlannedStep, Question
+from actors.tasks.helper import Chosen, Helper, spelled
+from actors.tasks.plan import ANALYSIS, Plan, PlannedStep, Question
 
 MAX_QUESTIONS = 8
 """Questions of a plan. Past it, the last one searches for the words of all that are left."""
@@ -46,9 +47,15 @@ def planned(
 
 
 def plan_of(
-    drafts: Sequence[Draft], kinds: tuple[str, ...], helpers: tuple[Helper, ...] = ()
+    drafts: Sequence[Draft],
+    kinds: tuple[str, ...],
+    helpers: tuple[Helper, ...] = (),
+    chosen: Sequence[Chosen] | None = None,
 ) -> Plan:
-    """The plan that searches these questions, whoever has asked them; at most `MAX_QUESTIONS`."""
+    """The plan that searches these questions, whoever has asked them; at most `MAX_QUESTIONS`.
+
+    `chosen` are the calls of a model that has made the plan, None if none has.
+    """
     asked = tuple(
         Question(
             f"s{number}",
@@ -58,7 +65,7 @@ def plan_of(
         )
         for number, draft in enumerate(drafts, start=2)
     )
-    further = _further(asked, helpers)
+    further = _further(asked, helpers, chosen)
     return Plan(_steps(asked, further, kinds), (*asked, *(q for q, _ in further)), kinds)
 
 
@@ -73,12 +80,29 @@ def _listed(text: str) -> Sliced[list[Clause]]:
 Further = tuple[tuple[Question, Helper], ...]
 
 
-def _further(asked: tuple[Question, ...], helpers: tuple[Helper, ...]) -> Further:
-    """What the helpers are asked: each question that one is for."""
-    wanted = [(q, h) for q in asked for h in helpers if h.argument and _is_for(h, q)]
+def _further(
+    asked: tuple[Question, ...], helpers: tuple[Helper, ...], chosen: Sequence[Chosen] | None
+) -> Further:
+    """What the helpers are asked: each question that one is for, and what a model has chosen.
+
+    A model's call takes the place of the same helper's on the same question, as it was made for it.
+    """
+    calls = [
+        (question, one.helper, given if given is not None else one.helper.arguments(question))
+        for one in chosen or ()
+        for question, given in [(asked[one.question], one.arguments)]
+    ]
+    called = {(q.step_id, h.name) for q, h, _ in calls}
+    due = [h for h in helpers if h.argument and not (h.left_to_model and chosen is not None)]
+    wanted = [
+        (q, h, h.arguments(q))
+        for q in asked
+        for h in due
+        if _is_for(h, q) and (q.step_id, h.name) not in called
+    ]
     return tuple(
-        (Question(f"s{number}", q.text, q.query, q.step_id, h.arguments(q)), h)
-        for number, (q, h) in enumerate(wanted[:MAX_HELPED], start=len(asked) + 2)
+        (Question(f"s{number}", q.text, q.query, q.step_id, arguments), h)
+        for number, (q, h, arguments) in enumerate((wanted + calls)[:MAX_HELPED], len(asked) + 2)
     )
 
 
@@ -100,10 +124,7 @@ def _steps(
             PlannedStep(q.step_id, "retrieval", "retriever", f"Find passages on: {q.text}", needs)
             for q in asked
         ),
-        *(
-            PlannedStep(q.step_id, "retrieval", h.name, f"Ask {h.name} about: {q.text}", needs)
-            for q, h in further
-        ),
+        *(PlannedStep(q.step_id, "retrieval", h.name, _asking(h, q), needs) for q, h in further),
         PlannedStep(
             weigh,
             "synthesis",
@@ -115,6 +136,14 @@ def _steps(
             write, "writing", "writer", "Write the report, each sentence with its source", (weigh,)
         ),
     )
+
+
+def _asking(helper: Helper, question: Question) -> str:
+    """What a step does that asks a helper; with the arguments, if they are not the question."""
+    line = f"Ask {helper.name} about: {question.text}"
+    if question.arguments == helper.arguments(question):
+        return line
+    return f"{line} ({spelled(question.arguments)})"
 
 
 def _capped(drafts: list[Draft]) -> list[Draft]:

@@ -14,9 +14,9 @@ from actors.knowledge.blocks import Block, collapsed, storable
 from actors.knowledge.passages import passages
 from actors.knowledge.plain_text import parse_text
 from actors.tasks.evidence import Passage
+from actors.tasks.helper import spelled
 from actors.tools.catalog import ToolResult
 
-MAX_SECTION = 120
 MAX_DEPTH = 32
 
 
@@ -39,9 +39,7 @@ def _hash(arguments: Mapping[str, Any]) -> str:
 
 def _section(arguments: Mapping[str, Any], result: ToolResult) -> str:
     """The arguments in a line, and what of the result is not in the passages."""
-    named = ", ".join(f"{name}: {value}" for name, value in arguments.items())
-    asked = collapsed(storable(named))
-    line = asked if len(asked) <= MAX_SECTION else f"{asked[: MAX_SECTION - 1]}…"
+    line = spelled(arguments)
     without = [*result.passed_over, *(["what did not fit"] if result.cut else [])]
     return f"{line} (without {', '.join(without)})" if without else line
 

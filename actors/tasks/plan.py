@@ -54,30 +54,6 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Helper:
-    """A tool or an agent of a person's own that a plan may use.
-
-    `argument` is the name of the one text that it must be asked with; None: it wants more than that,
-    and only a model can ask it. `when` holds words of questions that it is for; empty: of all.
-    It is asked in a sentence if it is `spoken` to, else in words to search for.
-    """
-
-    name: str
-    does: str
-    argument: str | None
-    when: tuple[str, ...] = ()
-    spoken: bool = True
-
-    def arguments(self, question: Question) -> dict[str, str]:
-        """What to ask it on a question, if a text is all that it wants."""
-        return (
-            {self.argument: question.text if self.spoken else question.query}
-            if self.argument
-            else {}
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """The steps in the order of their numbers, the analysis first and the writing last.
 

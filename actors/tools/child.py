@@ -4,7 +4,7 @@ The SDK has the same, but takes lines of any length and gives the child our stde
 
 Rule: no line is longer than `MAX_LINE_BYTES`, what the child says on stderr is logged within bounds,
 and the child and its children are gone when the block ends: it is asked by the end of its stdin,
-then told, then killed.
+then told, then killed, and with it whatever it leaves behind.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
@@ -25,12 +25,15 @@ from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 
 from actors.tools.results import on_one_line
+from actors.tools.secrets import Secrets
 
 log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 1_048_576
 PATIENCE_S = 2.0
 """Time to end after stdin has ended, and again after SIGTERM."""
+LAST_WORDS_S = 0.2
+"""Time to read what a child has said before it ended."""
 STDERR_LINES = 100
 """Lines of stderr that are logged of one process; after them, one word on the rest."""
 
@@ -44,7 +47,7 @@ class LineTooLong(Exception):
 
 @asynccontextmanager
 async def child(
-    name: str, command: Sequence[str], env: Mapping[str, str], over: trio.Event
+    name: str, command: Sequence[str], secrets: Secrets, over: trio.Event
 ) -> AsyncIterator[Any]:
     """The streams of a session with a child process; `over` is set when it speaks no more.
 
@@ -55,7 +58,7 @@ async def child(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**get_default_environment(), **env},
+        env={**get_default_environment(), **secrets.env},
         start_new_session=True,
     )
     incoming, to_session = anyio.create_memory_object_stream[SessionMessage | Exception](0)
@@ -63,7 +66,8 @@ async def child(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_read, name, process, incoming, over)
         nursery.start_soon(_write, process, outgoing)
-        nursery.start_soon(_log, name, process)
+        nursery.start_soon(_log, name, process, secrets)
+        nursery.start_soon(_watch, process, over)
         try:
             yield to_session, from_session
         finally:
@@ -104,7 +108,14 @@ async def _write(process: trio.Process, outgoing: Outgoing) -> None:
                 await process.stdin.send_all(line.encode() + b"\n")
 
 
-async def _log(name: str, process: trio.Process) -> None:
+async def _watch(process: trio.Process, over: trio.Event) -> None:
+    """Notice that it has ended: a child of its own may hold its stdout open for ever."""
+    await process.wait()
+    await trio.sleep(LAST_WORDS_S)
+    over.set()
+
+
+async def _log(name: str, process: trio.Process, secrets: Secrets) -> None:
     """Log what the child says on stderr, and read on when it has said enough."""
     assert process.stderr is not None
     said = 0
@@ -113,7 +124,8 @@ async def _log(name: str, process: trio.Process) -> None:
             async for line in found:
                 said += 1
                 if said <= STDERR_LINES:
-                    log.info("tool server %s: %s", name, on_one_line(line.decode(errors="replace")))
+                    text = secrets.hidden(line.decode(errors="replace"))
+                    log.info("tool server %s: %s", name, on_one_line(text))
                 elif said == STDERR_LINES + 1:
                     log.info("tool server %s: it says more, which is not logged", name)
     async for _ in process.stderr:
@@ -136,13 +148,20 @@ async def lines(stream: trio.abc.ReceiveStream, most: int) -> AsyncGenerator[byt
 
 
 async def _end(process: trio.Process) -> None:
-    """Let it end, or end it and whatever it has started."""
+    """Let it end, or end it; and whatever it has started."""
     assert process.stdin is not None
     await process.stdin.aclose()
-    for told in (signal.SIGTERM, signal.SIGKILL):
+    for told in (None, signal.SIGTERM, signal.SIGKILL):
+        if told is not None:
+            _tell_group(process, told)
         with trio.move_on_after(PATIENCE_S):
             await process.wait()
-            return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, told)  # It leads a group, so the id is that of the group, too.
+            break
+    _tell_group(process, signal.SIGKILL)
     await process.wait()
+
+
+def _tell_group(process: trio.Process, told: signal.Signals) -> None:
+    """It leads a group, whose id is its own and stays taken for as long as anybody is in it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, told)

@@ -6,7 +6,6 @@ for a server that is down. A server that ends is started again, at first at once
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -22,8 +21,10 @@ from actors.errors import ToolFailed
 from actors.settings import ToolServerSettings
 from actors.tools.catalog import Tool, ToolResult
 from actors.tools.child import child
+from actors.tools.listing import Listing
 from actors.tools.remote import remote
 from actors.tools.results import MAX_MESSAGE_CHARACTERS, on_one_line, result_of
+from actors.tools.secrets import Secrets
 
 if TYPE_CHECKING:
     from mcp.client import Transport
@@ -40,10 +41,6 @@ STEADY_S = 60.0
 CLOSING_S = 2.0
 """Time for a goodbye over HTTP. A child process has times of its own."""
 
-MAX_TOOLS = 256
-MAX_DESCRIPTION = 2_000
-MAX_SCHEMA = 16_384
-
 _Answer: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAdapter(
     types.CallToolResult | types.InputRequiredResult
 )
@@ -52,25 +49,32 @@ _Answer: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAda
 class ToolServer:
     """A tool server of the settings; `run` keeps it running."""
 
-    def __init__(self, name: str, settings: ToolServerSettings) -> None:
+    def __init__(self, name: str, settings: ToolServerSettings, secrets: Secrets) -> None:
         self.name = name
-        self.tools: tuple[Tool, ...] = ()
-        """The allowed tools that it has; none while it is down."""
         self._settings = settings
+        self._secrets = secrets
         self._session: ClientSession | None = None
         self._tried = trio.Event()
         self._over = trio.Event()
+        self._listing = Listing(name, settings, self._tell)
+        self._lived = False
+        self._refused = 0
         self._stop = trio.Event()
         self._living = trio.CancelScope()
         self._slots = trio.CapacityLimiter(settings.concurrency)
         self._told = ""
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """The allowed tools that it has; none while it is down."""
+        return self._listing.tools if self._session else ()
 
     def allows(self, tool: str) -> bool:
         """Whether the settings allow this tool."""
         return tool in self._settings.allowed
 
     async def wait_started(self) -> None:
-        """Returns once there is a session, or an attempt to open one has failed."""
+        """Returns once there is a session, or the last attempt to open one has failed."""
         await self._tried.wait()
 
     def stop(self) -> None:
@@ -85,7 +89,7 @@ class ToolServer:
     async def run(self) -> None:
         """Start the server, again and again, until it is told to stop."""
         failures = 0
-        while True:
+        while not self._stop.is_set():  # It may have come in the very moment that a wait ended.
             began = trio.current_time()
             why = await self._live()
             if self._stop.is_set():
@@ -96,27 +100,32 @@ class ToolServer:
             with trio.move_on_after(delay_s):
                 await self._stop.wait()
                 return
-            self._tried = trio.Event()
+            if self._lived:  # Then it is worth waiting for.
+                self._tried = trio.Event()
 
     async def _live(self) -> str:
         """One session from its start to its end; how it ended."""
-        self._over = trio.Event()
+        self._over, self._lived = trio.Event(), False
         why = "ended"
         with trio.move_on_after(self._settings.timeout_s) as self._living:
             try:
-                async with Client(self._transport(), cache=None) as client:
-                    self.tools = await self._listed(client.session)
-                    self._session = client.session
+                heard = self._listing.heard
+                async with Client(self._transport(), cache=None, message_handler=heard) as client:
+                    await self._listing.take(client.session)
+                    self._session, self._lived = client.session, True
                     self._tried.set()
                     self._living.deadline = float("inf")
-                    await self._over.wait()
-                    self._session, self.tools = None, ()
-                    self._living.deadline = trio.current_time() + CLOSING_S
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._listing.keep, client)
+                        await self._over.wait()
+                        self._session = None
+                        self._living.deadline = trio.current_time() + CLOSING_S
+                        nursery.cancel_scope.cancel()
             except* Exception as problems:  # noqa: BLE001 - its failures are its own, of any kind.
-                why = f"cannot be used: {_told(problems)}"
+                why = f"cannot be used: {self._refusal() or _told(problems)}"
             finally:
-                self._session, self.tools = None, ()
-        if not self._tried.is_set() and self._living.cancelled_caught:
+                self._session = None
+        if not self._lived and self._living.cancelled_caught:
             why = f"did not answer within {self._settings.timeout_s:g} s"
         self._tried.set()
         return why
@@ -125,39 +134,24 @@ class ToolServer:
         given = self._settings
         transport: AbstractAsyncContextManager[Any]
         if given.command:
-            env = {name: value.get_secret_value() for name, value in given.env.items()}
-            transport = child(self.name, given.command, env, self._over)
+            transport = child(self.name, given.command, self._secrets, self._over)
         else:
-            transport = remote(given.url, self._over)
+            transport = remote(given.url, self._secrets.headers, self._over, self._answered)
         return transport
 
-    async def _listed(self, session: ClientSession) -> tuple[Tool, ...]:
-        """Its tools that the settings allow."""
-        found: dict[str, types.Tool] = {}
-        cursor = None
-        while len(found) < MAX_TOOLS:
-            page = await session.list_tools(params=types.PaginatedRequestParams(cursor=cursor))
-            found |= {tool.name: tool for tool in page.tools}
-            cursor = page.next_cursor
-            if not cursor or not page.tools:
-                break
-        if missing := [name for name in self._settings.allowed if name not in found]:
-            has = ", ".join(list(found)[:32]) or "none"
-            self._tell(f"tools.{self.name} allows {', '.join(missing)}, and the server has {has}")
-        elif not self._settings.allowed:
-            has = ", ".join(list(found)[:32]) or "none"
-            self._tell(f"tools.{self.name} allows no tools; its server has {has}")
-        allowed = (found[name] for name in self._settings.allowed if name in found)
-        return tuple(
-            Tool(self.name, one.name, (one.description or "")[:MAX_DESCRIPTION], one.input_schema)
-            for one in allowed
-            if len(json.dumps(one.input_schema)) <= MAX_SCHEMA
-        )
+    def _answered(self, status: int) -> None:
+        self._refused = status if status in (401, 403) else 0
+
+    def _refusal(self) -> str:
+        """What its refusal means for a person; nothing if it was not that."""
+        if not self._refused:
+            return ""
+        return f"it refuses us (HTTP {self._refused}). Look at its headers in the settings"
 
     def _tell(self, what: str) -> None:
         """Warn of something once, and not at each of its repetitions."""
         if what != self._told:
-            log.warning("%s", on_one_line(what))
+            log.warning("%s", on_one_line(self._secrets.hidden(what)))
         self._told = what
 
     # --- calls ------------------------------------------------------------------------------
@@ -166,11 +160,11 @@ class ToolServer:
         """Call a tool; see `Tools.call`."""
         async with self._slots:
             with trio.move_on_after(self._settings.timeout_s):
-                return await self._answer(tool, arguments, key)
+                return await self._result(tool, arguments, key)
         took = f"took longer than {self._settings.timeout_s:g} s"
         raise ToolFailed(f"The tool {self.name}/{tool} {took}.")
 
-    async def _answer(self, tool: str, arguments: Mapping[str, Any], key: str) -> ToolResult:
+    async def _result(self, tool: str, arguments: Mapping[str, Any], key: str) -> ToolResult:
         await self._tried.wait()
         if (session := self._session) is None:
             raise ToolFailed(f"The tool server {self.name} is not running.")
@@ -183,7 +177,7 @@ class ToolServer:
         except MCPError as error:
             if error.code == types.CONNECTION_CLOSED:
                 self._over.set()
-            raise self._failed(tool, error.message) from None
+            raise self._failed(tool, self._refusal() or error.message) from None
         except ValidationError:
             raise self._failed(tool, "It does not answer as the protocol says.") from None
         if isinstance(answer, types.InputRequiredResult):
@@ -194,7 +188,8 @@ class ToolServer:
         return result
 
     def _failed(self, tool: str, why: str) -> ToolFailed:
-        return ToolFailed(f"The tool {self.name}/{tool} failed: {on_one_line(why)}")
+        told = on_one_line(self._secrets.hidden(why))
+        return ToolFailed(f"The tool {self.name}/{tool} failed: {told}")
 
 
 def _told(problems: BaseExceptionGroup[BaseException]) -> str:

@@ -6,6 +6,7 @@ no child process outlives it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import trio
 from actors.errors import ExtraMissing, InvalidRequest
 from actors.settings import Settings
 from actors.tools.catalog import Tool, ToolResult
+from actors.tools.secrets import secrets_of
 
 if TYPE_CHECKING:
     from actors.tools.server import ToolServer
@@ -49,15 +51,34 @@ class Tools:
             raise InvalidRequest(f"The settings allow no tool {tool}.")
         return await self._servers[server].call(name, arguments, key)
 
+    async def wrong_with(self, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+        """What is wrong with these arguments by a tool's schema, in words; nothing if they fit."""
+        return await trio.to_thread.run_sync(_wrong_with, schema, arguments)
+
+
+def _wrong_with(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+    from actors.tools.arguments import wrong_with  # Comes with the extra, and takes a moment.
+
+    return wrong_with(schema, arguments)
+
 
 @asynccontextmanager
-async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
-    """The tool servers of the settings, starting; raises `ExtraMissing`."""
+async def open_tools(
+    settings: Settings, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Tools]:
+    """The tool servers of the settings, starting; raises `ExtraMissing` and `UnusableToolServer`.
+
+    What the settings want of the environment is looked for in `environment`, ours if it is None.
+    """
     if not settings.tools:
         yield Tools({})
         return
+    environment = os.environ if environment is None else environment
+    given = {
+        name: (one, secrets_of(name, one, environment)) for name, one in settings.tools.items()
+    }
     tool_server = await trio.to_thread.run_sync(_tool_server)
-    servers = {name: tool_server(name, given) for name, given in settings.tools.items()}
+    servers = {name: tool_server(name, one, secrets) for name, (one, secrets) in given.items()}
     async with trio.open_nursery() as nursery:
         for server in servers.values():
             nursery.start_soon(server.run, name=f"tool server {server.name}")

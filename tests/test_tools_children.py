@@ -1,0 +1,110 @@
+"""Tool servers as child processes that do what no server should: their children, pipes and ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from test_tools import GUARD_S, gone, raw, started
+
+from actors.errors import ToolFailed
+from actors.settings import ToolServerSettings
+from actors.tools.secrets import Secrets
+from actors.tools.server import ToolServer
+
+
+def child_of(notes: Path) -> int:
+    (line,) = [line for line in notes.read_text().splitlines() if line.startswith("child")][-1:]
+    return int(line.split()[1])
+
+
+async def test_what_a_server_has_started_is_gone_with_it(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    async with started(command=raw("parent", str(notes)), allowed=["search"]) as tools:
+        assert tools.catalog()
+        pid = child_of(notes)
+        assert not gone(pid)
+
+    with trio.fail_after(GUARD_S):
+        while not gone(pid):  # It has been killed; the system may take a moment.
+            await trio.sleep(0.01)
+
+
+async def test_a_server_that_dies_is_missed_though_its_child_holds_its_pipes(
+    tmp_path: Path,
+) -> None:
+    notes = tmp_path / "notes"
+    command = raw("orphan", str(notes))
+    async with started(command=command, allowed=["search"], timeout_s=40.0) as tools:
+        with pytest.raises(ToolFailed) as failed:
+            await tools.call("pond/search", {"query": "a"}, "k")
+        while not tools.catalog():
+            await trio.sleep(0.01)
+        result = await tools.call("pond/search", {"query": "a"}, "k")
+
+    assert "took longer" not in str(failed.value)
+    assert result.text == "Frogs live in ponds."
+
+
+async def test_a_server_that_reads_no_more_is_left_in_time_and_ends_quietly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    async with started(command=raw("clogged"), allowed=["search"], timeout_s=2.0) as tools:
+        with pytest.raises(ToolFailed, match="took longer than 2 s"):
+            await tools.call("pond/search", {"query": "frogs " * 100_000}, "k")
+
+    assert [r.getMessage() for r in caplog.records if r.name.startswith("actors")] == []
+
+
+class Flaky(ToolServer):
+    """A server that cannot be reached at first, and then never answers."""
+
+    def __init__(self) -> None:
+        given = ToolServerSettings(url="http://127.0.0.1:9/mcp", timeout_s=600)
+        super().__init__("pond", given, Secrets())
+        self.attempts = 0
+
+    @asynccontextmanager
+    async def _transport(self) -> AsyncIterator[Any]:
+        self.attempts += 1
+        if self.attempts == 1:
+            raise OSError("not yet")
+        await trio.sleep_forever()
+        yield
+
+
+@pytest.mark.parametrize("checkpoints", range(12))
+async def test_a_server_that_is_told_to_stop_while_it_restarts_stops(
+    checkpoints: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    server = Flaky()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.run)
+        for _ in range(checkpoints):
+            await trio.lowlevel.checkpoint()
+        server.stop()
+
+    assert trio.current_time() < 1
+
+
+async def test_nobody_waits_for_a_server_that_has_not_started_the_last_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    server = Flaky()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.run)
+        await server.wait_started()
+        await trio.sleep(100)
+        began = trio.current_time()
+        await server.wait_started()
+        with pytest.raises(ToolFailed, match="is not running"):
+            await server.call("search", {}, "k")
+        server.stop()
+
+    assert (server.attempts, trio.current_time() - began) == (2, 0)
