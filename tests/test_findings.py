@@ -239,7 +239,7 @@ def test_the_same_evidence_gives_the_same_findings() -> None:
 
 
 def test_a_sentence_that_announces_code_is_cited_with_the_code() -> None:
-    text = "To feed a frog, call its keeper in the morning:\n\n    keeper.call()\n\n    frog.feed()"
+    text = "To feed a frog, call its keeper in the morning:\n\n    keeper.call()\n    \n    frog.feed()"
 
     (finding, *_) = cited(found("How do I feed a frog?", passage(text)))
 
@@ -281,11 +281,11 @@ def test_the_first_sentence_of_a_definition_is_cited_with_what_it_defines() -> N
 
 
 def test_a_sentence_that_leans_brings_the_one_before_it() -> None:
-    text = "Ponds freeze over in January. That harms each frog that sleeps near the surface."
+    text = "Ponds freeze over in January. This harms each sleeping frog near the surface."
 
     assert texts(found("What harms a sleeping frog?", passage(text))) == [
         "Ponds freeze over in January.",
-        "That harms each frog that sleeps near the surface.",
+        "This harms each sleeping frog near the surface.",
     ]
 
 

@@ -92,7 +92,7 @@ def test_code_lists_and_tables_can_be_told_from_prose() -> None:
     (cut,) = passages(blocks)
 
     assert cut.text == (
-        "Some prose.\n\n    def f():\n\n        return 1\n\n- first\n- second\n\n| a | b\n\n"
+        "Some prose.\n\n    def f():\n    \n        return 1\n\n- first\n- second\n\n| a | b\n\n"
         "    f(x)\n\nMore prose."
     )
     assert [(part.kind, part.text) for part in parts(cut.text)] == [

@@ -25,7 +25,9 @@ _MOST_LETTERS = 1_500
 _MOST_ITEMS = 12
 _MOST_TERM = 400
 _TERM = re.compile(r"(?:(?:class|exception|async|function|method|property|static) )*[-@\w./]+.*")
-_NO_TERM = re.compile(r"[>$#%]|import |from |def |class \w+(?:\(\w*\))?:|.* = ")
+_NO_TERM = re.compile(
+    r"[>$#%]|import |from |def |[A-Z][a-z]+(?: \w+)*$|class \w+(?:\(\w*\))?:|.* = "
+)
 
 
 @dataclass(frozen=True, slots=True)

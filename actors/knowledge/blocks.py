@@ -64,7 +64,7 @@ def rendered(block: Block) -> str:
         case "table" | "links":
             return f"| {block.text}"
         case "code" | "term":
-            return "\n".join(f"    {line}" if line else "" for line in block.text.split("\n"))
+            return "\n".join(f"    {line}" for line in block.text.split("\n"))
 
 
 def joined(pieces: Iterable[tuple[Kind, str]]) -> str:

@@ -5,8 +5,8 @@ into a passage stays whole; a block that is too long is cut between its sentence
 there is no other way, its words.
 
 The text of a passage can be told apart line by line: a line that is indented by four spaces is
-code (or a definition's term), one that begins with "| " is a row of a table or a list of links,
-one that begins with "- " is an item of a list, every other line is a paragraph of prose.
+code (or a definition's term), a blank one in code included; one that begins with "| " is a row of a
+table or a list of links, one with "- " an item of a list; every other line is a paragraph of prose.
 """
 
 from __future__ import annotations
@@ -66,18 +66,12 @@ class Part:
 
 
 def parts(text: str) -> list[Part]:
-    """A passage's text in parts, each a verbatim slice of it but for the marks of its lines.
-
-    A listing with blank lines in it is one part, as are listings that follow one another.
-    """
+    """A passage's text in parts, each a verbatim slice of it but for the marks of its lines."""
     found: list[Part] = []
     for paragraph in text.split("\n\n"):
         for kind, lines in groupby(paragraph.split("\n"), key=_kind_of):
             if kind == "listing":
-                listing = "\n".join(line[4:] for line in lines)
-                if found and found[-1].kind == "listing":
-                    listing = f"{found.pop().text}\n\n{listing}"
-                found.append(Part(kind, listing))
+                found.append(Part(kind, "\n".join(line[4:] for line in lines)))
             elif kind == "prose":
                 found.append(Part(kind, "\n".join(lines)))
             else:

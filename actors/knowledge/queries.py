@@ -25,7 +25,8 @@ def match_expression(query: str) -> str | None:
     """The query as an FTS5 expression, or None if nothing in it can be searched for.
 
     Words are alternatives; `bm25` ranks passages with more and rarer ones higher, and a word that
-    stands twice in the query counts twice. A word of several parts (`asyncio.TaskGroup`) is searched as a whole and in parts.
+    stands twice in the query counts twice. A word of several parts (`asyncio.TaskGroup`) is
+    searched as a whole and in parts.
     """
     words = [word for word in query.split() if _WORD_PARTS.search(word)]
     telling = [word for word in words if not _is_stop_word(word)] or words
