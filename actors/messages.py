@@ -14,6 +14,7 @@ from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.evidence import Evidence, Findings, Passage, Report
 from actors.tasks.life import Task
 from actors.tasks.plan import Helper, Plan, Question
+from actors.usage import Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Analyze(Request[Plan]):
     """Make a plan for this task. `key` is "task_id/step_id": stable over attempts.
 
     `about` is the description of the task that it follows up; of the tokens of language models
-    `tokens_left` may be used, or any number; `helpers` may be asked besides the library.
+    `tokens_left` may be used, or any number, and `meter` is told of each; `helpers` may be asked
+    besides the library.
     """
 
     key: str
@@ -29,6 +31,7 @@ class Analyze(Request[Plan]):
     about: str = ""
     tokens_left: int | None = None
     helpers: tuple[Helper, ...] = ()
+    meter: Meter = field(default_factory=Meter, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Write(StreamRequest[str, Report]):
     """Write the report. The parts, joined, are its text.
 
     `kept` is the text of the attempt before, if this one is to go on with it: then the parts follow
-    that text. Only a writer that can go on is asked to.
+    that text. Only a writer that can go on is asked to. `meter` is as in `Analyze`.
     """
 
     key: str
@@ -79,6 +82,7 @@ class Write(StreamRequest[str, Report]):
     findings: Findings
     kept: str = ""
     tokens_left: int | None = None
+    meter: Meter = field(default_factory=Meter, compare=False, repr=False)
 
 
 # --- To any part of the system ------------------------------------------------------------------

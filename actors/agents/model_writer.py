@@ -11,7 +11,7 @@ from typing import Any
 
 from actors.agents.model_figures import sentence_figures
 from actors.agents.model_markup import plain, urls
-from actors.agents.model_parts import stream_parts
+from actors.agents.model_parts import Streamed, stream_parts
 from actors.agents.model_passages import numbered
 from actors.agents.model_prompts import write_prompt
 from actors.agents.model_text import CheckedText
@@ -33,7 +33,7 @@ _LETTERS_PER_TOKEN = 8
 """A model that writes more per token than this does not keep to its limit."""
 
 _SOURCES = "## Sources\n\n"
-_ENDS_THERE = "The model wrote on past its limit, so its text ends there."
+_ENDS_THERE = "The model had more to write than its limit allows, so its text ends there."
 _NO_TOKENS = "No tokens are left for a language model, so the sources were put together."
 _NO_MORE = "No tokens are left for a language model, so its text may end early."
 _TAKEN_OVER = "The model was not there to write, so the report was put together from the sources."
@@ -89,17 +89,23 @@ class ModelWriter:
             most,
             draft.body.rstrip(),
         )
+        prompt = replace(prompt, meter=request.meter)
         try:
-            usage, answered_by = await stream_parts(self._model, prompt, draft.take)
-            await draft.finish(usage)
+            streamed = await stream_parts(self._model, prompt, draft.take)
+            await draft.finish(streamed.usage)
         except (ModelUnavailable, ModelRejected) as error:
             if request.kept or draft.begun or not self._falls_back:
                 raise
             return await _extractive(request, call, Failure.of(error), error.usage)
-        report = draft.report(usage, stood_in(self._model, answered_by))
-        if left is not None and usage.tokens >= left and report.degraded is None:
-            return replace(report, degraded=Failure.of(BudgetReached(_NO_MORE)))
-        return report
+        return draft.report(streamed.usage, self._shortcoming(streamed, left, draft.too_long))
+
+    def _shortcoming(self, streamed: Streamed, left: int | None, too_long: bool) -> Failure | None:
+        """Why the report is less than what was wanted, if it is."""
+        if left is not None and streamed.usage.tokens >= left:
+            return Failure.of(BudgetReached(_NO_MORE))
+        if too_long or streamed.cut_off:
+            return Failure(OutputTooLarge.code, _ENDS_THERE)
+        return stood_in(self._model, streamed.answered_by)
 
 
 class _Draft:
@@ -114,7 +120,7 @@ class _Draft:
         self._known_urls = urls(text for s in given for text in (s.text, s.title, s.section))
         self._checked = CheckedText(self._known, self._known_urls)
         self._head = ""
-        self._too_long = False
+        self.too_long = False
         self.body = ""
         self.begun = False
         self.whole = False
@@ -138,8 +144,8 @@ class _Draft:
         """The next of the model's text. False: it is enough."""
         self._came += len(text)
         await self._send(self._checked.feed(text))
-        self._too_long = self._came > self._most
-        return not self._too_long
+        self.too_long = self._came > self._most
+        return not self.too_long
 
     async def finish(self, usage: Usage) -> None:
         """The end of the model's text; raises `ModelUnavailable` if there is none."""
@@ -157,7 +163,7 @@ class _Draft:
         return Report(
             tuple(self._cited()),
             CitationFigures(cited, uncited, checked.removed_citations, checked.removed_links),
-            Failure(OutputTooLarge.code, _ENDS_THERE) if self._too_long else degraded,
+            degraded,
             usage,
         )
 

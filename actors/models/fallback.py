@@ -116,6 +116,10 @@ class _Begun:
     def answered_by(self) -> str:
         return self._text.answered_by
 
+    @property
+    def cut_off(self) -> bool:
+        return self._text.cut_off
+
     def __aiter__(self) -> Self:
         return self
 

@@ -7,6 +7,7 @@ moment is `ModelUnavailable`; what will be the same next time is `ModelRejected`
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,6 +19,17 @@ MOST_RETRY_AFTER_S = 3_600.0
 _LONGEST_QUOTE = 300
 _PASSING = frozenset({408, 409, 425, 429})
 """What is below 500 and may be better next time."""
+_STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "overloaded_error": 529,
+}
+"""What servers call an error where there is no status any more: in the middle of an answer."""
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_error", "billing_hard_limit_reached"})
 
 
@@ -63,8 +75,11 @@ class Endpoint:
         because = self._clean(why).rstrip(".")
         return ModelUnavailable(f"The connection to {self.name} at {self.url} failed: {because}.")
 
-    def reported(self, body: Any) -> ModelUnavailable:
+    def reported(self, body: Any, now: Now) -> ActorError:
         """The error for a failure that the server tells in the middle of its answer."""
+        status = _status(body)
+        if status is not None:
+            return self.refusal(status, {}, body, now)
         return ModelUnavailable(
             f"{self.name} failed in the middle of its answer{self._quoted(body)}"
         )
@@ -137,6 +152,13 @@ def _message(body: Any) -> str:
             return said
         case _:
             return ""
+
+
+def _status(body: Any) -> int | None:
+    """The status that an error would have had before the answer began, if it tells."""
+    kinds = sorted(_kinds(body))  # Codes come before names.
+    given = [int(kind) for kind in kinds if re.fullmatch("[45][0-9][0-9]", kind)]
+    return next(iter(given + [_STATUSES[kind] for kind in kinds if kind in _STATUSES]), None)
 
 
 def _kinds(body: Any) -> set[str]:

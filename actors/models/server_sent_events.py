@@ -33,6 +33,8 @@ class ServerSentEvents:
 
     async def __anext__(self) -> Any:
         while True:
+            # Many lines may have come at once. Whoever is cancelled is to be told in the read below.
+            await trio.lowlevel.cancel_shielded_checkpoint()
             line = await self._line()
             if not line.startswith(_DATA):
                 continue  # A comment, a name, or the empty line between two events.
