@@ -46,7 +46,7 @@ def repair_prompt(request: Analyze, said: str, wrong: str) -> Prompt:
     """Asks again, after an answer that could not be used."""
     user = (
         f"{_asked(request)}\n\nYour answer before could not be used:\n"
-        f"{as_data(said)[:_MOST_SAID]}\n\nWhat is wrong with it: {as_data(wrong)[:_MOST_WRONG]}\n"
+        f"{as_data(said[:_MOST_SAID])}\n\nWhat is wrong with it: {as_data(wrong[:_MOST_WRONG])}\n"
         "Answer again, and only with the JSON."
     )
     return Prompt(_PLANNER, user, _most(request), meter=request.meter)

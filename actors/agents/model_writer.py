@@ -77,10 +77,10 @@ class ModelWriter:
         draft = _Draft(given, call, most * _LETTERS_PER_TOKEN)
         await draft.begin(head, request.kept)
         if draft.whole:
-            return draft.report(NO_USAGE)
+            return await draft.report(NO_USAGE)
         if left == 0:
             await draft.finish(NO_USAGE)
-            return replace(draft.report(NO_USAGE), degraded=Failure.of(BudgetReached(_NO_MORE)))
+            return await draft.report(NO_USAGE, Failure.of(BudgetReached(_NO_MORE)))
         prompt = write_prompt(
             request.task_description,
             [question.text for question in request.plan.questions],
@@ -97,7 +97,7 @@ class ModelWriter:
             if request.kept or draft.begun or not self._falls_back:
                 raise
             return await _extractive(request, call, Failure.of(error), error.usage)
-        return draft.report(streamed.usage, self._shortcoming(streamed, left, draft.too_long))
+        return await draft.report(streamed.usage, self._shortcoming(streamed, left, draft.too_long))
 
     def _shortcoming(self, streamed: Streamed, left: int | None, too_long: bool) -> Failure | None:
         """Why the report is less than what was wanted, if it is."""
@@ -143,7 +143,7 @@ class _Draft:
     async def take(self, text: str) -> bool:
         """The next of the model's text. False: it is enough."""
         self._came += len(text)
-        await self._send(self._checked.feed(text))
+        await self._send(await with_pauses(self._checked.feed(text)))
         self.too_long = self._came > self._most
         return not self.too_long
 
@@ -156,10 +156,10 @@ class _Draft:
             raise nothing
         await self._call.part(_break_after(self.body) + _source_list(self._cited()))
 
-    def report(self, usage: Usage, degraded: Failure | None = None) -> Report:
+    async def report(self, usage: Usage, degraded: Failure | None = None) -> Report:
         """What the writer answers."""
         checked = self._checked
-        cited, uncited = sentence_figures(self.body)
+        cited, uncited = await with_pauses(sentence_figures(self.body))
         return Report(
             tuple(self._cited()),
             CitationFigures(cited, uncited, checked.removed_citations, checked.removed_links),
