@@ -82,6 +82,18 @@ async def test_a_plan_that_is_no_plan_is_asked_for_once_more_then_made_without(
     assert log[-1].event_type == "task_completed"
 
 
+async def test_a_plan_that_no_model_of_several_can_make_is_made_without(
+    server: ModelServer,
+) -> None:
+    nothing = [Says("I would rather not.")] * 4
+    log = await run(server, *nothing, REPORT, fallback=("openai:other",))
+
+    (planned,) = step(log, "step_completed", "analysis")
+    assert planned["error"]["code"] == "invalid_plan" and planned["usage"]["input_tokens"] == 28
+    assert not step(log, "step_retrying", "analysis")
+    assert log[-1].event_type == "task_completed"
+
+
 @pytest.mark.parametrize("trouble", [CUT, STALL])
 async def test_a_text_that_breaks_off_is_kept_and_written_anew(
     server: ModelServer, trouble: str
