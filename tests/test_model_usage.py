@@ -134,7 +134,7 @@ async def test_a_deadline_that_passes_in_an_answer_is_counted(server: ModelServe
 
 
 async def test_what_was_stopped_counts_towards_the_budget(server: ModelServer) -> None:
-    log = await run(server, PLAN, BEGUN, REPORT, step_timeout_s=2.0, budget=Budget(tokens=100))
+    log = await run(server, PLAN, BEGUN, REPORT, step_timeout_s=2.0, budget=Budget(tokens=400))
 
     assert len(server.requests) == 2
     (written,) = step(log, "step_completed", "writing")
@@ -148,3 +148,23 @@ async def test_a_request_that_was_refused_costs_nothing(server: ModelServer) -> 
     (retry,) = step(log, "step_retrying", "analysis")
     assert "usage" not in retry
     assert log[-1].data["usage"] == {**COUNTED, "cost": 0.0}
+
+
+async def test_a_model_is_not_asked_to_read_more_than_the_budget_pays_for(
+    server: ModelServer,
+) -> None:
+    log = await run(server, PLAN, REPORT, budget=Budget(tokens=150))
+
+    assert len(server.requests) == 1
+    (written,) = step(log, "step_completed", "writing")
+    assert written["error"]["code"] == "budget_reached"
+    assert "Backpressure is a signal" in log[-1].data["final_output"]
+    assert log[-1].data["usage"]["input_tokens"] == 7
+
+
+async def test_what_it_reads_is_taken_from_what_it_may_write(server: ModelServer) -> None:
+    await run(server, PLAN, REPORT, budget=Budget(tokens=400))
+
+    asked = server.requests[1].body
+    read = sum(len(message["content"]) for message in asked["messages"]) / 4
+    assert read + asked["max_tokens"] == pytest.approx(390, abs=1)

@@ -20,11 +20,16 @@ Price = tuple[float, float]
 FREE: Price = (0.0, 0.0)
 
 
+def tokens_asked(prompt: Prompt) -> int:
+    """About how many tokens a model reads, before a server has counted them."""
+    return _estimate(len(prompt.system) + len(prompt.user) + len(prompt.goes_on_from))
+
+
 class Tally:
     """The figures of one answer, from the moment that it is asked for."""
 
     def __init__(self, prompt: Prompt, price: Price) -> None:
-        self._asked = len(prompt.system) + len(prompt.user) + len(prompt.goes_on_from)
+        self._asked = tokens_asked(prompt)
         self._price = price
         self._input: int | None = None
         self._output: int | None = None
@@ -43,7 +48,7 @@ class Tally:
         """What is known of it, or else guessed, by now."""
         if self.refused:
             return NO_USAGE
-        read = _estimate(self._asked) if self._input is None else self._input
+        read = self._asked if self._input is None else self._input
         written = _estimate(self.letters) if self._output is None else self._output
         cost = (read * self._price[0] + written * self._price[1]) / _PER
         return Usage(read, written, cost, self._input is None or self._output is None)
