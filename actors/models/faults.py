@@ -11,12 +11,15 @@ import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 from actors.clock import Now
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
 
 MOST_RETRY_AFTER_S = 3_600.0
 _LONGEST_QUOTE = 300
+_TELLING = 8
+"""So many characters of a key are not said by chance."""
 _PASSING = frozenset({408, 409, 425, 429})
 """What is below 500 and may be better next time."""
 _STATUSES = {
@@ -41,6 +44,7 @@ class Endpoint:
         self.url = url
         self._key_variable = key_variable
         self._key = key
+        self._forms_of_key = _forms(key)
 
     def refusal(self, status: int, headers: Mapping[str, str], body: Any, now: Now) -> ActorError:
         """The error for an answer with this status."""
@@ -102,8 +106,16 @@ class Endpoint:
     def _clean(self, text: str) -> str:
         text = " ".join(text.split())
         if self._key:
-            text = text.replace(self._key, "***")
+            text = self._forms_of_key.sub("***", text)
         return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…"
+
+
+def _forms(key: str) -> re.Pattern[str]:
+    """The key as a server may say it back: as it is, as in a URL, or cut short."""
+    forms = [re.escape(form) for form in {key, quote(key), quote(key, safe="")}]
+    if len(key) >= 2 * _TELLING:
+        forms.append(re.escape(key[:_TELLING]) + r"\S*")
+    return re.compile("|".join(sorted(forms, key=len, reverse=True)))
 
 
 def retry_after_s(headers: Mapping[str, str], now: Now) -> float | None:
