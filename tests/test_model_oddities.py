@@ -116,11 +116,24 @@ async def test_thoughts_in_the_plan_are_a_warning_for_the_text(server: ModelServ
     assert_good(log)
 
 
-async def test_a_report_may_speak_of_the_marks(server: ModelServer) -> None:
-    said = "Models write <think> and </think> [1]. Here:\n\n```\n<think>\n"
-    log = await run(server, PLAN, Says(said))
+@pytest.mark.parametrize("pieces", [1, 1_000], ids=["by-letter", "at-once"])
+async def test_a_report_may_speak_of_the_marks(server: ModelServer, pieces: int) -> None:
+    said = (
+        "Models write <think> and </think> [1]. So:\n\n```\n<think>\nyes\n</think>\n```\nEnd [1].\n"
+    )
+    log = await run(server, PLAN, Says(*[said] if pieces > 1 else said))
 
+    assert not step(log, "step_retrying", "writing")
     assert "Models write < think> and < /think> [1]." in log[-1].data["final_output"]
+    assert "```\n<think>\nyes\n</think>\n```\nEnd [1]." in log[-1].data["final_output"]
+
+
+async def test_a_model_that_thinks_aloud_may_speak_of_the_marks(server: ModelServer) -> None:
+    aloud = f"{THOUGHT}\n</think>\n\n"
+    said = "It is a pair, <think> and </think> [1].\n"
+    log = await run(server, Says(f"{aloud}{PLAN_TEXT}"), Says(said))
+
+    assert "It is a pair, < think> and < /think> [1]." in log[-1].data["final_output"]
 
 
 REJECTING: dict[str, tuple[Reply, str, str]] = {

@@ -6,8 +6,8 @@ Some chat templates write the opening mark themselves, so that only the closing 
 line of its own. By then thoughts may have been shown as the answer: that is a failure, and the next
 answer of that model is held back until its thoughts have ended.
 
-Rule: thoughts are looked for at the beginning of an answer only. Further on, marks are text that the
-answer speaks of.
+Rule: thoughts are looked for at the beginning of an answer only. Further on, a pair of marks is text
+that the answer speaks of.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Literal
 
 _NAMES = ("think", "thinking", "thought", "reasoning")
 _OPENING = tuple(f"<{name}>" for name in _NAMES)
+_OPENED = re.compile("|".join(_OPENING))
 _CLOSING = re.compile(rf"</(?:{'|'.join(_NAMES)})>")
 _STRAY = re.compile(rf"\n[ \t]*{_CLOSING.pattern}[ \t]*\n")
 _TAIL = 32
@@ -37,6 +38,7 @@ class Thoughts:
     def __init__(self, *, held_back: bool = False) -> None:
         self._state: Literal["beginning", "thought", "held back", "answer"] = "beginning"
         self._holds_back = held_back
+        self._looks_on = True
         self._held: list[str] = []
         self._tail = ""
         self.unopened = False
@@ -51,6 +53,9 @@ class Thoughts:
         window, self._tail = self._tail + text, (self._tail + text)[-_TAIL:]
         if self._state == "held back":
             self._held.append(text)
+            if _OPENED.search(window):  # No thought: it speaks of the marks.
+                self._state, self._tail = "answer", ""
+                return self._watched(self.finish())
         closed = _CLOSING.search(window)
         if closed is None:
             return ""
@@ -86,8 +91,11 @@ class Thoughts:
         return self._watched(held)
 
     def _watched(self, text: str) -> str:
-        window, self._tail = self._tail + text, (self._tail + text)[-_TAIL:]
-        if _STRAY.search(window):
-            self.unopened = True
-            raise UnopenedThoughts
+        if self._looks_on:
+            window, self._tail = self._tail + text, (self._tail + text)[-_TAIL:]
+            opened, closed = _OPENED.search(window), _STRAY.search(window)
+            if closed and not (opened and opened.start() < closed.start()):
+                self.unopened = True
+                raise UnopenedThoughts
+            self._looks_on = opened is None
         return text
