@@ -15,6 +15,7 @@ from actors.tasks.evidence import Evidence, Findings, Passage, Report
 from actors.tasks.helper import Helper
 from actors.tasks.life import Task
 from actors.tasks.plan import Plan, Question
+from actors.usage import Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Analyze(Request[Plan]):
     """Make a plan for this task. `key` is "task_id/step_id": stable over attempts.
 
     `about` is the description of the task that it follows up; of the tokens of language models
-    `tokens_left` may be used, or any number; `helpers` may be asked besides the library.
+    `tokens_left` may be used, or any number, and `meter` is told of each; `helpers` may be asked
+    besides the library.
     """
 
     key: str
@@ -30,6 +32,7 @@ class Analyze(Request[Plan]):
     about: str = ""
     tokens_left: int | None = None
     helpers: tuple[Helper, ...] = ()
+    meter: Meter = field(default_factory=Meter, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Write(StreamRequest[str, Report]):
     """Write the report. The parts, joined, are its text.
 
     `kept` is the text of the attempt before, if this one is to go on with it: then the parts follow
-    that text. Only a writer that can go on is asked to.
+    that text. Only a writer that can go on is asked to. `meter` is as in `Analyze`.
     """
 
     key: str
@@ -80,6 +83,7 @@ class Write(StreamRequest[str, Report]):
     findings: Findings
     kept: str = ""
     tokens_left: int | None = None
+    meter: Meter = field(default_factory=Meter, compare=False, repr=False)
 
 
 # --- To any part of the system ------------------------------------------------------------------

@@ -42,6 +42,7 @@ from actors.tasks.limits import MAX_OUTPUT_BYTES
 from actors.tasks.named_urls import urls_in
 from actors.tasks.outputs import dump_output
 from actors.tasks.plan import ANALYSIS, MAX_STEPS, Plan, PlannedStep, Question
+from actors.usage import Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ class StepGaveUp(Exception):
 
 
 class Pipeline:
-    """One run. `retries` counts the attempts after the first, for each actor."""
+    """One run. `retries` counts the attempts after the first, for each actor; `stopped` is told
+    what attempts have used that were stopped in their middle, as there is no event to tell it."""
 
     def __init__(
         self,
@@ -127,6 +129,7 @@ class Pipeline:
         limits: Limits,
         kept: Kept,
         retries: Counter[str],
+        stopped: Meter,
     ) -> None:
         self._ledger = ledger
         self._agents = agents
@@ -134,6 +137,7 @@ class Pipeline:
         self._outputs = dict(kept.outputs)
         self._kept = kept
         self._retries = retries
+        self._stopped = stopped
 
     async def run(self) -> None:
         """Take the task from where it is to `task_completed` or `task_failed`."""
@@ -177,7 +181,8 @@ class Pipeline:
                 return
             except OutputTooLarge as error:
                 failure = Failure.of(error), None
-        self._ledger.record(e.TaskFailed(*failure, task.partial_output))
+        used = task.usage + self._stopped.usage
+        self._ledger.record(e.TaskFailed(*failure, task.partial_output, used or None))
 
     # --- steps ------------------------------------------------------------------------------
 
@@ -237,14 +242,16 @@ class Pipeline:
                     continues=bool(kept),
                 )
             )
-            started = trio.current_time()
+            started, meter = trio.current_time(), Meter()
             try:
-                output = await self._work(step, attempt, kept)
-            except ActorStopped:
+                output = await self._work(step, attempt, kept, meter)
+            except (ActorStopped, trio.Cancelled):
+                self._stopped.add(meter.usage)
                 raise
             except ActorError as error:
                 if error is self._ledger.failed:
                     raise
+                error.usage = error.usage or meter.usage  # Whoever is stopped cannot tell.
                 delay = backoff.delay_s(self._tries(step), self._limits.rng)
                 if delay is None or not error.retryable:
                     return await self._gave_up(step, error, trio.current_time() - started)
@@ -303,7 +310,7 @@ class Pipeline:
             output=dump_output(step.step, output),
         )
 
-    async def _work(self, step: PlannedStep, attempt: int, kept: str) -> Any:
+    async def _work(self, step: PlannedStep, attempt: int, kept: str, meter: Meter) -> Any:
         """One attempt: ask the agent whose step it is."""
         task = self._ledger.task
         key, limit = f"{task.task_id}/{step.step_id}", self._limits.step_timeout_s
@@ -311,7 +318,7 @@ class Pipeline:
         match step.step:
             case "analysis":
                 helpers = await self._agents.helpers()
-                analyze = Analyze(key, about, self._kept.context.about, left, helpers)
+                analyze = Analyze(key, about, self._kept.context.about, left, helpers, meter)
                 plan = await self._agents.analyzer.ask(analyze, handler_s=limit)
                 return self._within_budget(plan)
             case "retrieval":
@@ -322,7 +329,7 @@ class Pipeline:
                 return await self._agents.analyzer.ask(request, handler_s=limit)
             case "writing":
                 (findings,) = (self._outputs[need] for need in step.depends_on)
-                write = Write(key, about, self._plan(), findings, kept, left)
+                write = Write(key, about, self._plan(), findings, kept, left, meter)
                 return await self._write(step, write, attempt)
             case _:
                 assert_never(step.step)

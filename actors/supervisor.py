@@ -50,6 +50,7 @@ from actors.tasks.outputs import (
     load_forgiven,
     load_output,
 )
+from actors.usage import Meter
 
 log = logging.getLogger(__name__)
 
@@ -228,13 +229,16 @@ class Supervisor:
 
     async def _run(self, live: LiveTask, scope: trio.CancelScope) -> None:
         """One run from its slot to its end, whatever the end is."""
+        stopped = Meter()
         try:
             async with live.ledger.writing():
                 with scope:
-                    await self._play(live)
+                    await self._play(live, stopped)
                 if live.cancelled_for and not live.task.finished:
-                    partial = live.task.partial_output
-                    live.ledger.record(e.TaskCancelled(live.cancelled_for.text, partial))
+                    partial, used = live.task.partial_output, live.task.usage + stopped.usage
+                    live.ledger.record(
+                        e.TaskCancelled(live.cancelled_for.text, partial, used or None)
+                    )
         except* StorageUnavailable:
             self._stall(live.ledger.task_id)
         except* ActorStopped:
@@ -282,7 +286,7 @@ class Supervisor:
                 live.queued = True
                 self._desk.queue.append(task_id)
 
-    async def _play(self, live: LiveTask) -> None:
+    async def _play(self, live: LiveTask, stopped: Meter) -> None:
         try:
             stored = await self._stored(live.task)
             forgiven = self._forgiven(live, stored)
@@ -302,6 +306,7 @@ class Supervisor:
                 self._limits,
                 Kept(outputs, forgiven, load_context(stored.get(CONTEXT))),
                 self._desk.retries,
+                stopped,
             )
             await run.run()
         except* ActorStopped:
@@ -312,7 +317,8 @@ class Supervisor:
                 raise
             log.error("the run of task %s crashed", live.ledger.task_id, exc_info=crash)
             failure = Failure.of(AgentCrashed("The run stopped because of a bug; see the log."))
-            live.ledger.record(e.TaskFailed(failure, None, live.task.partial_output))
+            used = live.task.usage + stopped.usage
+            live.ledger.record(e.TaskFailed(failure, None, live.task.partial_output, used or None))
 
     async def _stored(self, task: Task) -> dict[str, bytes]:
         """What stands beside the log; nothing but the context does before the first start."""
@@ -350,7 +356,10 @@ class Supervisor:
             was = live.task.status
             if was != "cancelled":
                 self._unqueue(live)
-                live.ledger.record(e.TaskCancelled(request.reason, live.task.partial_output))
+                task = live.task
+                live.ledger.record(
+                    e.TaskCancelled(request.reason, task.partial_output, task.usage or None)
+                )
             await self._flush(live, pending=-1 if was == "pending" else 0)
         return await desk.view.task(request.task_id)
 

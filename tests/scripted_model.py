@@ -66,6 +66,7 @@ class ScriptedText:
     """One streamed answer; a token a piece."""
 
     answered_by = "scripted:1"
+    cut_off = False
 
     def __init__(self, said: Sequence[Said]) -> None:
         self._said = iter(said)

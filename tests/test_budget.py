@@ -52,9 +52,9 @@ async def test_what_was_used_is_told_with_the_step_and_in_the_end(autojump_clock
     async with scripted_system(spending([], failure)) as system:
         log = await run(system)
         task = await system.status(log[0].task_id)
-    used = {"input_tokens": 300, "output_tokens": 50, "cost": 0.02}
+    used = {"input_tokens": 300, "output_tokens": 50, "cost": 0.02, "estimated": False}
     told = {e.event_type: e.data["usage"] for e in log if "usage" in e.data}
-    twice = {"input_tokens": 600, "output_tokens": 100, "cost": 0.04}
+    twice = {"input_tokens": 600, "output_tokens": 100, "cost": 0.04, "estimated": False}
     assert told == {"step_retrying": used, "step_completed": used, "task_completed": twice}
     assert task.usage == USED + USED
 

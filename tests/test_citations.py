@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import time
 from itertools import pairwise
@@ -14,7 +15,7 @@ from actors.agents.model_figures import sentence_figures
 from actors.agents.model_markup import urls
 from actors.agents.model_pieces import MOST_HELD
 from actors.agents.model_text import CheckedText
-from actors.agents.slices import at_once
+from actors.agents.slices import Sliced, at_once
 
 UNHURRIED = settings(deadline=None)  # A busy machine is no failure.
 KNOWN = (1, 2, 3)
@@ -28,7 +29,7 @@ def checked(text: str, *, chunk: int = 0, known: tuple[int, ...] = KNOWN) -> str
 def run(text: str, *, chunk: int = 0, known: tuple[int, ...] = KNOWN) -> tuple[str, CheckedText]:
     checker = CheckedText(known, urls([GOOD_URL]))
     size = chunk or max(1, len(text))
-    shown = "".join(checker.feed(text[at : at + size]) for at in range(0, len(text), size))
+    shown = "".join(at_once(checker.feed(text[at : at + size])) for at in range(0, len(text), size))
     return shown + checker.finish(), checker
 
 
@@ -151,9 +152,9 @@ def test_what_was_taken_out_is_counted() -> None:
 def test_words_go_out_as_they_end() -> None:
     checker = CheckedText(KNOWN)
 
-    assert checker.feed("Frogs si") == "Frogs"
-    assert checker.feed("ng [1") == " sing"
-    assert checker.feed("]. To") == " [1]."
+    assert at_once(checker.feed("Frogs si")) == "Frogs"
+    assert at_once(checker.feed("ng [1")) == " sing"
+    assert at_once(checker.feed("]. To")) == " [1]."
 
 
 PIECES = st.sampled_from(
@@ -201,7 +202,7 @@ def test_however_a_text_is_cut_the_result_is_the_same(text: str, cuts: list[int]
     checker = CheckedText(KNOWN, urls([GOOD_URL]))
     places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     pieces = [text[a:b] for a, b in pairwise(places)]
-    by_cuts = "".join(map(checker.feed, pieces)) + checker.finish()
+    by_cuts = "".join(at_once(checker.feed(piece)) for piece in pieces) + checker.finish()
 
     assert by_character == by_cuts == whole
     assert (once.cited, once.removed_citations) == (each.cited, each.removed_citations)
@@ -228,7 +229,7 @@ def test_what_comes_out_is_sound(text: str) -> None:
 def test_little_is_held_back(text: str) -> None:
     checker = CheckedText(KNOWN, urls([GOOD_URL]))
     for character in text:
-        checker.feed(character)
+        at_once(checker.feed(character))
 
         assert checker.held <= 3 * MOST_HELD
 
@@ -245,14 +246,14 @@ def test_plain_text_loses_nothing_but_space(words: list[str]) -> None:
 @given(TEXTS, st.integers(0, 400))
 def test_what_was_kept_is_gone_on_from_as_if_nothing_had_been(text: str, cut: int) -> None:
     before = CheckedText(KNOWN, urls([GOOD_URL]))
-    kept = before.feed("Frogs. " + text[:cut])
+    kept = at_once(before.feed("Frogs. " + text[:cut]))
     after = CheckedText(KNOWN, urls([GOOD_URL]))
     at_once(after.go_on_from(kept))
 
-    assert after.feed("") == ""
+    assert at_once(after.feed("")) == ""
     assert after.cited == before.cited
     assert after.removed_citations == after.removed_links == 0
-    ended = kept + after.feed("\n\nToads [2] [99].\n") + after.finish()
+    ended = kept + at_once(after.feed("\n\nToads [2] [99].\n")) + after.finish()
     assert len(re.findall(r"^```[^`\n]*$", ended, re.MULTILINE)) % 2 == 0
     assert "99]" not in without_code(ended)
 
@@ -273,7 +274,7 @@ def test_text_goes_on_where_it_ended(kept: str, more: str, ended: str) -> None:
     checker = CheckedText(KNOWN)
     at_once(checker.go_on_from(kept))
 
-    assert kept + checker.feed(more) + checker.finish() == ended
+    assert kept + at_once(checker.feed(more)) + checker.finish() == ended
 
 
 HARD = [
@@ -291,17 +292,52 @@ HARD += [
     "<a" * 9_000,
     "[1, " * 5_000,
     "\n" * 20_000,
+    "." * 20_000,
+    "?! " * 6_000,
+    ". [1] " * 3_000,
+    "- \n" * 6_000,
+    " \n" * 10_000,
+    ("[" + "` " * 300) * 30,
+    ("[" + "`a` " * 150) * 30,
+    ("`" + "é" * 390) * 50,
+    ("[" * 190 + "9" + "]9" * 190 + " ") * 30,
+    ("[&" + "amp;" * 90 + " ] ") * 50,
+    "````x\n" * 3_000,
 ]
 MOST_S = 20.0
 """Far more than any of these takes, and far less than what grows with the square."""
 
+MOST_SLICE_S = 0.1
+"""Some ten times what the longest slice takes. Without slices it would be most of `MOST_S`."""
 
-@pytest.mark.parametrize("text", HARD, ids=[text[:8] for text in HARD])
+
+def longest_slice_s(work: Sliced[object]) -> float:
+    """The processor time of the longest slice, without what the collector takes."""
+    longest = 0.0
+    gc.disable()
+    try:
+        while True:
+            began = time.process_time()
+            next(work)
+            longest = max(longest, time.process_time() - began)
+    except StopIteration:
+        return longest
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("text", HARD, ids=[repr(text[:8]) for text in HARD])
 def test_hard_texts_take_no_time_to_speak_of(text: str) -> None:
     began = time.process_time()
 
     assert len(checked(text)) <= 2 * len(text) + 10
     assert time.process_time() - began < MOST_S
+
+
+@pytest.mark.parametrize("text", HARD, ids=[repr(text[:8]) for text in HARD])
+def test_hard_texts_never_hold_up_the_others(text: str) -> None:
+    assert longest_slice_s(CheckedText(KNOWN).feed(text)) < MOST_SLICE_S
+    assert longest_slice_s(sentence_figures(text)) < MOST_SLICE_S
 
 
 @pytest.mark.parametrize(
@@ -317,7 +353,7 @@ def test_hard_texts_take_no_time_to_speak_of(text: str) -> None:
 def test_sentences_with_and_without_a_source_are_counted(
     text: str, figures: tuple[int, int]
 ) -> None:
-    assert sentence_figures(text) == figures
+    assert at_once(sentence_figures(text)) == figures
 
 
 def without_code(text: str) -> str:

@@ -281,10 +281,10 @@ def test_the_first_sentence_of_a_definition_is_cited_with_what_it_defines() -> N
 
 
 def test_a_sentence_that_leans_brings_the_one_before_it() -> None:
-    text = "Ponds freeze over in January. This harms each sleeping frog near the surface."
+    text = "A pond freezes over in January. This harms each sleeping frog near the surface."
 
     assert texts(found("What harms a sleeping frog?", passage(text))) == [
-        "Ponds freeze over in January.",
+        "A pond freezes over in January.",
         "This harms each sleeping frog near the surface.",
     ]
 

@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import trio
-from model_server import CUT, STALL, ModelServer, Refuses, Reply, Says, scripted_models
+from model_server import CUT, STALL, ModelServer, Refuses, Says, scripted_models
+from model_tasks import DOCUMENT, GUARD_S, PLAN, REPORT, TASK, run, settings_for, step
 
-from actors import Settings, open_system
+from actors import open_system
 from actors.tasks.budget import Budget
-from actors.tasks.events import Stamped
-
-TASK = "What is backpressure?"
-PLAN = Says(json.dumps({"questions": [{"question": TASK, "search": "backpressure"}]}))
-REPORT = Says("## Answer\n\nIt is a signal from a slow ", "consumer [1]. It is blue [99].\n")
-DOCUMENT = b"Backpressure is a signal from a slow consumer to a fast producer to slow down."
-GUARD_S = 30.0
-"""A hang guard, never a wait."""
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[ModelServer]:
     async with scripted_models() as server:
         yield server
-
-
-async def run(server: ModelServer, *replies: Reply, **more: Any) -> list[Stamped]:
-    budget = more.pop("budget", Budget())
-    server.will(*replies)
-    given = {"model": "openai:m", "openai_base_url": server.url, "retry_delays_s": (0.0,), **more}
-    with trio.fail_after(GUARD_S):
-        async with open_system(Settings(data_dir=None, **given)) as system:
-            await system.library.add(DOCUMENT, title="Flow control")
-            task = await system.create(TASK, budget=budget)
-            return [event async for event in system.execute(task.task_id)]
-
-
-def step(log: list[Stamped], kind: str, name: str) -> list[dict[str, Any]]:
-    return [e.data for e in log if e.event_type == kind and e.data.get("step") == name]
 
 
 async def test_a_model_plans_and_writes_and_its_citations_are_checked(server: ModelServer) -> None:
@@ -106,6 +82,18 @@ async def test_a_plan_that_is_no_plan_is_asked_for_once_more_then_made_without(
     assert log[-1].event_type == "task_completed"
 
 
+async def test_a_plan_that_no_model_of_several_can_make_is_made_without(
+    server: ModelServer,
+) -> None:
+    nothing = [Says("I would rather not.")] * 4
+    log = await run(server, *nothing, REPORT, fallback=("openai:other",))
+
+    (planned,) = step(log, "step_completed", "analysis")
+    assert planned["error"]["code"] == "invalid_plan" and planned["usage"]["input_tokens"] == 28
+    assert not step(log, "step_retrying", "analysis")
+    assert log[-1].event_type == "task_completed"
+
+
 @pytest.mark.parametrize("trouble", [CUT, STALL])
 async def test_a_text_that_breaks_off_is_kept_and_written_anew(
     server: ModelServer, trouble: str
@@ -129,9 +117,8 @@ async def test_a_text_that_never_comes_whole_is_the_partial_output(server: Model
 
 async def test_cancelling_a_task_reaches_the_provider(server: ModelServer) -> None:
     server.will(PLAN, Says("## Answer\n\nIt is a signal from ", STALL))
-    settings = Settings(data_dir=None, model="openai:m", openai_base_url=server.url)
     with trio.fail_after(GUARD_S):
-        async with open_system(settings) as system:
+        async with open_system(settings_for(server)) as system:
             await system.library.add(DOCUMENT)
             task = await system.create(TASK)
             async for event in system.execute(task.task_id):

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
 from actors.models.fallback import Fallback
 from actors.models.faults import Endpoint
-from actors.models.model import Model, Prompt
+from actors.models.model import InvalidAnswer, Model, Prompt
 from actors.models.openai_client import OpenAIProvider, open_openai
 from actors.models.remote import RemoteModel
 from actors.usage import Usage
@@ -94,6 +94,19 @@ async def test_an_answer_of_another_shape_is_asked_of_the_next_and_both_are_coun
 
     assert (answer.value.x, answer.answered_by) == (1, "second")
     assert answer.usage == Usage(14, 6)
+
+
+async def test_when_none_gives_the_shape_the_first_answer_is_told(
+    servers: tuple[ModelServer, ModelServer], model: Model
+) -> None:
+    servers[0].will(Says("I cannot."))
+    servers[1].will(Refuses(401))
+
+    with pytest.raises(InvalidAnswer, match="No model answers") as caught:
+        await model.structured(PROMPT, Point)
+
+    assert caught.value.text == "I cannot."
+    assert caught.value.usage == Usage(7, 3)
 
 
 async def test_when_nobody_answers_all_reasons_are_told(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import AsyncIterator
+from importlib import import_module
+from types import ModuleType
 
 import pytest
+import trio
 from model_server import ModelServer, Refuses, Says, scripted_models
 
 from actors.errors import ExtraMissing, ModelRejected, ModelUnavailable
@@ -113,6 +117,27 @@ async def test_others_stand_in_for_it(server: ModelServer) -> None:
         assert models.extractive_allowed
 
     assert [one.body["model"] for one in server.requests] == ["one", "two"]
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+async def test_others_run_while_an_sdk_is_imported(
+    provider: str, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others_ran = threading.Event()
+
+    def import_slowly(name: str) -> ModuleType:
+        assert others_ran.wait(30)
+        return import_module(name)
+
+    async def another() -> None:
+        others_ran.set()
+
+    monkeypatch.setattr(opening, "import_module", import_slowly)
+    urls = {"openai_base_url": server.url, "anthropic_base_url": server.url}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(another)
+        async with open_models(Settings(model=f"{provider}:m", **urls), {}) as models:
+            assert models.writer is not None
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])

@@ -24,7 +24,7 @@ from model_server import (
 from pydantic import BaseModel, Field
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
-from actors.models import http, reading
+from actors.models import http, reading, server_sent_events
 from actors.models.faults import MOST_RETRY_AFTER_S, retry_after_s
 from actors.models.model import InvalidAnswer, Model, Prompt
 from actors.models.opening import open_models
@@ -356,6 +356,16 @@ async def test_an_answer_has_a_limit_in_bytes(
 ) -> None:
     monkeypatch.setattr(http, "MOST_BYTES", 40_000)
     server.will(Says(*steps))
+
+    assert "far more than an answer" in str(await failure(model))
+    await server.wait_until(lambda s: s.connections == 0)
+
+
+async def test_a_line_has_a_limit(
+    server: ModelServer, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_sent_events, "MOST_LINE", 10_000)
+    server.will(Says(*[b"x" * 5_000] * 10))
 
     assert "far more than an answer" in str(await failure(model))
     await server.wait_until(lambda s: s.connections == 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,15 @@ ONE = [
     "1. Introduction",
     "No full stop at all",
 ]
+
+
+@pytest.mark.parametrize("run", [".", "?", "!?", '."', "…", "\n ", "。」"])
+def test_a_run_of_stops_takes_no_time_to_speak_of(run: str) -> None:
+    began = time.process_time()
+
+    sentences(run * 30_000)
+
+    assert time.process_time() - began < 10  # It took a minute.
 
 
 @pytest.mark.parametrize("text", ONE)

@@ -204,11 +204,15 @@ class StepView(BaseModel):
 
 
 class UsageView(BaseModel):
-    """What a task has used of language models; the cost in the currency of the price table."""
+    """What a task has used of language models; the cost in the currency of the price table.
+
+    `estimated`: no server has counted some of it, so that part is guessed from the text.
+    """
 
     input_tokens: int
     output_tokens: int
     cost: float
+    estimated: bool
 
 
 class TaskSummary(BaseModel):

@@ -55,6 +55,9 @@ _NUMBER = re.compile(r"(\d+)(?:\s*[-–]\s*(\d+))?")
 _CODE = re.compile(r"(?<!`)(`+)(?!`)(.*?[^`])\1(?!`)")
 _MARKED = re.compile(r"[\[\]`<&:]|www", re.IGNORECASE)  # Without these nothing is to be done.
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_MOST_PASSES = 8
+"""A removal may leave something else to remove; what goes on like that is no text of anyone's."""
+_NO_MARKS = str.maketrans("", "", "[]&")
 _LONGEST_RANGE = 20
 _LONGEST_PLAIN = 1_000
 
@@ -116,9 +119,11 @@ class Markup:
     def prose(self, piece: str) -> str:
         """A piece of prose without code."""
         text = piece.replace("`", "")
-        before = None
+        before, passes = None, 0
         while text != before:
-            before = text
+            before, passes = text, passes + 1
+            if passes > _MOST_PASSES:
+                text = text.translate(_NO_MARKS)
             text = _ENTITY.sub(_decoded, text)
             text = _LINK.sub(self._unlinked, text)
             text = _CITATION.sub(self._checked, text)

@@ -7,6 +7,7 @@ that pauses holds nothing back. Leaving closes the model's stream.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import trio
 
@@ -23,12 +24,19 @@ MOST_PIECE = 500
 _AHEAD = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """What an answer took, which model gave it, and whether that ended at its limit of tokens."""
+
+    usage: Usage
+    answered_by: str
+    cut_off: bool
+
+
 async def stream_parts(
     model: Model, prompt: Prompt, take: Callable[[str], Awaitable[bool]]
-) -> tuple[Usage, str]:
+) -> Streamed:
     """Hand the model's answer to `take`, part by part, until it ends or `take` wants no more.
-
-    Returns what it took, and which model has answered.
 
     What has come before an error is handed over first. The error then carries what was used.
     """
@@ -45,7 +53,7 @@ async def stream_parts(
             if not failure.usage.tokens:
                 failure.usage = stream.usage
             raise failure
-        return stream.usage, stream.answered_by
+        return Streamed(stream.usage, stream.answered_by, stream.cut_off)
 
 
 async def _read(

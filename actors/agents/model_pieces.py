@@ -1,7 +1,7 @@
 """Pieces of a model's text: a word, or a bracket, a link or a code span with all that it encloses.
 
 Rule: a piece goes out once nothing that follows can change how it reads, and at most `MOST_HELD`
-characters are waited for. Nothing can be put together across the end of a piece: there stands
+characters and `MOST_MARKS` marks are waited for. Nothing can be put together across the end of a piece: there stands
 whitespace, or a character that is in no URL and in no markup.
 """
 
@@ -15,8 +15,12 @@ from actors.agents.model_markup import Markup
 MOST_HELD = 400
 """Characters that are held back until it is known what they are."""
 
+MOST_MARKS = 100
+"""Brackets and backticks among them; with more, looking at them again and again takes too long."""
+
 # What is whitespace or outside of ASCII stands neither in a URL nor in markup.
 _RUNS = re.compile(r"(?P<run>[!-~]+)|(?P<end>[^!-~])")
+_MARK = re.compile(r"[\[\]()`]")  # Only these make a piece open, or close it.
 _LAST_RUN = re.compile(r"[!-~]+\Z")
 _STOP = re.compile(r"[.,;:!?)]*(?:\n|[.,;:!?)](?:\s|\Z))")
 _BARE_FENCE = re.compile(r"^(\s*)[`~]{3,}")  # What a removal has left at the start of a line.
@@ -36,6 +40,8 @@ class Pieces:
         self._newlines = 0
         self._at_start = True
         self._in_url = False
+        self._open: bool | None = None  # Not known, since the piece is new or has new marks.
+        self._marks = 0
 
     @property
     def held(self) -> int:
@@ -58,7 +64,7 @@ class Pieces:
 
     def settle(self) -> None:
         """Clean the piece as it is, and let it go."""
-        piece, self._piece = self._piece, ""
+        piece, self._piece, self._open, self._marks = self._piece, "", None, 0
         if self.fenced:
             text = self.markup.code(piece)
             self._show(_BARE_FENCE.sub(r"\1", text) if self._at_start else text)
@@ -93,10 +99,13 @@ class Pieces:
         self._piece += character
         if character == "\n" or not self._is_open():
             self.settle()
-        elif len(self._piece) > MOST_HELD:
+        elif len(self._piece) > MOST_HELD or self._marks > MOST_MARKS:
             self._cut()
 
     def _add_run(self, run: str) -> None:
+        if marks := len(_MARK.findall(run)):
+            self._marks += marks
+            self._open = None
         while run and not self._in_url:
             room = MOST_HELD + 1 - len(self._piece)
             self._piece += run[:room]
@@ -105,7 +114,9 @@ class Pieces:
                 self._cut()
 
     def _is_open(self) -> bool:
-        return not self.fenced and self.markup.is_open(self._piece)
+        if self._open is None:
+            self._open = not self.fenced and self.markup.is_open(self._piece)
+        return self._open
 
     def _cut(self) -> None:
         """The piece is too long to wait for its end: what is open in it stays open."""

@@ -17,7 +17,9 @@ from actors.agents.model_markup import characters
 from actors.agents.model_pieces import MOST_HELD, Pieces
 from actors.agents.slices import Sliced
 
-_SLICE = 500
+_SLICE = 16
+"""Characters that are read at once; many of them may make much work of what is held back."""
+
 _LONGEST_OPENING = 120
 _SHORTEST_ENTRY = 5
 _FENCE = re.compile(r"[ \t]*(?:`{3,}(?P<info>[^`\n]*)|~{3,}(?P<tilde_info>[^\n]*))\n?")
@@ -73,9 +75,9 @@ class CheckedText:
         """How many characters are held back."""
         return len(self._opening or "") + len(self._heading) + self._pieces.held
 
-    def feed(self, text: str) -> str:
+    def feed(self, text: str) -> Sliced[str]:
         """What may be shown now that this has come."""
-        self._read(characters(text))
+        yield from self._read(text)
         return self._pieces.taken()
 
     def finish(self) -> str:
@@ -92,16 +94,19 @@ class CheckedText:
     def go_on_from(self, kept: str) -> Sliced[None]:
         """Begin where another one of these has ended; `kept` is what came out of it."""
         self._pieces.started = bool(kept)
-        for at in range(0, len(kept), _SLICE):
-            self._read(characters(kept[at : at + _SLICE]))
-            yield
+        yield from self._read(kept)
         if self._opening:
             self._begun(self._opening)
             self._opening = None
         self._pieces.begin()
         self._joins = kept[-1:]
 
-    def _read(self, text: str) -> None:
+    def _read(self, text: str) -> Sliced[None]:
+        for start in range(0, len(text), _SLICE):
+            self._read_slice(characters(text[start : start + _SLICE]))
+            yield
+
+    def _read_slice(self, text: str) -> None:
         at = 0
         while at < len(text):
             if self._opening is not None or self._joins:

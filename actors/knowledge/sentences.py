@@ -7,12 +7,15 @@ in doubt two sentences stay one: half a sentence reads worse than two.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _CLOSERS = "\"'”’»)\\]}`*_"
 _OPENERS = "\"'“‘«([{`*_¿¡"
 
+# A run is looked at once, from its beginning: ten thousand dots are no reason to stop the server.
 _BOUNDARY = re.compile(
-    rf"""(?P<stop>\.+|[?!]+|…)[{_CLOSERS}]*(?P<gap>\s+)   # a stop, what closes with it, a gap
+    rf"""(?P<stop>(?<!\.)\.++|(?<![?!])[?!]++|…)         # a stop,
+        [{_CLOSERS}]*+(?P<gap>\s+)                      # what closes with it, and a gap
       | (?P<wide>[。！？]+)[」』”’）]*                      # scripts that write no spaces
       | (?P<blank>\n[^\S\n]*\n\s*)                        # a blank line ends anything
     """,
@@ -36,22 +39,22 @@ _NOT_LAST_BEFORE_NUMBER = frozenset(_COUNTERS.split())
 
 def sentences(text: str) -> list[str]:
     """The sentences of `text` in order, without the whitespace between them."""
-    found: list[str] = []
+    return list(each_sentence(text))
+
+
+def each_sentence(text: str) -> Iterator[str]:
+    """As `sentences`, one by one: for long texts, which take their time."""
     start = 0
     for boundary in _BOUNDARY.finditer(text):
         end = boundary.start("gap") if boundary["gap"] else boundary.end()
         certain = not boundary["stop"] or boundary["gap"].count("\n") > 1
         if not certain and not _ends_here(text, start, boundary):
             continue
-        _keep(found, text[start:end])
+        if sentence := text[start:end].strip():
+            yield sentence
         start = boundary.end()
-    _keep(found, text[start:])
-    return found
-
-
-def _keep(found: list[str], sentence: str) -> None:
-    if sentence := sentence.strip():
-        found.append(sentence)
+    if sentence := text[start:].strip():
+        yield sentence
 
 
 def _ends_here(text: str, start: int, boundary: re.Match[str]) -> bool:

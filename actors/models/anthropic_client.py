@@ -15,34 +15,29 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anthropic
-import httpx2
 from anthropic.types import MessageParam
 from pydantic import BaseModel
 
 from actors.clock import Now, wall_clock
 from actors.errors import ActorError
 from actors.models.faults import Endpoint
-from actors.models.http import FAULTS, NO_KEY, AnswerTooBig, http_options
+from actors.models.http import FAULTS
 from actors.models.model import Prompt
 from actors.models.provider import Chunks, Piece, count
+from actors.models.sdk import client_options, failure_of, is_bad_request
 from actors.models.server_sent_events import ServerSentEvents
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 KEY_VARIABLE = "ANTHROPIC_API_KEY"
 _TAKES_PREFILL = re.compile(r"claude-(3|(opus|sonnet|haiku)-4-([015]\b|20\d{6}))")
+_CUT_OFF = ("max_tokens", "model_context_window_exceeded")
 _READ = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 @asynccontextmanager
 async def open_anthropic(url: str, key: str) -> AsyncIterator[anthropic.AsyncAnthropic]:
     """A client for the server at `url`; its connections end with the block."""
-    async with anthropic.AsyncAnthropic(
-        api_key=key or NO_KEY,
-        base_url=url,
-        max_retries=0,
-        timeout=None,
-        http_client=anthropic.DefaultAsyncHttpxClient(**http_options(url)),
-    ) as client:
+    async with anthropic.AsyncAnthropic(**client_options(anthropic, url, key)) as client:
         yield client
 
 
@@ -84,17 +79,20 @@ class AnthropicProvider:
         """What an event tells. What a model thinks before it writes is no text."""
         match chunk["type"]:
             case "error":
-                raise self.endpoint.reported(chunk)
+                raise self.endpoint.reported(chunk, self._now)
             case "message_start":
-                counted = chunk["message"]["usage"]
-                return Piece(input_tokens=sum(count(counted.get(name)) or 0 for name in _READ))
+                return Piece(input_tokens=_read(chunk["message"]))
             case "content_block_delta" if chunk["delta"]["type"] == "text_delta":
                 return Piece("" + chunk["delta"]["text"])
+            case "content_block_delta" if chunk["delta"]["type"] == "thinking_delta":
+                return Piece(thought="" + chunk["delta"].get("thinking", ""))
             case "message_delta":
                 stopped = chunk["delta"].get("stop_reason")
                 return Piece(
+                    input_tokens=_read(chunk),
                     output_tokens=count((chunk.get("usage") or {}).get("output_tokens")),
                     finished=stopped is not None,
+                    cut_off=stopped in _CUT_OFF,
                     refused=stopped == "refusal",
                 )
             case _:
@@ -102,23 +100,11 @@ class AnthropicProvider:
 
     def failure(self, error: Exception) -> ActorError:
         """What an exception of the SDK means."""
-        match error:
-            case anthropic.APIStatusError():
-                return self.endpoint.refusal(
-                    error.status_code, error.response.headers, error.body, self._now
-                )
-            case anthropic.APIConnectionError() | httpx2.HTTPError() | OSError():
-                return self.endpoint.disconnected(str(error.__cause__ or error))
-            case anthropic.APIError():
-                return self.endpoint.reported(error.body)
-            case AnswerTooBig():
-                return self.endpoint.broken("sent far more than an answer can be.")
-            case _:
-                return self.endpoint.broken("sent an answer that cannot be read.")
+        return failure_of(error, anthropic, self.endpoint, self._now)
 
     def is_bad_request(self, error: Exception) -> bool:
         """Whether the server understood the request and refused what it asks for."""
-        return isinstance(error, anthropic.BadRequestError)
+        return is_bad_request(error)
 
     def _messages(self, prompt: Prompt) -> list[MessageParam]:
         messages: list[MessageParam] = [{"role": "user", "content": prompt.user}]
@@ -126,3 +112,9 @@ class AnthropicProvider:
             # The API refuses one that ends in white space.
             messages.append({"role": "assistant", "content": prompt.goes_on_from.rstrip()})
         return messages
+
+
+def _read(counted: dict[str, Any]) -> int | None:
+    """Tokens of the prompt, cached or not; None if there is no count of them, or a mere zero."""
+    usage = counted.get("usage") or {}
+    return sum(count(usage.get(name)) or 0 for name in _READ) or None

@@ -164,6 +164,10 @@ class _Watched:
     def answered_by(self) -> str:
         return self._text.answered_by
 
+    @property
+    def cut_off(self) -> bool:
+        return self._text.cut_off
+
     def __aiter__(self) -> Self:
         return self
 

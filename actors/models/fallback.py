@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Self
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
-from actors.models.model import Answer, M, Model, Prompt, TextStream
+from actors.models.model import Answer, InvalidAnswer, M, Model, Prompt, TextStream
 from actors.tasks.failure import Failure
 from actors.usage import Usage
 
@@ -87,11 +87,17 @@ class _Failures:
         self._errors.append(error)
 
     def error(self) -> ActorError:
-        """One error for all: worth another try if one of them is, when the first of those is."""
+        """One error for all: worth another try if one of them is, when the first of those is.
+
+        If one has answered in another shape, that is what is wrong.
+        """
         if len(self._errors) == 1:
             return self._errors[0]
         told = "No model answers. " + " ".join(error.message for error in self._errors)
         passing = [error for error in self._errors if error.retryable]
+        invalid = [error for error in self._errors if isinstance(error, InvalidAnswer)]
+        if invalid:  # Whoever asked may ask again, and say what was wrong.
+            return InvalidAnswer(told, invalid[0].text, self.spent)
         error = ModelUnavailable(told) if passing else ModelRejected(told)
         waits = [one.retry_after_s for one in passing]
         known = [wait for wait in waits if wait is not None]
@@ -115,6 +121,10 @@ class _Begun:
     @property
     def answered_by(self) -> str:
         return self._text.answered_by
+
+    @property
+    def cut_off(self) -> bool:
+        return self._text.cut_off
 
     def __aiter__(self) -> Self:
         return self

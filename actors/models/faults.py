@@ -7,17 +7,32 @@ moment is `ModelUnavailable`; what will be the same next time is `ModelRejected`
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 from actors.clock import Now
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
 
 MOST_RETRY_AFTER_S = 3_600.0
 _LONGEST_QUOTE = 300
+_TELLING = 8
+"""So many characters of a key are not said by chance."""
 _PASSING = frozenset({408, 409, 425, 429})
 """What is below 500 and may be better next time."""
+_STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "overloaded_error": 529,
+}
+"""What servers call an error where there is no status any more: in the middle of an answer."""
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_error", "billing_hard_limit_reached"})
 
 
@@ -29,6 +44,7 @@ class Endpoint:
         self.url = url
         self._key_variable = key_variable
         self._key = key
+        self._forms_of_key = _forms(key)
 
     def refusal(self, status: int, headers: Mapping[str, str], body: Any, now: Now) -> ActorError:
         """The error for an answer with this status."""
@@ -63,8 +79,11 @@ class Endpoint:
         because = self._clean(why).rstrip(".")
         return ModelUnavailable(f"The connection to {self.name} at {self.url} failed: {because}.")
 
-    def reported(self, body: Any) -> ModelUnavailable:
+    def reported(self, body: Any, now: Now) -> ActorError:
         """The error for a failure that the server tells in the middle of its answer."""
+        status = _status(body)
+        if status is not None:
+            return self.refusal(status, {}, body, now)
         return ModelUnavailable(
             f"{self.name} failed in the middle of its answer{self._quoted(body)}"
         )
@@ -87,8 +106,16 @@ class Endpoint:
     def _clean(self, text: str) -> str:
         text = " ".join(text.split())
         if self._key:
-            text = text.replace(self._key, "***")
+            text = self._forms_of_key.sub("***", text)
         return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…"
+
+
+def _forms(key: str) -> re.Pattern[str]:
+    """The key as a server may say it back: as it is, as in a URL, or cut short."""
+    forms = [re.escape(form) for form in {key, quote(key), quote(key, safe="")}]
+    if len(key) >= 2 * _TELLING:
+        forms.append(re.escape(key[:_TELLING]) + r"\S*")
+    return re.compile("|".join(sorted(forms, key=len, reverse=True)))
 
 
 def retry_after_s(headers: Mapping[str, str], now: Now) -> float | None:
@@ -137,6 +164,13 @@ def _message(body: Any) -> str:
             return said
         case _:
             return ""
+
+
+def _status(body: Any) -> int | None:
+    """The status that an error would have had before the answer began, if it tells."""
+    kinds = sorted(_kinds(body))  # Codes come before names.
+    given = [int(kind) for kind in kinds if re.fullmatch("[45][0-9][0-9]", kind)]
+    return next(iter(given + [_STATUSES[kind] for kind in kinds if kind in _STATUSES]), None)
 
 
 def _kinds(body: Any) -> set[str]:

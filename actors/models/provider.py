@@ -19,12 +19,14 @@ from actors.models.model import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one chunk of an answer tells. Counts are totals so far."""
+    """What one chunk of an answer tells. Counts are totals so far; `thought` is shown to nobody."""
 
     text: str = ""
+    thought: str = ""
     input_tokens: int | None = None
     output_tokens: int | None = None
     finished: bool = False
+    cut_off: bool = False
     refused: bool = False
 
 
@@ -57,6 +59,9 @@ class Provider(Protocol):
         """Whether the server understood the request and refused what it asks for."""
 
 
+_MOST_TOKENS = 1_000_000_000
+
+
 def count(value: object) -> int | None:
     """A number of tokens, if it is one: some servers leave it out, or write something else."""
-    return value if isinstance(value, int) and value >= 0 else None
+    return value if isinstance(value, int) and 0 <= value <= _MOST_TOKENS else None

@@ -13,17 +13,12 @@ import trio
 from actors.errors import ActorError, ModelRejected
 from actors.models.model import InvalidAnswer, Prompt
 from actors.models.provider import Chunks, Piece, Provider
+from actors.models.tally import Tally
+from actors.models.thoughts import Thoughts, UnopenedThoughts
 from actors.usage import Usage
 
 MOST_LETTERS = 262_144
 """As much as a task may write."""
-_LETTERS_PER_TOKEN = 4
-_PER = 1_000_000
-
-Price = tuple[float, float]
-"""What a million tokens cost: read, and written."""
-
-FREE: Price = (0.0, 0.0)
 
 
 class Reading:
@@ -34,29 +29,29 @@ class Reading:
         provider: Provider,
         chunks: Chunks,
         prompt: Prompt,
+        tally: Tally,
+        thoughts: Thoughts,
         *,
         idle_s: float,
-        price: Price,
     ) -> None:
         self._provider = provider
         self._endpoint = provider.endpoint
         self._chunks = chunks
-        self._prompt = prompt
+        self._max_tokens = prompt.max_tokens
+        self._tally = tally
+        self._thoughts = thoughts
         self._idle_s = idle_s
-        self._price = price
-        self._letters = 0
         self._finished = False
-        self._input_tokens: int | None = None
-        self._output_tokens: int | None = None
+        self._said = False
+        self.cut_off = False
+        """Whether it ended at its limit of tokens, in the middle of the text."""
+        self.only_thought = False
+        """Whether it ended there before a word of the answer."""
 
     @property
     def usage(self) -> Usage:
-        """As the server counted; as long as it has not, about four letters to a token."""
-        asked = len(self._prompt.system) + len(self._prompt.user) + len(self._prompt.goes_on_from)
-        tokens_in = _known(self._input_tokens, asked)
-        tokens_out = _known(self._output_tokens, self._letters)
-        cost = (tokens_in * self._price[0] + tokens_out * self._price[1]) / _PER
-        return Usage(tokens_in, tokens_out, cost)
+        """What it has taken so far, estimated where the server has not counted."""
+        return self._tally.usage
 
     @property
     def answered_by(self) -> str:
@@ -67,13 +62,19 @@ class Reading:
 
     async def __anext__(self) -> str:
         try:
-            while True:
-                piece = await self._piece()
-                if piece.text:
-                    return self._counted(piece.text)
+            text = ""
+            while not text:
+                text = self._answer_in(await self._piece())
+        except StopAsyncIteration:
+            text = self._thoughts.finish()
+            if not text:
+                self._check_said()
+                raise
         except ActorError as error:
             error.usage = self.usage
             raise
+        self._said = self._said or not text.isspace()
+        return text
 
     async def aclose(self) -> None:
         """End the answer, wherever it is."""
@@ -103,23 +104,27 @@ class Reading:
         if silent:
             self._end(f"said nothing for {self._idle_s:g} s.")
         piece = self._taken(chunk)
+        self._tally.counted(piece.input_tokens, piece.output_tokens)
         if piece.refused:
             raise ModelRejected(
                 f"{self._endpoint.name} declined to answer this. Word the task in another way."
             )
         self._finished |= piece.finished
-        self._input_tokens = _later(self._input_tokens, piece.input_tokens)
-        self._output_tokens = _later(self._output_tokens, piece.output_tokens)
+        self.cut_off |= piece.cut_off
         return piece
 
     def _end(self, otherwise: str) -> None:
         """Nothing comes any more: the end of a whole answer, or else what the error says."""
         if not self._finished:
             raise self._endpoint.broken(otherwise) from None
-        if not self._letters:
-            told = f"ended its answer without a word, within {self._prompt.max_tokens:,} tokens."
-            raise InvalidAnswer(f"{self._endpoint.name} {told}", "", self.usage) from None
         raise StopAsyncIteration
+
+    def _check_said(self) -> None:
+        if self._said:
+            return
+        self.only_thought = self.cut_off
+        told = f"ended its answer without a word, within {self._max_tokens:,} tokens."
+        raise InvalidAnswer(f"{self._endpoint.name} {told}", "", self.usage) from None
 
     def _taken(self, chunk: Any) -> Piece:
         try:
@@ -127,16 +132,14 @@ class Reading:
         except (AttributeError, TypeError, ValueError, LookupError):  # SDKs do not validate these.
             raise self._endpoint.broken("sent an answer that cannot be read.") from None
 
-    def _counted(self, text: str) -> str:
-        self._letters += len(text)
-        if self._letters > MOST_LETTERS:
+    def _answer_in(self, piece: Piece) -> str:
+        """What of a piece is no thought."""
+        self._tally.letters += len(piece.text) + len(piece.thought)
+        if self._tally.letters > MOST_LETTERS:
             raise self._endpoint.broken(f"wrote more than {MOST_LETTERS:,} characters.")
-        return text
-
-
-def _known(tokens: int | None, letters: int) -> int:
-    return -(-letters // _LETTERS_PER_TOKEN) if tokens is None else tokens
-
-
-def _later(before: int | None, now: int | None) -> int | None:
-    return before if now is None else now
+        if not piece.text:
+            return ""
+        try:
+            return self._thoughts.feed(piece.text)
+        except UnopenedThoughts:
+            raise self._endpoint.broken("wrote its thoughts where its answer belongs.") from None

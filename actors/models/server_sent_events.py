@@ -14,6 +14,10 @@ from typing import Any, Self
 import httpx2
 import trio
 
+from actors.models.http import AnswerTooBig
+
+MOST_LINE = 2 * 1024 * 1024
+"""Bytes of a line, which is read at once; a server may put a whole answer into one."""
 _DATA = b"data:"
 _DONE = b"[DONE]"
 """How a chat completion ends; messages just end."""
@@ -33,6 +37,8 @@ class ServerSentEvents:
 
     async def __anext__(self) -> Any:
         while True:
+            # Many lines may have come at once. Whoever is cancelled is to be told in the read below.
+            await trio.lowlevel.cancel_shielded_checkpoint()
             line = await self._line()
             if not line.startswith(_DATA):
                 continue  # A comment, a name, or the empty line between two events.
@@ -47,6 +53,9 @@ class ServerSentEvents:
         searched = 0
         while (end := self._unread.find(b"\n", searched)) < 0:
             searched = len(self._unread)
+            if searched > MOST_LINE:
+                self._unread.clear()  # Whoever reads on is to come to the response's own end.
+                raise AnswerTooBig
             self._unread += await anext(self._parts)
         line = bytes(self._unread[:end])
         del self._unread[: end + 1]

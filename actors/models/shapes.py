@@ -48,6 +48,15 @@ def parsed(name: str, text: str, shape: type[M], usage: Usage) -> M:
         ) from None
 
 
+def has_fields(text: str, shape: type[BaseModel]) -> bool:
+    """Whether this is an object with all the fields, as it is wherever a schema is enforced."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and shape.model_fields.keys() <= value.keys()
+
+
 def _problems(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_input=False, include_context=False)
     told = [": ".join(filter(None, (_path(one["loc"]), one["msg"]))) for one in found]

@@ -160,17 +160,25 @@ class TaskCompleted(Event):
 
 @dataclass(frozen=True, slots=True)
 class TaskFailed(Event):
+    """`usage` is that of all runs, attempts that were stopped included."""
+
     event_type: ClassVar[str] = "task_failed"
+    seldom: ClassVar[tuple[str, ...]] = ("usage",)
     error: Failure
     step_id: str | None
     partial_output: str | None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskCancelled(Event):
+    """`usage` is that of all runs, attempts that were stopped included."""
+
     event_type: ClassVar[str] = "task_cancelled"
+    seldom: ClassVar[tuple[str, ...]] = ("usage",)
     reason: str | None
     partial_output: str | None
+    usage: Usage | None = None
 
 
 AnyEvent: TypeAlias = (

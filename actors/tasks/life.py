@@ -174,10 +174,10 @@ def _changes(task: Task, stamped: e.Stamped) -> dict[str, Any]:
             return {"steps": _planned(task, planned)}
         case e.TaskCompleted(final_output=text, degraded=degraded):
             return {"final_output": text, "degraded": degraded}
-        case e.TaskFailed(error=error):
-            return {"error": error, "steps": _stopped(task)}
-        case e.TaskCancelled():
-            return {"steps": _stopped(task)}
+        case e.TaskFailed(error=error, usage=usage):
+            return {"error": error, "steps": _stopped(task), "usage": usage or task.usage}
+        case e.TaskCancelled(usage=usage):
+            return {"steps": _stopped(task), "usage": usage or task.usage}
         case (
             e.StepStarted()
             | e.PartialOutput()
