@@ -21,11 +21,11 @@ from actors.agents.own_actor import OwnAgentActor
 from actors.agents.retriever import RetrieverAgent
 from actors.agents.tool import ToolAgent
 from actors.agents.writer import WriterAgent
+from actors.cast import Agents, Consulted
 from actors.errors import InvalidRequest
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.knowledge.library import Library
 from actors.models.opening import Models
-from actors.pipeline import Agents, Consulted
 from actors.runtime import ActorHandle, Backoff, DeadLetters, spawn
 from actors.settings import Settings
 from actors.tasks.helper import Helper

@@ -9,8 +9,8 @@ cancelled leaves no ending: whoever cancelled it says what that means.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from graphlib import TopologicalSorter
 from random import Random
@@ -18,6 +18,7 @@ from typing import Any, assert_never
 
 import trio
 
+from actors.cast import Agents
 from actors.clock import Now
 from actors.errors import (
     ActorError,
@@ -30,57 +31,18 @@ from actors.errors import (
 )
 from actors.journal.ledger import Ledger
 from actors.messages import Analyze, Consult, Retrieve, Weigh, Write
-from actors.runtime import Backoff, Ref
+from actors.runtime import Backoff
 from actors.tasks import events as e
 from actors.tasks.budget import Budget
 from actors.tasks.context import NO_CONTEXT, Context
 from actors.tasks.evidence import Evidence, Findings, Report
 from actors.tasks.failure import Failure
-from actors.tasks.helper import Helper
 from actors.tasks.life import Step
 from actors.tasks.limits import MAX_OUTPUT_BYTES
 from actors.tasks.named_urls import urls_in
 from actors.tasks.outputs import dump_output
 from actors.tasks.plan import ANALYSIS, MAX_STEPS, Plan, PlannedStep, Question
 from actors.usage import Meter
-
-
-@dataclass(frozen=True, slots=True)
-class Consulted:
-    """Where a helper is reached, and how its failures are met."""
-
-    ref: Ref
-    backoff: Backoff | None = None
-    must_succeed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Agents:
-    """Where the agents are reached."""
-
-    analyzer: Ref
-    retriever: Ref
-    writer: Ref
-    writer_continues: bool = False
-    """Whether the writer can go on with the text of an attempt that failed."""
-    own: Mapping[str, Consulted] = field(default_factory=dict)
-    """Agents of a person's own, by name."""
-    own_helpers: tuple[Helper, ...] = ()
-    tool_servers: Mapping[str, Ref] = field(default_factory=dict)
-    """Who calls the tools of each server, by its name."""
-    tools: Callable[[], Awaitable[Sequence[Helper]]] | None = None
-    """The tools that can be called, once it is known."""
-
-    async def helpers(self) -> tuple[Helper, ...]:
-        """Whom a plan may ask, besides the library."""
-        return (*self.own_helpers, *(await self.tools() if self.tools else ()))
-
-    def consulted(self, name: str) -> Consulted | None:
-        """The agent or tool of this name; a tool need not be there at this moment."""
-        server, is_tool, _ = name.partition("/")
-        if is_tool and server in self.tool_servers:
-            return Consulted(self.tool_servers[server])
-        return self.own.get(name)
 
 
 @dataclass(frozen=True, slots=True)

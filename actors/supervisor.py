@@ -20,6 +20,7 @@ from typing import Any, assert_never
 
 import trio
 
+from actors.cast import Agents
 from actors.desk import CancelReason, Desk, LastEnd, LiveTask
 from actors.errors import (
     ActorError,
@@ -34,7 +35,7 @@ from actors.errors import (
 )
 from actors.journal.journal import Delete
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
-from actors.pipeline import Agents, Kept, Limits, Pipeline
+from actors.pipeline import Kept, Limits, Pipeline
 from actors.runtime import Call
 from actors.tasks import events as e
 from actors.tasks.context import Context, context_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -53,6 +53,9 @@ class Shelf:
             raise self.error
         return Hits(self.passages[:limit], sample=False)
 
+    async def neighbours(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
+        return ()
+
 
 async def report_on(task: str, library: Library) -> tuple[str, Plan, Findings, Report]:
     analyzer, retriever, writer = AnalyzerAgent(), RetrieverAgent(library), WriterAgent()
@@ -95,6 +98,21 @@ async def test_the_report_is_the_same_every_time() -> None:
         second = await report_on(task, library)
 
     assert first == second
+
+
+async def test_the_best_passages_bring_what_stands_beside_them_in_their_section() -> None:
+    words = [f"Word{n} " * 120 for n in range(4)]
+    text = f"# Ponds\n\n{words[0]}\n\nOf frogs. {words[1]}\n\n{words[2]}\n\n# Toads\n\n{words[3]}"
+    question = Question("s2", "Frogs", "frogs")
+    async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
+        await library.add(text.encode(), media_type="text/markdown", title="Pond")
+        evidence = await RetrieverAgent(library).handle(Retrieve("k", question), Slot())
+
+    assert [(found.section, found.position) for found in evidence.passages] == [
+        ("Ponds", 2),
+        ("Ponds", 1),
+        ("Ponds", 3),
+    ]
 
 
 async def test_the_retriever_searches_what_is_aside_of_a_question_too_each_passage_once() -> None:

@@ -25,9 +25,9 @@ _MOST_LETTERS = 1_500
 _MOST_ITEMS = 12
 _MOST_TERM = 400
 _TERM = re.compile(r"(?:(?:class|exception|async|function|method|property|static) )*[-@\w./]+.*")
-_NO_TERM = re.compile(
-    r"[>$#%]|import |from |def |[A-Z][a-z]+(?: \w+)*$|class \w+(?:\(\w*\))?:|.* = "
-)
+_NO_TERM = re.compile(r"[>$#%]|import |from |def |class \w+(?:\(\w*\))?:|.* = ")
+_LABEL = re.compile(r"[A-Z][a-z]+(?: \w+)*")
+"""What stands above a note ("See also"), and looks like what stands above a definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,8 @@ def _term(every: Sequence[Part], number: int) -> str:
     announced = number > 1 and every[number - 2].text.rstrip().endswith(":")
     lines = every[number - 1].text.splitlines()
     shown = len(lines) == 1 and len(lines[0]) <= _MOST_TERM and not announced
-    return lines[0] if shown and _TERM.match(lines[0]) and not _NO_TERM.match(lines[0]) else ""
+    named = shown and _TERM.match(lines[0]) and not _NO_TERM.match(lines[0])
+    return lines[0] if named and not _LABEL.fullmatch(lines[0]) else ""
 
 
 def _listing(below: Sequence[Part]) -> str:
@@ -119,6 +120,8 @@ def _listing(below: Sequence[Part]) -> str:
     if not below or below[0].kind != "listing" or _term(below, 1 if len(below) > 1 else 0):
         return ""
     text = below[0].text
+    if _LABEL.fullmatch(text):
+        return ""
     return text if text.count("\n") < MOST_LINES and len(text) <= _MOST_LETTERS else ""
 
 

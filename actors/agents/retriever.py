@@ -20,6 +20,9 @@ PASSAGES = 24
 """Passages for one question, if nothing else is asked for."""
 
 
+_WITH_NEIGHBOURS = 4
+
+
 class RetrieverAgent:
     """Searches the library for passages on a question, and `pages` for those that the task names.
 
@@ -58,16 +61,26 @@ class RetrieverAgent:
         """The best passages on the question; in turns with those found with what is aside of it.
 
         The words of the question count twice there: what is aside only says which of many passages
-        that name them is meant.
+        that name them is meant. A section is cut into passages, and what is asked may be told right
+        before or after the words that are searched for, so the first few bring their neighbours.
         """
         query = question.query
         hits = await self._library.search(query, limit=self._limit)
-        if not question.aside:
-            return Evidence(question, hits.passages, hits.sample)
-        wide = await self._library.search(f"{query} {query} {question.aside}", limit=self._limit)
-        pairs = zip_longest(hits.passages, wide.passages)
-        found = _merged([tuple(hit for pair in pairs for hit in pair if hit is not None)])
+        found = hits.passages
+        if question.aside:
+            aside = f"{query} {query} {question.aside}"
+            wide = await self._library.search(aside, limit=self._limit)
+            pairs = zip_longest(found, wide.passages)
+            found = _merged([tuple(hit for pair in pairs for hit in pair if hit is not None)])
+        best = found[:_WITH_NEIGHBOURS]
+        around = await self._library.neighbours(best)
+        with_theirs = [(one, *(x for x in around if _is_beside(x, one))) for one in best]
+        found = _merged([*with_theirs, found])
         return Evidence(question, found[: self._limit], hits.sample)
+
+
+def _is_beside(one: Passage, other: Passage) -> bool:
+    return one.document_id == other.document_id and abs(one.position - other.position) == 1
 
 
 def _merged(lists: list[tuple[Passage, ...]]) -> tuple[Passage, ...]:

@@ -39,6 +39,7 @@ _GROUPS = (
     "staff employee employees",
     "phone telephone",
     "copy duplicate copies duplicates",
+    "folder directory directories",
 )
 
 

@@ -25,7 +25,7 @@ STOPWORDS = word_set(
     # articles, pronouns, determiners
     "a an the i me my mine we us our ours you your yours he him his she her hers it its they them "
     "their theirs this that these those one ones each every either neither both all any some no "
-    "none such several various same other others another what which who whom whose myself yourself itself "
+    "none own such several various same other others another what which who whom whose myself yourself itself "
     # prepositions and conjunctions
     "of in on at by for with without from to into onto about as than between among over under per "
     "via upon within during through across against toward towards and or but nor so if then else "

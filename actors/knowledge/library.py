@@ -7,7 +7,7 @@ not found any more. While a person has no documents of their own, the sample lib
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -28,6 +28,7 @@ from actors.knowledge.sample_library import build_sample_shelf
 from actors.knowledge.searching import Searcher
 from actors.knowledge.shelf import Shelf, open_shelf
 from actors.knowledge.vectors import packaged_embedder
+from actors.tasks.evidence import Passage
 
 if TYPE_CHECKING:
     from actors.knowledge.embedding import Embedder
@@ -177,6 +178,11 @@ class Library:
         searcher, sample = await self._current()
         used = tuple(one for one in searcher.rankers if rankers is None or one in rankers)
         return Hits(await searcher.search(query, limit, used), sample, used)
+
+    async def neighbours(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
+        """What stands right before and after each of these in its section, in their order."""
+        searcher, _ = await self._current()
+        return tuple(await searcher.shelf.read(partial(store.neighbours, passages=passages)))
 
     async def knows(self, sha256: str, *, source: str | None = None) -> bool:
         """Whether the person has a document with these bytes (from this source, if given)."""

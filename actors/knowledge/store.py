@@ -147,6 +147,18 @@ _PASSAGES = """SELECT passage, document_id, title, section, position, text
     FROM passages JOIN documents USING (number) WHERE passage IN"""
 
 
+def neighbours(db: sqlite3.Connection, passages: Sequence[Passage]) -> list[Passage]:
+    """What stands right before and after each of these in its section, in their order."""
+    sql = """SELECT document_id, title, section, position, passages.text FROM passages
+        JOIN documents USING (number)
+        WHERE document_id = ? AND section = ? AND position IN (?, ?) ORDER BY position"""
+    found: list[Passage] = []
+    for one in passages:
+        place = (one.document_id, one.section, one.position - 1, one.position + 1)
+        found += (Passage(*row) for row in db.execute(sql, place))
+    return found
+
+
 def _among(db: sqlite3.Connection, sql: str, numbers: Sequence[int]) -> Iterator[Any]:
     """The rows of a statement that ends with IN, for these numbers."""
     return db.execute(f"{sql} (SELECT value FROM json_each(?))", (json.dumps(numbers),))

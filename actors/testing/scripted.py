@@ -53,6 +53,10 @@ class NoLibrary:
         """Nothing, whatever the query is."""
         return Hits((), False)
 
+    async def neighbours(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
+        """None."""
+        return ()
+
 
 def plan_for(text: str, questions: int = 2) -> Plan:
     """A plan with so many questions, whose steps are s1, s2, ... in their order."""
