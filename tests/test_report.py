@@ -53,11 +53,20 @@ def test_a_report_says_when_it_draws_on_the_sample_library() -> None:
 
 
 def test_a_question_that_the_answer_covers_says_so() -> None:
-    section = Section(FROGS, in_answer=True)
-    findings = Findings((Finding("A frog is green.", 0, 1.0),), (section,), (BOOK,))
+    sections = (Section(FROGS, in_answer=True), Section(TOADS, in_answer=True))
+    findings = Findings((Finding("A frog is green.", 0, 1.0),), sections, (BOOK,))
 
-    assert "stands in the answer above" in written(findings)
+    assert written(findings).count("stands in the answer above") == 2
     assert "has nothing" not in written(findings)
+
+
+def test_the_only_question_is_not_said_again() -> None:
+    answer, more = Finding("A frog is green.", 0, 1.0), Finding("It lives in water.", 0, 1.0)
+    short = written(Findings((answer,), (Section(FROGS, in_answer=True),), (BOOK,)), FROGS.text)
+    long = written(Findings((answer,), (Section(FROGS, (more,)),), (BOOK,)), FROGS.text)
+
+    assert short.startswith("# What is a frog?\n\n## Answer\n\nA frog is green. [1]\n\n## Sources")
+    assert "## In detail\n\nIt lives in water. [1]\n\n## Sources" in long
 
 
 def test_what_belongs_to_a_sentence_stands_around_it() -> None:

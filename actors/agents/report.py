@@ -31,8 +31,11 @@ def parts(task_description: str, findings: Findings) -> Iterator[str]:
         return
     yield "## Answer\n\n"
     yield from _block(findings.answer)
-    for section in findings.sections:
-        yield from _section(section)
+    if len(findings.sections) == 1:
+        yield from _detail(findings.sections[0])
+    else:
+        for section in findings.sections:
+            yield from _section(section)
     yield "## Sources\n\n"
     for number, source in enumerate(findings.sources, start=1):
         yield f"{number}. {place(source)}\n"
@@ -51,6 +54,13 @@ def sources(findings: Findings) -> tuple[Source, ...]:
         Source(number, s.document_id, s.title, s.section, s.position, s.text)
         for number, s in enumerate(findings.sources, start=1)
     )
+
+
+def _detail(section: Section) -> Iterator[str]:
+    """What more there is on the only question, which the title says already."""
+    if section.findings:
+        yield "## In detail\n\n"
+        yield from _block(section.findings)
 
 
 def _section(section: Section) -> Iterator[str]:

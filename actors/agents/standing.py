@@ -36,7 +36,7 @@ _LEANS = re.compile(
     r"also|thus|hence|therefore|then|otherwise|instead|furthermore|moreover|additionally|"
     r"similarly|likewise|nevertheless|nonetheless|still|yet|consequently|accordingly|"
     r"for (?:example|instance|this reason|these reasons)|in (?:this|that|these|such|other|"
-    r"contrast|addition|particular|fact|both|either|the (?:latter|former|first|second|same))|"
+    r"contrast|addition|particular|fact|both|either|the general case|the (?:latter|former|first|second|same))|"
     r"on the other hand|as a (?:result|consequence)|as such|another|a similar|similar(?=\s)|"
     r"the (?:latter|former|above|"
     r"same|other|second|third|next|last|result|example|reason|output|first (?:one|form))|here|now|"

@@ -41,7 +41,7 @@ GIVEN = Given()
 
 @app.command
 def serve(*, bind: str | None = None, model: str | None = None, given: Given = GIVEN) -> int:
-    """Serve the HTTP API and the web page until a signal ends it.
+    """Serve the HTTP API until a signal ends it.
 
     Parameters
     ----------
