@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
@@ -16,6 +17,33 @@ from web.app import create_app
 from web.http_server import serve
 from web.http_traffic import Traffic
 from web.server_settings import ServerSettings
+
+_SHOWN_BY = {"anthropic": "anthropic", "mcp": "mcp", "openai": "openai", "vectors": "wordllama"}
+MISSING = {extra for extra, module in _SHOWN_BY.items() if find_spec(module) is None}
+"""Extras that are not installed. Without them all other tests pass."""
+
+_OF_EXTRAS = {
+    "test_local_model_in_tasks.py": {"openai"},
+    "test_mcp_server.py": {"mcp"},
+    "test_model_calls.py": {"mcp"},
+    "test_model_in_tasks.py": {"anthropic", "openai"},
+    "test_model_oddities.py": {"anthropic", "openai"},
+    "test_model_secrets.py": {"anthropic", "openai"},
+    "test_model_tools_in_tasks.py": {"mcp", "openai"},
+    "test_model_usage.py": {"anthropic", "openai"},
+    "test_models_anthropic.py": {"anthropic"},
+    "test_models_fallback.py": {"openai"},
+    "test_models_local.py": {"openai"},
+    "test_models_openai.py": {"openai"},
+    "test_models_remote.py": {"anthropic", "openai"},
+    "test_retrieval.py": {"vectors"},
+    "test_tools.py": {"mcp"},
+    "test_tools_changing.py": {"mcp"},
+    "test_tools_children.py": {"mcp"},
+    "test_tools_in_tasks.py": {"mcp"},
+    "test_tools_remote.py": {"mcp"},
+}
+collect_ignore = [file for file, extras in _OF_EXTRAS.items() if extras & MISSING]
 
 Served = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -41,3 +69,21 @@ async def serving(system: System, **settings: Any) -> AsyncIterator[httpx.AsyncC
 def served() -> Served:
     """`async with served(system) as client`."""
     return serving
+
+
+def pytest_report_header() -> str:
+    """What is not run, and why."""
+    if not MISSING:
+        return ""
+    extras = ", ".join(sorted(MISSING))
+    return (
+        f"without the extras {extras}; not run: their marked tests and {', '.join(collect_ignore)}"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs an extra that is not installed."""
+    for item in items:
+        for mark in item.iter_markers("extra"):
+            if missing := sorted(MISSING.intersection(mark.args)):
+                item.add_marker(pytest.mark.skip(reason=f"needs the extra {', '.join(missing)}"))

@@ -102,6 +102,7 @@ JUDGEMENTS = {
 }
 
 
+@pytest.mark.extra("vectors")
 @pytest.mark.parametrize("queries", QUERIES)
 @pytest.mark.parametrize("judgements", JUDGEMENTS)
 def test_every_form_of_the_files_gives_the_same_measures(
@@ -118,6 +119,7 @@ def test_every_form_of_the_files_gives_the_same_measures(
     assert list(found["rankers"]) == ["bm25", "vectors", "fused"]
 
 
+@pytest.mark.extra("vectors")
 def test_a_person_reads_a_line_for_each_ranker(
     tmp_path: Path, data: list[str], capsys: Text
 ) -> None:

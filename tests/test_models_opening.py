@@ -67,6 +67,7 @@ async def test_without_a_model_there_is_none() -> None:
         assert models.extractive_allowed
 
 
+@pytest.mark.extra("anthropic", "openai")
 async def test_each_agent_may_have_its_own(server: ModelServer) -> None:
     settings = Settings(
         model="openai:one",
@@ -80,6 +81,7 @@ async def test_each_agent_may_have_its_own(server: ModelServer) -> None:
         assert not models.extractive_allowed
 
 
+@pytest.mark.extra("anthropic", "openai")
 async def test_one_agent_may_do_without() -> None:
     settings = Settings(model="extractive", writer_model="openai:m", openai_base_url="http://a/v1")
 
@@ -87,6 +89,7 @@ async def test_one_agent_may_do_without() -> None:
         assert models.analyzer is None and models.writer is not None
 
 
+@pytest.mark.extra("anthropic", "openai")
 async def test_models_of_one_endpoint_share_a_circuit(server: ModelServer) -> None:
     settings = Settings(
         analyzer_model="openai:one", writer_model="openai:two", openai_base_url=server.url
@@ -103,6 +106,7 @@ async def test_models_of_one_endpoint_share_a_circuit(server: ModelServer) -> No
     assert len(server.requests) == 5
 
 
+@pytest.mark.extra("anthropic", "openai")
 async def test_others_stand_in_for_it(server: ModelServer) -> None:
     settings = Settings(
         model="openai:one",
@@ -119,6 +123,7 @@ async def test_others_stand_in_for_it(server: ModelServer) -> None:
     assert [one.body["model"] for one in server.requests] == ["one", "two"]
 
 
+@pytest.mark.extra("anthropic", "openai")
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 async def test_others_run_while_an_sdk_is_imported(
     provider: str, server: ModelServer, monkeypatch: pytest.MonkeyPatch
@@ -140,6 +145,7 @@ async def test_others_run_while_an_sdk_is_imported(
             assert models.writer is not None
 
 
+@pytest.mark.extra("anthropic", "openai")
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 async def test_a_missing_key_is_told(provider: str) -> None:
     told = await refusal(Settings(model=f"{provider}:m"))
@@ -147,6 +153,7 @@ async def test_a_missing_key_is_told(provider: str) -> None:
     assert told == f"The model {provider}:m needs an API key. Set {provider.upper()}_API_KEY."
 
 
+@pytest.mark.extra("anthropic", "openai")
 async def test_a_key_that_cannot_be_one_is_told_and_not_shown() -> None:
     told = await refusal(Settings(model="openai:m"), {"OPENAI_API_KEY": "sk-ä secret"})
 
@@ -167,6 +174,7 @@ async def test_a_missing_extra_is_told_with_the_command(
     assert told.endswith(f"needs more: pip install 'terzetto[{provider}]'")
 
 
+@pytest.mark.extra("anthropic", "openai")
 async def test_a_missing_local_model_is_told_with_the_commands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -42,6 +42,7 @@ async def evaluation(tmp_path: Path) -> Evaluation:
     return await evaluate_files(tmp_path / "none", both, tmp_path / "judged.tsv", [both])
 
 
+@pytest.mark.extra("vectors")
 async def test_the_ranking_of_news_articles_agrees_with_people(evaluation: Evaluation) -> None:
     assert (evaluation.queries, evaluation.judged, evaluation.unknown) == (50, 50, 0)
     assert evaluation.rankers["bm25"].ndcg > 0.80
