@@ -152,3 +152,38 @@ async def test_a_crash_in_the_background_rebuilds_the_actor_too(
     await trio.sleep(3)
     assert lives == [1, 2]
     assert await ref.ask(Born()) == 2
+
+
+class Clumsy(Fragile):
+    """Raises while it is being cancelled, in a task of its own."""
+
+    async def handle(self, request: Crash | Born, call: Call[Any]) -> Any:
+        if isinstance(request, Born):
+            return self.number
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._cleanup)
+            await trio.sleep_forever()
+
+    async def _cleanup(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["asker leaves", "time is up"])
+async def test_a_crash_while_a_call_is_cancelled_is_a_crash_and_no_more(
+    nursery: trio.Nursery, autojump_clock: object, leaves: bool
+) -> None:
+    made = iter(range(1, 100))
+    ref = spawn(nursery, "clumsy", lambda: Clumsy(next(made)), capacity=4)
+
+    with trio.move_on_after(1.0 if leaves else 9.0):
+        if leaves:
+            await ref.ask(Crash())
+        else:
+            with pytest.raises(AgentCrashed, match="ZeroDivisionError"):
+                await ref.ask(Crash(), handler_s=1.0)
+
+    assert await ref.ask(Born()) == 2
+    assert ref.info().restarts == 1

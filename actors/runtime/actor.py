@@ -182,8 +182,15 @@ class ActorHandle(Ref):
         except ActorError as error:
             call.fail(error)
         except Exception as crash:  # noqa: BLE001 - a bug in an agent stays in that agent.
-            call.fail(AgentCrashed(f"The {self.name} crashed: {type(crash).__name__}."))
-            self._crashed(instance, crash)
+            self._crashed_at(call, instance, crash)
+        except BaseExceptionGroup as group:
+            # What a handler raises while it is being cancelled stands beside the cancellation.
+            cancelled, rest = group.split(trio.Cancelled)
+            if not isinstance(rest, Exception):
+                raise
+            self._crashed_at(call, instance, rest)
+            if cancelled is not None:
+                raise cancelled from None
         finally:
             scope.deadline = math.inf
             self._handled += 1
@@ -223,6 +230,13 @@ class ActorHandle(Ref):
                 await background()
             except Exception as crash:  # noqa: BLE001 - as in `_handle`.
                 self._crashed(instance, crash)
+
+    def _crashed_at(self, call: Call[Any], instance: Actor, crash: Exception) -> None:
+        cause: BaseException = crash
+        while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
+            cause = cause.exceptions[0]
+        call.fail(AgentCrashed(f"The {self.name} crashed: {type(cause).__name__}."))
+        self._crashed(instance, crash)
 
     def _crashed(self, instance: Actor, crash: Exception) -> None:
         log.error("actor %s crashed", self.name, exc_info=crash)
