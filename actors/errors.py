@@ -64,6 +64,10 @@ class ModelRejected(ActorError):
     code = "model_rejected"
 
 
+class PromptTooLong(ModelRejected):
+    """The model has no room for all that it was to read; with less of it, it may answer."""
+
+
 class ToolFailed(ActorError):
     """A tool did not do what it was called for; worth another try."""
 

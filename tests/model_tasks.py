@@ -29,11 +29,13 @@ def settings_for(server: ModelServer, **more: Any) -> Settings:
 
 async def run(server: ModelServer, *replies: Reply, **more: Any) -> list[Stamped]:
     """The log of a task to which the server gives these replies; the last one is repeated."""
+    documents = more.pop("documents", {"Flow control": DOCUMENT})
     budget, deadline_s = more.pop("budget", Budget()), more.pop("deadline_s", None)
     server.will(*replies)
     with trio.fail_after(GUARD_S):
         async with open_system(settings_for(server, **more)) as system:
-            await system.library.add(DOCUMENT, title="Flow control")
+            for title, body in documents.items():
+                await system.library.add(body, title=title)
             task = await system.create(TASK, budget=budget, deadline_s=deadline_s)
             return [event async for event in system.execute(task.task_id)]
 

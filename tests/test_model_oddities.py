@@ -343,3 +343,50 @@ async def test_a_count_of_tokens_that_is_none_is_passed_over(
 
     assert_good(log)
     assert log[-1].data["usage"]["estimated"]
+
+
+POND = {
+    "Flow": b"Backpressure is a signal from a slow consumer to a fast producer to slow down.",
+    "Queues": b"A bounded queue makes backpressure: whoever puts into a full one has to wait.",
+    "Networks": b"In TCP the receive window is what backpressure is made of, as it may shrink to nothing.",
+    "Plumbing": b"Old boilers know backpressure as the resistance of pipes to the flow of steam.",
+    "Actors": b"Mailboxes without a limit have no backpressure, and grow until the memory is full.",
+}
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"message": "request (6072 tokens) exceeds the available context size (4096 tokens)"},
+        {"message": "The input is above the limit.", "code": "context_length_exceeded"},
+        {"message": "prompt is too long: 214000 tokens > 200000 maximum"},
+    ],
+    ids=["llama.cpp", "OpenAI", "Anthropic"],
+)
+async def test_a_model_with_little_room_is_given_the_best_passages(
+    server: ModelServer, says: dict[str, str]
+) -> None:
+    too_long = Refuses(400, {"error": {"type": "invalid_request_error", **says}})
+    text = Says("It is a signal to slow down [1]. It is blue [3].\n")
+
+    log = await run(server, PLAN, too_long, text, documents=POND)
+
+    first, second = (json.dumps(asked.body) for asked in server.requests[1:])
+    done = log[-1].data
+    assert log[-1].event_type == "task_completed", done
+    shown = ["passage 5" in first, "passage 2" in second, "passage 3" in second]
+    assert shown == [True, True, False]
+    assert "slow down [1]" in done["final_output"]
+    assert "[3]" not in done["final_output"]
+    assert done["citations"]["removed_citations"] == 1
+
+
+async def test_a_model_with_no_room_for_a_single_passage_says_so(server: ModelServer) -> None:
+    too_long = refused("the prompt is longer than the context window of 16 tokens")
+
+    log = await run(server, PLAN, too_long, documents=POND)
+
+    assert log[-1].event_type == "task_failed"
+    assert log[-1].data["error"]["code"] == "model_rejected"
+    assert "Use a model that can read more." in log[-1].data["error"]["message"]
+    assert len(server.requests) == 4  # The plan, and five, two and one passage.

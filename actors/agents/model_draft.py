@@ -56,6 +56,14 @@ class Draft:
         await with_pauses(self._checked.go_on_from(body))
         self.body = body
 
+    async def narrow(self, given: tuple[Source, ...]) -> None:
+        """Only these are shown to the model: besides what is cited already, it may cite no other."""
+        cited = {source.n for source in self._cited()}
+        shown = [*given, *(s for s in self._given if s.n in cited and s not in given)]
+        self._known = [source.n for source in shown]
+        self._known_urls = urls(text for s in shown for text in (s.text, s.title, s.section))
+        await self._go_on_from(self.body)
+
     async def take(self, text: str) -> bool:
         """The next of the model's text. False: it is enough."""
         self._came += len(text)

@@ -6,6 +6,7 @@ tokens pays for what the model reads, too; what it does not pay for is done with
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,13 @@ from actors.agents.model_parts import Streamed, stream_parts
 from actors.agents.model_passages import numbered
 from actors.agents.model_prompts import write_prompt
 from actors.agents.report import opening, parts, sources
-from actors.errors import BudgetReached, ModelRejected, ModelUnavailable, OutputTooLarge
+from actors.errors import (
+    BudgetReached,
+    ModelRejected,
+    ModelUnavailable,
+    OutputTooLarge,
+    PromptTooLong,
+)
 from actors.messages import Write
 from actors.models.fallback import stood_in
 from actors.models.model import Model, Prompt
@@ -23,6 +30,8 @@ from actors.runtime.call import Call
 from actors.tasks.evidence import Findings, Report, Source
 from actors.tasks.failure import Failure
 from actors.usage import NO_USAGE, Usage
+
+log = logging.getLogger(__name__)
 
 MAX_TOKENS = 2_000
 """Tokens of a report, unless the operator says otherwise."""
@@ -83,13 +92,28 @@ class ModelWriter:
             return await draft.report(NO_USAGE, Failure.of(BudgetReached(_NO_MORE)))
         draft.most = prompt.max_tokens * _MOST_LETTERS_PER_TOKEN
         try:
-            streamed = await stream_parts(self._model, prompt, draft.take)
+            streamed = await self._streamed(request, prompt, given, draft)
             await draft.finish(streamed.usage)
         except (ModelUnavailable, ModelRejected) as error:
             if request.kept or draft.begun or not self._falls_back:
                 raise
             return await _extractive(request, call, Failure.of(error), error.usage)
         return await draft.report(streamed.usage, self._shortcoming(streamed, left, draft.too_long))
+
+    async def _streamed(
+        self, request: Write, prompt: Prompt, given: tuple[Source, ...], draft: Draft
+    ) -> Streamed:
+        """The model's text, from as many of the passages, best first, as it has room for."""
+        while True:
+            try:
+                return await stream_parts(self._model, prompt, draft.take)
+            except PromptTooLong as error:
+                if draft.begun or len(given) == 1:
+                    raise
+                given = given[: len(given) // 2]
+                log.info("%s The best %d passages are tried.", error.message, len(given))
+            await draft.narrow(given)
+            prompt = self._prompt(request, given, draft.body)
 
     def _prompt(self, request: Write, given: tuple[Source, ...], kept: str) -> Prompt:
         """What the model is asked. Of the tokens that are left it writes those it does not read."""

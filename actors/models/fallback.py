@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Self
 
-from actors.errors import ActorError, ModelRejected, ModelUnavailable
+from actors.errors import ActorError, ModelRejected, ModelUnavailable, PromptTooLong
 from actors.models.model import Answer, InvalidAnswer, M, Model, Prompt, TextStream
 from actors.tasks.failure import Failure
 from actors.usage import Usage
@@ -55,6 +55,8 @@ class Fallback:
                         first = await anext(text, "")
                         stack.push_async_exit(attempt.pop_all())
                         break
+                except PromptTooLong:
+                    raise  # It may answer yet, when it is given less to read.
                 except (ModelUnavailable, ModelRejected) as error:
                     failures.note(error)
             else:

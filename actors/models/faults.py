@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from actors.clock import Now
-from actors.errors import ActorError, ModelRejected, ModelUnavailable
+from actors.errors import ActorError, ModelRejected, ModelUnavailable, PromptTooLong
 
 MOST_RETRY_AFTER_S = 3_600.0
 _LONGEST_QUOTE = 300
@@ -34,6 +34,13 @@ _STATUSES = {
 }
 """What servers call an error where there is no status any more: in the middle of an answer."""
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_error", "billing_hard_limit_reached"})
+
+_NO_ROOM = frozenset({"context_length_exceeded", "exceed_context_size_error", "request_too_large"})
+_SAYS_NO_ROOM = re.compile(
+    r"context (?:length|size|window)|prompt is too long|(?:too many|number of) (?:input |prompt )?"
+    r"tokens|input (?:is )?too long",
+    re.IGNORECASE,
+)
 
 
 class Endpoint:
@@ -65,10 +72,10 @@ class Endpoint:
                 f"There is no model {self.name} at {self.url} (HTTP 404){said} "
                 "Check the model's name and the base URL in the settings."
             )
-        return ModelRejected(
-            f"{self.name} refused the request (HTTP {status}){said} "
-            "Check that this model can do what the settings ask of it."
-        )
+        refused = f"{self.name} refused the request (HTTP {status}){said}"
+        if _kinds(body) & _NO_ROOM or _SAYS_NO_ROOM.search(_message(body)):
+            return PromptTooLong(f"{refused} Use a model that can read more.")
+        return ModelRejected(f"{refused} Check that this model can do what the settings ask of it.")
 
     def broken(self, what: str) -> ModelUnavailable:
         """The error for an answer that did not come, or not whole, or not readable."""
