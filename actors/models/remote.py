@@ -14,6 +14,7 @@ from dataclasses import replace
 import trio
 from pydantic import BaseModel
 
+from actors.errors import ActorError
 from actors.models.model import Answer, InvalidAnswer, M, Prompt
 from actors.models.provider import Chunks, Provider
 from actors.models.reading import Reading
@@ -106,6 +107,9 @@ class RemoteModel:
                 if shape is not None and provider.is_bad_request(error):
                     raise _SchemaRefused from None
                 raise provider.failure(error) from None
+            except ActorError:
+                tally.refused = True  # It was not asked at all.
+                raise
         silent = provider.endpoint.broken(f"did not answer within {self._idle_s:g} s.")
         silent.usage = tally.usage
         raise silent
