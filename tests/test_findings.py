@@ -321,3 +321,17 @@ def test_how_many_is_answered_by_a_number() -> None:
     exact = passage("A frog lays about 2000 eggs in a year.", 2)
 
     assert texts(found("How many eggs does a frog lay?", vague, exact))[0] == exact.text
+
+
+def test_a_question_that_leans_is_not_answered_by_what_only_names_what_it_leans_on() -> None:
+    cancelling = passage("A frog task is cancelled by its keeper at dusk.", section="Frog tasks")
+    threads = passage("Frog tasks share a thread, while every toad has a thread alone.", 2)
+
+    findings = found(
+        "How do frog tasks get cancelled, and how does that differ from threads?",
+        cancelling,
+        threads,
+    )
+
+    assert [f.text for f in findings.sections[1].findings] in ([], [threads.text])
+    assert threads.text in texts(findings)

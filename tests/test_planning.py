@@ -178,6 +178,12 @@ def test_what_came_before_tells_where_to_look_for_a_question_that_stands_alone()
     assert last.aside == "sqlite lock file"
 
 
+def test_one_before_a_noun_is_a_number_and_leans_on_nothing() -> None:
+    text = "How do handlers work? How do I log from several processes to one file?"
+
+    assert plan(text).questions[-1].query == "log processes file"
+
+
 def test_words_for_the_kind_of_answer_are_aside() -> None:
     (question,) = plan("What changed for exceptions in Python 3.11?").questions
 

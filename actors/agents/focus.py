@@ -24,7 +24,7 @@ COMPARED = 0.55
 _TEXT = 0.4
 _HEADING = 0.4
 _RANK = 0.3
-_ASIDE = 0.2
+_ASIDE = 0.05
 _OTHER_SIDES = 0.3
 """How much it counts, where things are compared, that a passage names the others too."""
 

@@ -19,7 +19,7 @@ from actors.agents.slices import Sliced
 from actors.agents.words import terms, word_set
 
 _LEANS = re.compile(
-    r"\b(?:it|its|they|them|their|theirs|these|those|this|both|each|one|ones|the (?:two|latter|"
+    r"\b(?:it|its|they|them|their|theirs|these|those|this|both|each|ones|one(?!\s+(?!is|are|was|should|to|do|does|can|could|would|of|for|or|and)\w)|the (?:two|latter|"
     r"former|"
     r"same|other)|there)\b|\b(?:does|do|is|are|did|can|will|would|should|of|with|from|about|than|"
     r"to|for|like|use|and)\s+that\b(?!\s+(?:the|a|an|it|they|we|i|you)\b)",

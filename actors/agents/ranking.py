@@ -134,9 +134,10 @@ def _answers(passages: Sequence[Passage], aim: Target, pool: Pool) -> Sliced[Ans
 
 
 def _is_on(said: frozenset[str], aim: Target) -> bool:
-    """Whether a passage is on the question: it names most of it, and what was lent to it."""
-    named = aim.share(said, aim.needed)
-    return named >= PASSAGE_FLOOR and (not aim.context or not aim.context.isdisjoint(said))
+    """Whether a passage is on the question: it names most of it, its own part, and what was lent."""
+    if aim.share(said, aim.needed) < PASSAGE_FLOOR or not aim.names_own(said):
+        return False
+    return not aim.context or not aim.context.isdisjoint(said)
 
 
 def _scored(
