@@ -38,9 +38,9 @@ class Candidate:
     true if it does not make sense without that one, and `bare` if it names no subject, like the
     first sentence of a function's documentation ("Return the list.") without its name.
 
-    `term` is what it is the definition of, `listing` the lines right below it, `items` the list
-    that it announces, whose sentences stand at the `covers` places after it. `announces`: it makes
-    no sense without them.
+    `term` is what it is the definition of, and `under` holds the stems of that; `listing` are the
+    lines right below it, `items` the list that it announces, whose sentences stand at the `covers`
+    places after it. `announces`: it makes no sense without them.
     """
 
     text: str
@@ -51,6 +51,7 @@ class Candidate:
     bare: bool
     stems: frozenset[str] = field(repr=False)
     length: int
+    under: frozenset[str] = field(default=frozenset(), repr=False)
     term: str = ""
     listing: str = ""
     items: tuple[str, ...] = ()
@@ -94,7 +95,8 @@ def _candidate(
         follows=follows,
         leans=leans(text) and not defined,
         bare=is_bare(text) and not defined,
-        stems=frozenset(stems(" ".join([text, defined, *items]))),
+        stems=frozenset(stems(" ".join([text, *items]))),
+        under=frozenset(stems(defined)),
         length=len(text.split()),
         term=defined,
         listing=listing,

@@ -22,7 +22,7 @@ from actors.tasks.plan import Plan
 PASSAGE_FLOOR = 0.5
 """The share of a question's words, by weight, that a passage has to name."""
 
-SENTENCE_FLOOR = 0.34
+SENTENCE_FLOOR = 0.3
 _OF_BEST = 0.45
 _PASSAGE = 0.8
 """How much the focus of a passage counts for its sentences."""
@@ -147,7 +147,8 @@ def _scored(
     at_place = {candidate.place: candidate for candidate in sentences}
     for candidate in sentences:
         before = at_place.get(candidate.place - 1) if candidate.follows else None
-        lent = heading | before.stems if before and candidate.leans else heading
+        lent = heading | candidate.under
+        lent |= before.stems if before and candidate.leans else frozenset()
         if aim.allows(candidate.stems, lent):
             share = coverage(candidate, lent, aim)
             yield share, Ranked(candidate, share + style(candidate, rank, aim), before)

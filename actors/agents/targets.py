@@ -90,9 +90,9 @@ class Rarity:
         return next((frozenset(two) for two in split if all(h in self._counts for h in two)), _NONE)
 
     def of(self, variants: frozenset[str]) -> float:
-        """From 0.5 to 1.5: more for a rarer stem, and most for one that no sentence has."""
+        """From 0.65 to 1.35: more for a rarer stem, and most for one that no sentence has."""
         count = min(self._total, sum(self._counts[variant] for variant in variants))
-        return 0.5 + self._idf(count) / self._idf(0)
+        return 0.65 + 0.7 * self._idf(count) / self._idf(0)
 
     def has(self, variants: frozenset[str]) -> bool:
         """Whether any sentence has it."""
