@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from slice_calls import most_calls
 
 from actors.agents.candidates import candidates, is_citable
 from actors.agents.planning import plan
-from actors.agents.weighing import MAX_FINDINGS, weigh
+from actors.agents.weighing import MAX_FINDINGS, weigh, weighed
 from actors.tasks.evidence import Evidence, Finding, Findings, Passage
 
 FROGS = (
@@ -321,3 +322,44 @@ def test_how_many_is_answered_by_a_number() -> None:
     exact = passage("A frog lays about 2000 eggs in a year.", 2)
 
     assert texts(found("How many eggs does a frog lay?", vague, exact))[0] == exact.text
+
+
+MOST_CALLS = 40_000
+"""Calls of functions in one slice of work."""
+
+SPELLED = str.maketrans("0123456789", "abcdefghij")
+
+
+def chapter(number: int) -> Passage:
+    """A passage full of words that stand in no other, all with the beginning of "internal"."""
+    said = (" ".join(f"intern{number}x{n}x{k}" for k in range(9)) for n in range(12))
+    return passage(
+        " ".join(f"The pond is near {line}.".translate(SPELLED) for line in said), number
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "passages"),
+    [
+        (
+            " ".join(f"How does the internal pond {n} {n}x?".translate(SPELLED) for n in range(8)),
+            [chapter(n) for n in range(160)],
+        ),
+        ("Compare frogs, toads, newts, eels, storks and herons", [chapter(n) for n in range(160)]),
+        ("What is a frog?", [passage("A frog is green in the:\n\n- b\n- c\n\n" * 250)]),
+        ("What is a frog?", [passage("a\n\n" * 2_700 + "A frog is green in the pond.")]),
+        ("What is a frog?", [passage("A frog is " + "internal-" * 800 + ".")]),
+        ("ab" * 9_000 + "?", [passage("A frog is " + "ab" * 400 + " in the pond.")]),
+    ],
+    ids=["words", "compared", "announced", "paragraphs", "hyphens", "endless"],
+)
+def test_weighing_goes_in_short_slices_whatever_was_found(
+    task: str, passages: list[Passage]
+) -> None:
+    made = plan(task)
+    evidence = tuple(
+        Evidence(question, tuple(passages[n :: len(made.questions)]))
+        for n, question in enumerate(made.questions)
+    )
+
+    assert most_calls(weighed(made, evidence)) < MOST_CALLS
