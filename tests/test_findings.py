@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from slice_calls import most_calls
 
 from actors.agents.candidates import candidates, is_citable
 from actors.agents.planning import plan
-from actors.agents.weighing import MAX_FINDINGS, weigh
+from actors.agents.weighing import MAX_FINDINGS, weigh, weighed
 from actors.tasks.evidence import Evidence, Finding, Findings, Passage
 
 FROGS = (
@@ -335,3 +336,44 @@ def test_a_question_that_leans_is_not_answered_by_what_only_names_what_it_leans_
 
     assert [f.text for f in findings.sections[1].findings] in ([], [threads.text])
     assert threads.text in texts(findings)
+
+
+MOST_CALLS = 40_000
+"""Calls of functions in one slice of work."""
+
+SPELLED = str.maketrans("0123456789", "abcdefghij")
+
+
+def chapter(number: int) -> Passage:
+    """A passage full of words that stand in no other, all with the beginning of "internal"."""
+    said = (" ".join(f"intern{number}x{n}x{k}" for k in range(9)) for n in range(12))
+    return passage(
+        " ".join(f"The pond is near {line}.".translate(SPELLED) for line in said), number
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "passages"),
+    [
+        (
+            " ".join(f"How does the internal pond {n} {n}x?".translate(SPELLED) for n in range(8)),
+            [chapter(n) for n in range(160)],
+        ),
+        ("Compare frogs, toads, newts, eels, storks and herons", [chapter(n) for n in range(160)]),
+        ("What is a frog?", [passage("A frog is green in the:\n\n- b\n- c\n\n" * 250)]),
+        ("What is a frog?", [passage("a\n\n" * 2_700 + "A frog is green in the pond.")]),
+        ("What is a frog?", [passage("A frog is " + "internal-" * 800 + ".")]),
+        ("ab" * 9_000 + "?", [passage("A frog is " + "ab" * 400 + " in the pond.")]),
+    ],
+    ids=["words", "compared", "announced", "paragraphs", "hyphens", "endless"],
+)
+def test_weighing_goes_in_short_slices_whatever_was_found(
+    task: str, passages: list[Passage]
+) -> None:
+    made = plan(task)
+    evidence = tuple(
+        Evidence(question, tuple(passages[n :: len(made.questions)]))
+        for n, question in enumerate(made.questions)
+    )
+
+    assert most_calls(weighed(made, evidence)) < MOST_CALLS

@@ -9,6 +9,7 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slice_calls import most_calls
 
 from actors.agents.planning import MAX_QUESTIONS, plan, planned
 
@@ -78,18 +79,4 @@ HARD = [
 
 @pytest.mark.parametrize("text", HARD, ids=[text[:16] for text in HARD])
 def test_the_longest_text_is_planned_in_short_slices(text: str) -> None:
-    calls = 0
-
-    def count(_frame: object, event: str, _arg: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    work, most, before = planned(text), 0, sys.getprofile()
-    sys.setprofile(count)  # Calls are the same on every machine, which seconds are not.
-    try:
-        for _ in work:
-            most, calls = max(most, calls), 0
-    finally:
-        sys.setprofile(before)
-
-    assert max(most, calls) < MOST_CALLS
+    assert most_calls(planned(text)) < MOST_CALLS

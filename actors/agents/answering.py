@@ -33,7 +33,7 @@ def answer(found: list[Answers], intents: tuple[str, ...], choice: Choice) -> Sl
     size = min(MAX_SENTENCES, max(MIN_SENTENCES, len(with_any) + 1))
     block: list[Ranked] = []
     if judging and not any(answers.target.context for answers in with_any):
-        bridges = _bridges(with_any, judging)
+        bridges = yield from _bridges(with_any, judging)
         block += yield from choice.take(bridges, _MAX_BRIDGES, with_any[0].target)
         size = MAX_SENTENCES
     for answers in with_any:
@@ -43,7 +43,7 @@ def answer(found: list[Answers], intents: tuple[str, ...], choice: Choice) -> Sl
     return block
 
 
-def _bridges(found: list[Answers], judging: list[str]) -> list[Ranked]:
+def _bridges(found: list[Answers], judging: list[str]) -> Sliced[list[Ranked]]:
     """Sentences that name at least two of the things, best advice first."""
     bridges: dict[str, Ranked] = {}
     for answers in found:
@@ -52,6 +52,7 @@ def _bridges(found: list[Answers], judging: list[str]) -> list[Ranked]:
             if named > 1:
                 bridge = replace(ranked, score=ranked.score + 0.3 * named / len(found))
                 bridges.setdefault(bridge.candidate.text, bridge)
+            yield
     return sorted(bridges.values(), key=_by_score)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from actors.agents.slices import Sliced, at_once
 from actors.agents.standing import announces, is_bare, is_citable, leans
 from actors.agents.words import stems
 from actors.knowledge.passages import Part, parts, sentences
@@ -61,6 +62,11 @@ class Candidate:
 
 def candidates(passage: Passage) -> list[Candidate]:
     """What may be cited from a passage, in its order."""
+    return at_once(read(passage))
+
+
+def read(passage: Passage) -> Sliced[list[Candidate]]:
+    """`candidates`, in slices."""
     found: list[Candidate] = []
     every = parts(passage.text)
     place = 0
@@ -70,11 +76,13 @@ def candidates(passage: Passage) -> list[Candidate]:
         said = [" ".join(raw.split()) for raw in sentences(part.text)]
         for index, text in enumerate(said):
             term = _term(every, number) if index == 0 else ""
-            below = every[number + 1 :] if index == len(said) - 1 and part.kind == "prose" else []
+            last = index == len(said) - 1 and part.kind == "prose"
+            below = every[number + 1 : number + 2 + _MOST_ITEMS] if last else []
             one = _candidate(text, passage, place, follows=index > 0, term=term, below=below)
             if one is not None:
                 found.append(one)
             place += 1
+            yield
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from actors.agents.candidates import Candidate, candidates
+from actors.agents.candidates import Candidate, read
 from actors.agents.focus import COMPARED, IN_FOCUS, focus
 from actors.agents.relevance import coverage, style
 from actors.agents.slices import Sliced
@@ -28,6 +28,7 @@ _PASSAGE = 0.8
 """How much the focus of a passage counts for its sentences."""
 
 _MOST_RANKED = 80
+_WORDS_AT_ONCE = 64
 
 Key = tuple[str, int]
 
@@ -57,13 +58,13 @@ class Pool:
         self._headings: dict[Key, frozenset[str]] = {}
         self._words: dict[Key, frozenset[str]] = {}
 
-    def read(self, passage: Passage) -> None:
+    def read(self, passage: Passage) -> Sliced[None]:
         """Take the passage's sentences in."""
         key = key_of(passage)
         if key not in self._of:
-            self._of[key] = candidates(passage)
             self._headings[key] = frozenset(stems(f"{passage.title} {passage.section}"))
-            self._words[key] = self._headings[key] | frozenset(stems(passage.text))
+            self._words[key] = self._headings[key] | (yield from _stems(passage.text))
+            self._of[key] = yield from read(passage)
 
     def sentences(self, passage: Passage) -> list[Candidate]:
         """The candidates of a passage that was read."""
@@ -77,9 +78,24 @@ class Pool:
         """The stems of all of the passage, its heading included."""
         return self._words[key_of(passage)]
 
-    def rarity(self) -> Rarity:
+    def rarity(self) -> Sliced[Rarity]:
         """How rare words are among all that was read."""
-        return Rarity(c.stems for found in self._of.values() for c in found)
+        rarity = Rarity()
+        for found in self._of.values():
+            for candidate in found:
+                rarity.add(candidate.stems)
+            yield
+        return rarity
+
+
+def _stems(text: str) -> Sliced[frozenset[str]]:
+    """The stems of a text, a few words at a time."""
+    found: set[str] = set()
+    said = text.split()
+    for start in range(0, len(said), _WORDS_AT_ONCE):
+        found.update(stems(" ".join(said[start : start + _WORDS_AT_ONCE])))
+        yield
+    return frozenset(found)
 
 
 def key_of(passage: Passage) -> Key:
@@ -92,13 +108,12 @@ def answers(plan: Plan, evidence: tuple[Evidence, ...]) -> Sliced[list[Answers]]
     pool = Pool()
     for found in evidence:
         for passage in found.passages:
-            pool.read(passage)
-            yield
-    rarity = pool.rarity()
+            yield from pool.read(passage)
+    rarity = yield from pool.rarity()
     result: list[Answers] = []
     for found in evidence:
         others = [other for other in plan.questions if not other.of and other != found.question]
-        aim = target(found.question, others, plan.intents, rarity)
+        aim = yield from target(found.question, others, plan.intents, rarity)
         passages = _with_others(found, evidence) if aim.comparing else found.passages
         result.append((yield from _answers(passages, aim, pool)))
     return result
@@ -111,20 +126,23 @@ def _with_others(found: Evidence, evidence: tuple[Evidence, ...]) -> tuple[Passa
 
 
 def _answers(passages: Sequence[Passage], aim: Target, pool: Pool) -> Sliced[Answers]:
-    fit = [
-        (rank, passage) for rank, passage in enumerate(passages) if _is_on(pool.words(passage), aim)
-    ]
-    focus_of = {rank: focus(passage, rank, pool.words(passage), aim) for rank, passage in fit}
-    least = (COMPARED if aim.comparing else IN_FOCUS) * max(focus_of.values(), default=0.0)
-    theme = Theme((passage, pool.sentences(passage)) for _, passage in fit)
-    fit = [(rank, passage) for rank, passage in fit if focus_of[rank] >= least]
-    scored: list[tuple[float, Ranked]] = []
-    for rank, passage in fit:
-        around = _PASSAGE * focus_of[rank]
-        for share, ranked in _scored(pool.sentences(passage), rank, aim, pool.heading(passage)):
-            points = ranked.score + around + theme.points(ranked.candidate)
-            scored.append((share, replace(ranked, score=points)))
+    theme = Theme()
+    focus_of: dict[int, float] = {}
+    for rank, passage in enumerate(passages):
+        if _is_on(pool.words(passage), aim):
+            focus_of[rank] = focus(passage, rank, pool.words(passage), aim)
+            theme.add(passage, pool.sentences(passage))
         yield
+    least = (COMPARED if aim.comparing else IN_FOCUS) * max(focus_of.values(), default=0.0)
+    scored: list[tuple[float, Ranked]] = []
+    for rank, around in focus_of.items():
+        if around < least:
+            continue
+        passage = passages[rank]
+        for share, ranked in _scored(pool.sentences(passage), rank, aim, pool.heading(passage)):
+            points = ranked.score + _PASSAGE * around + theme.points(ranked.candidate)
+            scored.append((share, replace(ranked, score=points)))
+            yield
     best = max((share for share, _ in scored), default=0.0)
     floor = max(SENTENCE_FLOOR, _OF_BEST * best)
     good = [ranked for share, ranked in scored if share >= floor]

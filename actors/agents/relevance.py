@@ -7,6 +7,7 @@ style: so that "the library has nothing on it" is one threshold, the same for ev
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from actors.agents.candidates import Candidate
 from actors.agents.intents import BY_EXAMPLE, BY_NAME
@@ -84,11 +85,17 @@ def _purpose(candidate: Candidate, target: Target) -> float:
 
 def _heading(candidate: Candidate, target: Target) -> float:
     """More under a title or a heading about the question, most where such a document begins."""
-    title = target.share(frozenset(stems(candidate.passage.title)), target.own)
+    title = target.share(_stems_of(candidate.passage.title), target.own)
     points = title * (0.12 + (0.08 if candidate.passage.position == 1 else 0.0))
-    heading = frozenset(w for w in stems(candidate.passage.section) if not w.isdigit())
+    heading = frozenset(w for w in _stems_of(candidate.passage.section) if not w.isdigit())
     named = sum(1 for word in heading if target.names_own(frozenset((word,))))
     return points + (0.12 * named / len(heading) if heading else 0.0)
+
+
+@lru_cache(maxsize=1_024)
+def _stems_of(heading: str) -> frozenset[str]:
+    """The stems of a title or a heading, which stands above many sentences."""
+    return frozenset(stems(heading))
 
 
 def _opens_on_topic(candidate: Candidate, target: Target) -> bool:

@@ -11,6 +11,7 @@ from actors.agents.words import STOPWORDS, word_set, words
 
 MIN_WORDS = 5
 MAX_WORDS = 60
+MAX_LETTERS = 1_000
 
 _ENDS = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
 _BEGINS = re.compile(r"[\"'“‘«]?(?:[^\W_a-z]|[a-z]+[\d._(]\w*|[a-z]+[A-Z]\w*)")
@@ -100,12 +101,12 @@ _SUBORDINATE = re.compile(
 
 def is_citable(text: str) -> bool:
     """Whether this is a whole sentence of prose that does not point at something left out."""
-    return bool(_ENDS.search(text)) and _is_prose(text) and not _POINTS_ELSEWHERE.search(text)
+    return _is_prose(text) and bool(_ENDS.search(text)) and not _POINTS_ELSEWHERE.search(text)
 
 
 def announces(text: str) -> bool:
     """Whether this is a sentence that ends with a colon, and so is whole with what follows it."""
-    return bool(_ANNOUNCES.search(text)) and _is_prose(text)
+    return _is_prose(text) and bool(_ANNOUNCES.search(text))
 
 
 def leans(text: str) -> bool:
@@ -120,7 +121,8 @@ def is_bare(text: str) -> bool:
 
 def _is_prose(text: str) -> bool:
     return (
-        MIN_WORDS <= len(text.split()) <= MAX_WORDS
+        len(text) <= MAX_LETTERS
+        and MIN_WORDS <= len(text.split()) <= MAX_WORDS
         and bool(_BEGINS.match(text))
         and not _NOT_PROSE.search(text)
         and not _LABELLED.match(text)

@@ -11,12 +11,12 @@ Probabilistic Relevance Framework: BM25 and Beyond", 2009).
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from actors.agents.intents import EMPTY, FILLERS, intents, is_weak
-from actors.agents.slices import at_once
+from actors.agents.slices import Sliced, at_once
 from actors.agents.stemming import singular, stem
 from actors.agents.synonyms import synonyms
 from actors.agents.words import content_words, stems, word_set
@@ -36,9 +36,6 @@ _WEAK = 0.3
 
 _FILLER = 0.1
 """Of a word that says hardly anything ("work")."""
-
-_HEADING = 0.6
-"""Of a word that stands in the passage's heading, against one in the sentence itself."""
 
 _ACTION = 0.5
 """Of a word for what is done to anything ("read", "create"): the subject is its object."""
@@ -63,7 +60,7 @@ _ACTIONS = frozenset(
     stem(word)
     for word in word_set(
         "read write use create get set run call start open close add remove change convert check "
-        "print show build send receive load save store define implement choose install write need"
+        "print show build send receive load save store define implement choose install need"
     )
 )
 
@@ -71,23 +68,31 @@ _ACTIONS = frozenset(
 class Rarity:
     """The weight of stems by how few sentences have them, and which stems are nearly the same."""
 
-    def __init__(self, sentences: Iterable[frozenset[str]]) -> None:
+    def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._total = 0
-        for sentence in sentences:
-            self._counts.update(sentence)
-            self._total += 1
+        self._of_root: defaultdict[str, list[str]] = defaultdict(list)
+
+    def add(self, sentence: frozenset[str]) -> None:
+        """Take the stems of a sentence in."""
+        for word in sentence:
+            if word not in self._counts and len(word) >= _ROOT:
+                self._of_root[word[:_ROOT]].append(word)
+        self._counts.update(sentence)
+        self._total += 1
 
     def variants(self, word: str) -> frozenset[str]:
         """The stem, and the stems that were found of which one begins with the other."""
-        near = (s for s in self._counts if s[:_ROOT] == word[:_ROOT] and _is_variant(s, word))
-        return frozenset((word, *near)) | synonyms(word)
+        longer = (s for s in self._of_root.get(word[:_ROOT], ()) if s.startswith(word))
+        shorter = (word[:end] for end in range(_ROOT, len(word)) if word[:end] in self._counts)
+        return frozenset((word, *longer, *shorter)) | synonyms(word)
 
     def halves(self, word: str) -> frozenset[str]:
         """The two words that were found of which this one is put together ("deepcopy"), if any."""
-        cuts = range(_SHORTEST_HALF, len(word) - _SHORTEST_HALF + 1)
-        split = ((word[:cut], stem(word[cut:])) for cut in cuts)
-        return next((frozenset(two) for two in split if all(h in self._counts for h in two)), _NONE)
+        for cut in range(_SHORTEST_HALF, len(word) - _SHORTEST_HALF + 1):
+            if word[:cut] in self._counts and (rest := stem(word[cut:])) in self._counts:
+                return frozenset((word[:cut], rest))
+        return _NONE
 
     def of(self, variants: frozenset[str]) -> float:
         """From 0.65 to 1.35: more for a rarer stem, and most for one that no sentence has."""
@@ -100,11 +105,6 @@ class Rarity:
 
     def _idf(self, count: int) -> float:
         return math.log(1 + (self._total - count + 0.5) / (count + 0.5))
-
-
-def _is_variant(one: str, other: str) -> bool:
-    shorter, longer = sorted((one, other), key=len)
-    return len(shorter) >= _ROOT and longer.startswith(shorter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Target:
 
 def target(
     question: Question, others: list[Question], asked: tuple[str, ...], rarity: Rarity
-) -> Target:
+) -> Sliced[Target]:
     """What sentences are measured against for this question among the others of its task."""
     named = [word for word in content_words(question.text) if word not in EMPTY]
     own = dict.fromkeys(stem(word) for word in named) or dict.fromkeys(stems(question.query))
@@ -185,14 +185,18 @@ def target(
     factors |= dict.fromkeys(lent, _LENT) | dict.fromkeys(shared, _SHARED)
     factors |= dict.fromkeys(aside, _BESIDE) | dict.fromkeys(weak, _WEAK)
     factors |= dict.fromkeys(fillers, _FILLER)
-    variants = {word: rarity.variants(word) for word in every}
+    variants: dict[str, frozenset[str]] = {}
+    halves: dict[str, frozenset[str]] = {}
+    for word in every:
+        variants[word], halves[word] = rarity.variants(word), rarity.halves(word)
+        yield
     context = lent - _ACTIONS or lent
     rivals = {word for other in others for word in stems(other.text)} - own.keys() - context
     kinds = at_once(intents([question.text], default=()))
     return Target(
         weights={w: _weight(rarity, variants[w], factors[w], w in weak) for w in every},
         variants=variants,
-        halves={word: rarity.halves(word) for word in every},
+        halves=halves,
         own=frozenset(own.keys() - weak - shared - aside or every),
         measured=frozenset(every.keys() - aside or every),
         needed=frozenset(own.keys() - weak - aside | context or every),

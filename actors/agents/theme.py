@@ -22,15 +22,20 @@ _DOCUMENT = 0.12
 class Theme:
     """How often each stem, and each document, is there among the sentences on a question."""
 
-    def __init__(self, found: Iterable[tuple[Passage, list[Candidate]]]) -> None:
+    def __init__(self) -> None:
         self._stems: Counter[str] = Counter()
         self._documents: Counter[str] = Counter()
-        for passage, sentences in found:
-            self._documents[passage.document_id] += 1
-            for candidate in sentences:
-                self._stems.update(candidate.stems)
-        self._most_said = math.log1p(max(self._stems.values(), default=0))
-        self._most_found = max(self._documents.values(), default=0)
+        self._most_said = 0
+        self._most_found = 0
+
+    def add(self, passage: Passage, sentences: Iterable[Candidate]) -> None:
+        """Take a passage on the question in, with its sentences."""
+        self._documents[passage.document_id] += 1
+        self._most_found = max(self._most_found, self._documents[passage.document_id])
+        for candidate in sentences:
+            self._stems.update(candidate.stems)
+            said = max((self._stems[word] for word in candidate.stems), default=0)
+            self._most_said = max(self._most_said, said)
 
     def points(self, candidate: Candidate) -> float:
         """How typical a sentence is of them, and its document."""
@@ -38,4 +43,5 @@ class Theme:
             return 0.0
         said = sum(math.log1p(self._stems[word]) for word in candidate.stems)
         document = self._documents[candidate.passage.document_id] / self._most_found
-        return _CENTROID * said / len(candidate.stems) / self._most_said + _DOCUMENT * document
+        typical = said / len(candidate.stems) / math.log1p(self._most_said)
+        return _CENTROID * typical + _DOCUMENT * document
