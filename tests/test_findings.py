@@ -377,3 +377,15 @@ def test_weighing_goes_in_short_slices_whatever_was_found(
     )
 
     assert most_calls(weighed(made, evidence)) < MOST_CALLS
+
+
+def test_an_answer_may_be_a_sentence_with_the_one_it_leans_on() -> None:
+    frogs = passage("The keeper opens a gate at noon. This shows each frog the toads of a pond.")
+    newts = passage("The crew opens a hatch at dusk. This shows each newt the lamps of a town.", 2)
+
+    findings = found("What shows a frog the toads? What shows a newt the lamps?", frogs, newts)
+
+    assert [finding.text for finding in findings.answer] == [
+        "The keeper opens a gate at noon.",
+        "This shows each frog the toads of a pond.",
+    ]

@@ -60,6 +60,14 @@ def test_a_question_that_the_answer_covers_says_so() -> None:
     assert "has nothing" not in written(findings)
 
 
+def test_a_report_without_a_short_answer_begins_with_its_sections() -> None:
+    sections = (Section(FROGS, (Finding("A frog is green.", 0, 1.0),)), Section(TOADS))
+
+    assert "# What is a frog?\n\n## What is a frog?\n\nA frog" in written(
+        Findings((), sections, (BOOK,))
+    )
+
+
 def test_the_only_question_is_not_said_again() -> None:
     answer, more = Finding("A frog is green.", 0, 1.0), Finding("It lives in water.", 0, 1.0)
     short = written(Findings((answer,), (Section(FROGS, in_answer=True),), (BOOK,)), FROGS.text)

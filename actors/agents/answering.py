@@ -40,6 +40,8 @@ def answer(found: list[Answers], intents: tuple[str, ...], choice: Choice) -> Sl
         if len(block) < size:
             ranked = _judged(answers, judging) if judging else answers.ranked
             block += yield from choice.take(ranked, 1, answers.target)
+    if not block:  # Each of them leans on another sentence.
+        block = yield from choice.take(with_any[0].ranked, MIN_SENTENCES, with_any[0].target)
     return block
 
 

@@ -7,6 +7,7 @@ What is not from a source (headings, notes) states nothing but what the library 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from actors.agents.headline import headline
 from actors.tasks.evidence import Finding, Findings, Passage, Section, Source
@@ -29,8 +30,9 @@ def parts(task_description: str, findings: Findings) -> Iterator[str]:
     if not findings.sources:
         yield _NOTHING
         return
-    yield "## Answer\n\n"
-    yield from _block(findings.answer)
+    if findings.answer:
+        yield "## Answer\n\n"
+        yield from _block(findings.answer)
     if len(findings.sections) == 1:
         yield from _detail(findings.sections[0])
     else:
@@ -76,7 +78,7 @@ def _section(section: Section) -> Iterator[str]:
 def _block(findings: Iterable[Finding]) -> Iterator[str]:
     """Cited sentences; those of one source make a paragraph, with what is shown around them."""
     cited = list(findings)
-    for finding, following in zip(cited, [*cited[1:], None], strict=True):
+    for finding, following in zip_longest(cited, cited[1:]):
         if finding.term:
             yield _fenced(finding.term)
         goes_on = (
@@ -92,8 +94,6 @@ def _block(findings: Iterable[Finding]) -> Iterator[str]:
             yield "\n"
         if finding.listing:
             yield _fenced(finding.listing)
-    if not cited:
-        yield PARAGRAPH
 
 
 def _fenced(listing: str) -> str:
