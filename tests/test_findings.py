@@ -389,3 +389,37 @@ def test_an_answer_may_be_a_sentence_with_the_one_it_leans_on() -> None:
         "The keeper opens a gate at noon.",
         "This shows each frog the toads of a pond.",
     ]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "Frogs need water [3].",
+        "```",
+        "~~~",
+        "# Shade",
+        "> Shade",
+        "`shade",
+        "<!-- shade",
+        "![x](y)",
+    ],
+)
+def test_a_list_that_markdown_would_take_for_more_than_text_is_not_cited(item: str) -> None:
+    text = f"Frogs need two things to live:\n\n- Frogs need shade.\n- {item}"
+    findings = found("What do frogs need to live?", passage(text))
+
+    assert not [one for one in cited(findings) if one.items]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A frog is ![an image](https://pond.example/x.png) of a pond.",
+        "A frog is an animal of [the pond](https://pond.example) and the river.",
+        "A frog is <img src=x> an animal of the pond and the river.",
+        "A frog is an animal <!-- of the pond and the river.",
+    ],
+    ids=["image", "link", "tag", "comment"],
+)
+def test_what_markdown_would_take_for_more_than_text_is_not_cited(text: str) -> None:
+    assert texts(found("What is a frog?", passage(text))) == []

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from actors.agents.slices import Sliced, at_once
-from actors.agents.standing import announces, is_bare, is_citable, leans
+from actors.agents.standing import announces, is_bare, is_citable, is_markup, leans
 from actors.agents.words import stems
 from actors.knowledge.passages import Part, parts, sentences
 from actors.tasks.evidence import Passage
@@ -139,5 +139,7 @@ def _items(below: Sequence[Part]) -> tuple[tuple[str, ...], int]:
     """The list that these parts begin with, if it is not long, and how many sentences it has."""
     rows = [part.text for part in takewhile(lambda part: part.kind == "item", below)]
     if not 1 < len(rows) <= _MOST_ITEMS or sum(map(len, rows)) > _MOST_LETTERS:
+        return (), 0
+    if any(is_markup(row) for row in rows):
         return (), 0
     return tuple(" ".join(row.split()) for row in rows), sum(len(sentences(r)) for r in rows)

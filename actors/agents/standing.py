@@ -19,6 +19,7 @@ _NOT_PROSE = re.compile(
     r">>>|(?<!\w)\[\d+\]|\.\.\. |::|[{}=]{2}|[|<>]{2}|\\n|¶|https?://\S{40}|\w{45}|"
     r"\s[=+*/|]\s.*\s[=+*/|]\s"
 )
+_MARKUP = re.compile(r"^\s*[#>]|```|~~~|!\[|\]\(|<[A-Za-z/!?]|(?<!\w)\[\d+\]")
 _POINTS_ELSEWHERE = re.compile(
     r"\b(?:(?:the|this|these|our|previous|next|above|last|first|second) (?:following|above|below|"
     r"(?:code |previous |next |last |first |simple |small )*(?:example|examples|section|sections|"
@@ -104,6 +105,11 @@ def is_citable(text: str) -> bool:
     return _is_prose(text) and bool(_ENDS.search(text)) and not _POINTS_ELSEWHERE.search(text)
 
 
+def is_markup(text: str) -> bool:
+    """Whether a report's readers would take some of this for more than text, or for a citation."""
+    return bool(_MARKUP.search(text)) or text.count("`") % 2 == 1
+
+
 def announces(text: str) -> bool:
     """Whether this is a sentence that ends with a colon, and so is whole with what follows it."""
     return _is_prose(text) and bool(_ANNOUNCES.search(text))
@@ -125,6 +131,7 @@ def _is_prose(text: str) -> bool:
         and MIN_WORDS <= len(text.split()) <= MAX_WORDS
         and bool(_BEGINS.match(text))
         and not _NOT_PROSE.search(text)
+        and not is_markup(text)
         and not _LABELLED.match(text)
         and _is_balanced(text)
         and _has_verb(text)
