@@ -24,7 +24,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actors.agents.own import About
+    from actors.agents.plugin import About
     from actors.errors import ActorError
     from actors.settings import Settings
     from actors.system import System, open_system
@@ -45,7 +45,7 @@ __all__ = [
 
 _HOMES = {
     "ActorError": "actors.errors",
-    "About": "actors.agents.own",
+    "About": "actors.agents.plugin",
     "Passage": "actors.tasks.evidence",
     "Settings": "actors.settings",
     "Stamped": "actors.tasks.events",

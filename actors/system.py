@@ -22,9 +22,8 @@ from typing import Self, TypeVar
 
 import trio
 
-from actors.casting import Part, cast, parts_of, spawned, three_voices
+from actors.agents.plugin_loading import own_agents
 from actors.clock import Now, wall_clock
-from actors.desk import Desk
 from actors.errors import ActorError, CancelUnfinished, Overloaded
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.journal.follower import Closing, Follower
@@ -34,12 +33,13 @@ from actors.journal.log import IndexPage, Store
 from actors.journal.memory import MemoryStore
 from actors.journal.sqlite import open_sqlite_store
 from actors.journal.tail import TailBounds
-from actors.knowledge.documents import Added
-from actors.knowledge.library import Library, open_library
+from actors.library.documents import Added
+from actors.library.library import Library, open_library
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
-from actors.models.opening import open_models
-from actors.own_agents import own_agents
-from actors.pipeline import Limits
+from actors.models.factory import open_models
+from actors.runs.live_tasks import Desk
+from actors.runs.run import Limits
+from actors.runs.supervisor import Slots, Supervisor
 from actors.runtime import (
     NO_RESTARTS,
     Actor,
@@ -51,11 +51,11 @@ from actors.runtime import (
     spawn,
 )
 from actors.settings import Settings
-from actors.supervisor import Slots, Supervisor
 from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.events import Stamped, decode
 from actors.tasks.life import Task, TaskStatus
 from actors.tools import open_tools
+from actors.wiring import Part, cast, parts_of, spawned, three_voices
 
 R = TypeVar("R")
 

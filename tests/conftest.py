@@ -13,10 +13,10 @@ import pytest
 import trio
 
 from actors.system import System
-from web.app import create_app
-from web.http_server import serve
-from web.http_traffic import Traffic
-from web.server_settings import ServerSettings
+from web.api.app import create_app
+from web.http.server import serve
+from web.http.traffic import Traffic
+from web.settings.model import ServerSettings
 
 _SHOWN_BY = {"anthropic": "anthropic", "mcp": "mcp", "openai": "openai", "vectors": "wordllama"}
 MISSING = {extra for extra, module in _SHOWN_BY.items() if find_spec(module) is None}

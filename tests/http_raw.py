@@ -16,10 +16,10 @@ import trio
 from hypercorn.trio import serve as hypercorn_serve
 
 from actors.system import System
-from web.app import create_app
-from web.http_server import config_of, serve
-from web.http_traffic import Traffic
-from web.server_settings import ServerSettings
+from web.api.app import create_app
+from web.http.server import config_of, serve
+from web.http.traffic import Traffic
+from web.settings.model import ServerSettings
 
 GUARD_S = 10.0
 """A hang guard, never a wait."""

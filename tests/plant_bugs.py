@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-SUPERVISOR, JOURNAL = "actors.supervisor", "actors.journal.journal"
-LIFE, DESK, TAIL = "actors.tasks.life", "actors.desk", "actors.journal.tail"
+SUPERVISOR, JOURNAL = "actors.runs.supervisor", "actors.journal.journal"
+LIFE, DESK, TAIL = "actors.tasks.life", "actors.runs.live_tasks", "actors.journal.tail"
 
 
 @dataclass(frozen=True)

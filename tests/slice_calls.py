@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from actors.agents.slices import Sliced
+from actors.runtime.cooperative import Sliced
 
 
 def most_calls(work: Sliced[object]) -> int:

@@ -11,12 +11,12 @@ import trio
 from trio.testing import MockClock
 
 from actors.agents import AnalyzerAgent, RetrieverAgent, WriterAgent
-from actors.agents.planning import plan
-from actors.agents.report import parts
+from actors.agents.extractive.planning import plan
+from actors.agents.extractive.report import parts
 from actors.errors import StorageUnavailable
-from actors.knowledge.documents import Hits
-from actors.knowledge.inline_parser import InlineParser
-from actors.knowledge.library import Library, open_library
+from actors.library.documents import Hits
+from actors.library.library import Library, open_library
+from actors.library.parsing.inline import InlineParser
 from actors.messages import Analyze, Retrieve, Weigh, Write
 from actors.runtime.call import Call
 from actors.tasks.evidence import Evidence, Findings, Passage, Report

@@ -14,8 +14,8 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 from test_agents import report_on
 
-from actors.knowledge.inline_parser import InlineParser
-from actors.knowledge.library import Library, open_library
+from actors.library.library import Library, open_library
+from actors.library.parsing.inline import InlineParser
 
 DOCS = Path("/usr/share/doc/python3.11/html")
 PAGES = (

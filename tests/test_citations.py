@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.agents.model_figures import sentence_figures
-from actors.agents.model_markup import urls
-from actors.agents.model_pieces import MOST_HELD
-from actors.agents.model_text import CheckedText
-from actors.agents.slices import Sliced, at_once
+from actors.agents.model.figures import sentence_figures
+from actors.agents.model.markup import urls
+from actors.agents.model.pieces import MOST_HELD
+from actors.agents.model.text import CheckedText
+from actors.runtime.cooperative import Sliced, at_once
 
 UNHURRIED = settings(deadline=None)  # A busy machine is no failure.
 KNOWN = (1, 2, 3)

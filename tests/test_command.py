@@ -12,7 +12,7 @@ import pytest
 
 from web.command import main
 from web.data_folder import hold
-from web.server_settings import ServerSettings
+from web.settings.model import ServerSettings
 
 Text = pytest.CaptureFixture[str]
 

@@ -10,7 +10,7 @@ from command_fakes import FakeService, answer_with
 from web.client import HttpService
 from web.command.services import open_service
 from web.data_folder import FolderHeld, FolderUnusable, announce, hold, running_server
-from web.server_settings import ServerSettings
+from web.settings.model import ServerSettings
 
 
 def mode(folder: Path) -> int:

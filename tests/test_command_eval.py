@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from web.command import main
-from web.command.ranking_measures import ndcg, recall, reciprocal_rank
+from web.command.eval.ranking_measures import ndcg, recall, reciprocal_rank
 from web.data_folder import hold
 
 Text = pytest.CaptureFixture[str]

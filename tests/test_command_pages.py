@@ -19,7 +19,7 @@ from web.client import HttpService
 from web.command import main
 from web.command.ingest_command import ingest_sources
 from web.local import open_local
-from web.server_settings import ServerSettings
+from web.settings.model import ServerSettings
 
 Text = pytest.CaptureFixture[str]
 GUARD_S = 20.0

@@ -21,9 +21,9 @@ from actors.errors import (
     StorageUnavailable,
 )
 from web.command import main
-from web.command.run import run_task
-from web.command.run_screens import JsonScreen, PlainScreen
-from web.command.run_view import RunView
+from web.command.run.command import run_task
+from web.command.run.screens import JsonScreen, PlainScreen
+from web.command.run.view import RunView
 from web.service import ServerUnreachable
 
 ERROR = {"code": "agent_failed", "message": "No luck"}

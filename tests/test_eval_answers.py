@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from actors.agents.report import parts
+from actors.agents.extractive.report import parts
 from actors.errors import InvalidRequest
 from actors.tasks.evidence import Finding, Findings, Passage, Section, Source
 from actors.tasks.plan import Question
 from web.command import main
-from web.command.answer_measures import Measures, Outcome, measured, overall
-from web.command.eval_answers import evaluate_file
-from web.command.judged_tasks import read_tasks
-from web.command.report_statements import read_report
-from web.server_settings import ServerSettings
+from web.command.eval.answer_measures import Measures, Outcome, measured, overall
+from web.command.eval.answers import evaluate_file
+from web.command.eval.judged_tasks import read_tasks
+from web.command.eval.report_statements import read_report
+from web.settings.model import ServerSettings
 
 TASKS = Path(__file__).parent / "answers" / "tasks.jsonl"
 

@@ -15,8 +15,8 @@ import trustme
 from web_site import Answering, Names, Site, answer, open_site, page, raw, redirect
 
 from actors.errors import FetchFailed, FetchRefused
+from actors.fetching.decompression import PIECE_BYTES, Body
 from actors.fetching.fetcher import AT_A_TIME, Fetcher, FetchLimits, Page
-from actors.fetching.unpacking import PIECE_BYTES, Body
 
 GUARD_S = 20.0
 MIB = 1024 * 1024

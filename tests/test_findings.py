@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from slice_calls import most_calls
 
-from actors.agents.candidates import candidates, is_citable
-from actors.agents.planning import plan
-from actors.agents.weighing import MAX_FINDINGS, weigh, weighed
+from actors.agents.extractive.candidates import candidates, is_citable
+from actors.agents.extractive.planning import plan
+from actors.agents.extractive.weighing import MAX_FINDINGS, weigh, weighed
 from actors.tasks.evidence import Evidence, Finding, Findings, Passage
 
 FROGS = (

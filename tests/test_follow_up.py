@@ -9,7 +9,7 @@ import pytest
 from scripted import PASSAGE, Cast, NoLibrary, Script, ScriptedAnalyzer, scripted_system
 
 from actors import Settings, System, Task, open_system
-from actors.agents.planning import plan
+from actors.agents.extractive.planning import plan
 from actors.errors import IllegalState, InvalidRequest
 from actors.messages import Analyze, Weigh
 from actors.testing.scripted import virtual_clock

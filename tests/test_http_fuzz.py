@@ -26,7 +26,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from scripted import scripted_system
 
-from web.app import described
+from web.api.app import described
 
 EXAMPLES = int(os.environ.get("TERZETTO_FUZZ_EXAMPLES", "8"))
 """For each operation; more of them for a longer look."""

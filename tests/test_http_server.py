@@ -14,10 +14,10 @@ import trio
 import trio.testing
 from http_raw import GOOD, HOST, Endless, echo, listening, plain
 
-from web.http_exchange import Exchange
-from web.http_outbox import ClientLost, Outbox
-from web.http_server import ACCEPTED_AT_ONCE, raise_file_limit
-from web.http_traffic import AT_ONCE, Traffic
+from web.http.request import Exchange
+from web.http.server import ACCEPTED_AT_ONCE, raise_file_limit
+from web.http.traffic import AT_ONCE, Traffic
+from web.http.write_buffer import ClientLost, Outbox
 
 
 async def test_past_the_most_connections_the_longest_idle_one_makes_room():

@@ -12,7 +12,7 @@ from scripted import Cast, scripted_system
 
 from actors.errors import AgentFailed
 from actors.settings import Settings
-from web.slices import KEPT_BYTES, READ_AHEAD_BYTES, ReadAhead, Slices
+from web.api.log_chunks import KEPT_BYTES, READ_AHEAD_BYTES, ReadAhead, Slices
 
 PART = "Frogs sing at night. " * 500
 ATTEMPTS = 16

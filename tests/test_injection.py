@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from scripted_model import ScriptedModel, ScriptedText, Slot
 
-from actors.agents.model_analyzer import ModelAnalyzer
-from actors.agents.model_fence import fenced
-from actors.agents.model_passages import numbered
-from actors.agents.model_writer import ModelWriter
-from actors.agents.planning import MAX_QUESTIONS, plan
+from actors.agents.extractive.planning import MAX_QUESTIONS, plan
+from actors.agents.model.analyzer import ModelAnalyzer
+from actors.agents.model.fence import fenced
+from actors.agents.model.passages import numbered
+from actors.agents.model.writer import ModelWriter
 from actors.errors import ModelUnavailable
 from actors.messages import Analyze, Weigh, Write
 from actors.models.model import Prompt

@@ -14,9 +14,9 @@ import pytest
 import trio
 
 from actors.errors import Overloaded, UnreadableDocument, UnsupportedMediaType
-from actors.knowledge.frames import Job, frame
-from actors.knowledge.library import open_library
-from actors.knowledge.parser_process import CHILD, open_parser
+from actors.library.library import open_library
+from actors.library.parsing.frames import Job, frame
+from actors.library.parsing.process import CHILD, open_parser
 
 JOB = Job(b"# Title\n\n## Part\n\nSome text.", "text/markdown", file_name="a.md")
 
@@ -25,7 +25,7 @@ import os, sys
 from pathlib import Path
 mark = Path(sys.argv[1])
 if mark.exists():
-    from actors.knowledge.parser_child import main
+    from actors.library.parsing.child import main
     main()
 else:
     mark.touch()

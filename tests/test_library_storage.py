@@ -12,9 +12,9 @@ import pytest
 import trio
 
 from actors.errors import StorageUnavailable
-from actors.knowledge.inline_parser import InlineParser
-from actors.knowledge.library import Library, open_library
-from actors.knowledge.shelf import FILE_NAME, open_shelf
+from actors.library.database import FILE_NAME, open_shelf
+from actors.library.library import Library, open_library
+from actors.library.parsing.inline import InlineParser
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"

@@ -18,7 +18,7 @@ import actors.system
 from actors.journal.memory import MemoryStore
 from actors.settings import Settings
 from actors.system import System
-from web.lifespan import App
+from web.api.asgi import App
 
 
 class BrokenStore(MemoryStore):

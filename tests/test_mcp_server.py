@@ -21,9 +21,9 @@ from mcp_types import CallToolResult
 from actors.errors import StorageUnavailable, TaskNotFound
 from web.command import main
 from web.data_folder import FolderHeld, hold
-from web.mcp_server import mcp_server
-from web.mcp_service import IDLE_S, SharedService, open_shared
-from web.mcp_tools import MAX_TEXT, OFFERS, call
+from web.mcp.server import mcp_server
+from web.mcp.service import IDLE_S, SharedService, open_shared
+from web.mcp.tools import MAX_TEXT, OFFERS, call
 
 GUARD_S = 50.0
 """A hang guard, never a wait."""
@@ -272,7 +272,7 @@ def test_other_machines_are_not_listened_to(
 def test_without_the_extra_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("web.mcp_")]:
+    for name in [name for name in sys.modules if name.startswith("web.mcp.")]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("mcp", "mcp_types"):
         monkeypatch.setitem(sys.modules, name, None)  # type: ignore[arg-type]

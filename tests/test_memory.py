@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from web.memory import WHOLE_AFTER_S, WHOLE_EVERY_S, Collector
+from web.gc_policy import WHOLE_AFTER_S, WHOLE_EVERY_S, Collector
 
 
 class Node:

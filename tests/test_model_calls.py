@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from scripted_model import ASKED, ScriptedModel, Slot
 
-from actors.agents.model_analyzer import ModelAnalyzer
-from actors.agents.model_calls import MOST_ARGUMENTS, MOST_DEPTH, plan_with_calls
-from actors.agents.model_offer import MOST_SHOWN, offer_of
-from actors.agents.planning import MAX_HELPED
+from actors.agents.extractive.planning import MAX_HELPED
+from actors.agents.model.analyzer import ModelAnalyzer
+from actors.agents.model.calls import MOST_ARGUMENTS, MOST_DEPTH, plan_with_calls
+from actors.agents.model.offer import MOST_SHOWN, offer_of
 from actors.errors import ModelUnavailable
 from actors.messages import Analyze
-from actors.models.shapes import closed
+from actors.models.structured import closed
 from actors.tasks.helper import Helper
 from actors.tasks.outputs import dump_output, load_output
 from actors.tasks.plan import Plan

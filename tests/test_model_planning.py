@@ -9,12 +9,12 @@ import pytest
 import trio
 from scripted_model import ASKED, ScriptedModel, Slot
 
-from actors.agents.intents import INTENTS
-from actors.agents.model_analyzer import ModelAnalyzer
-from actors.agents.model_passages import MOST_CHARACTERS, MOST_PASSAGES
-from actors.agents.model_proposal import Intent, ProposedPlan, ProposedQuestion, drafts_of
-from actors.agents.planning import MAX_QUESTIONS, plan
-from actors.agents.weighing import weigh
+from actors.agents.extractive.intents import INTENTS
+from actors.agents.extractive.planning import MAX_QUESTIONS, plan
+from actors.agents.extractive.weighing import weigh
+from actors.agents.model.analyzer import ModelAnalyzer
+from actors.agents.model.passages import MOST_CHARACTERS, MOST_PASSAGES
+from actors.agents.model.proposal import Intent, ProposedPlan, ProposedQuestion, drafts_of
 from actors.errors import ModelRejected, ModelUnavailable
 from actors.messages import Analyze, Weigh
 from actors.tasks.evidence import Evidence, Findings, Passage

@@ -11,7 +11,7 @@ import pytest
 from model_server import HangsUp, ModelServer, Refuses, Reply, Says, scripted_models
 from model_tasks import PLAN, run
 
-from actors.models.opening import open_models
+from actors.models.factory import open_models
 from actors.settings import Settings
 
 KEY = "sk-+secret/0123456789="

@@ -11,14 +11,14 @@ from scripted import NoLibrary
 from scripted_model import ScriptedModel, Slot
 from trio.testing import MockClock
 
-from actors.agents.model_analyzer import ModelAnalyzer
-from actors.agents.model_parts import PART_S
-from actors.agents.model_writer import ModelWriter
-from actors.agents.planning import plan
-from actors.agents.report import parts
+from actors.agents.extractive.planning import plan
+from actors.agents.extractive.report import parts
+from actors.agents.model.analyzer import ModelAnalyzer
+from actors.agents.model.parts import PART_S
+from actors.agents.model.writer import ModelWriter
 from actors.clock import virtual_clock
 from actors.errors import ModelRejected, ModelUnavailable
-from actors.knowledge.documents import Hits
+from actors.library.documents import Hits
 from actors.messages import Write
 from actors.settings import Settings
 from actors.system import open_system

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 
 from actors.errors import ModelRejected
 from actors.models.anthropic_client import AnthropicProvider, open_anthropic
-from actors.models.faults import Endpoint
 from actors.models.model import Model, Prompt
+from actors.models.provider_errors import Endpoint
 from actors.models.remote import RemoteModel
 
 PROMPT = Prompt("You answer.", "What is a mailbox?", max_tokens=50, goes_on_from="A mailbox \n")

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
 from actors.models.fallback import Fallback
-from actors.models.faults import Endpoint
 from actors.models.model import InvalidAnswer, Model, Prompt
 from actors.models.openai_client import OpenAIProvider, open_openai
+from actors.models.provider_errors import Endpoint
 from actors.models.remote import RemoteModel
 from actors.usage import Usage
 

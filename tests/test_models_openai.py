@@ -9,11 +9,11 @@ from model_server import ModelServer, Refuses, Says, scripted_models
 from pydantic import BaseModel, Field
 
 from actors.errors import ModelRejected, ModelUnavailable
-from actors.models.faults import Endpoint
 from actors.models.model import Model, Prompt
 from actors.models.openai_client import OpenAIProvider, open_openai
+from actors.models.provider_errors import Endpoint
 from actors.models.remote import RemoteModel
-from actors.models.shapes import closed
+from actors.models.structured import closed
 from actors.usage import Usage
 
 PROMPT = Prompt("You answer.", "What is a mailbox?", max_tokens=50, goes_on_from="A mailbox")

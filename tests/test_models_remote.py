@@ -24,10 +24,10 @@ from model_server import (
 from pydantic import BaseModel, Field
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
-from actors.models import http, reading, server_sent_events
-from actors.models.faults import MOST_RETRY_AFTER_S, retry_after_s
+from actors.models import answer_stream, http, sse
+from actors.models.factory import open_models
 from actors.models.model import InvalidAnswer, Model, Prompt
-from actors.models.opening import open_models
+from actors.models.provider_errors import MOST_RETRY_AFTER_S, retry_after_s
 from actors.settings import Settings
 from actors.usage import Usage
 
@@ -343,7 +343,7 @@ async def test_no_moment_of_a_cancellation_leaves_a_connection(
 async def test_an_answer_has_a_limit_in_letters(
     server: ModelServer, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "MOST_LETTERS", 100)
+    monkeypatch.setattr(answer_stream, "MOST_LETTERS", 100)
     server.will(Says(*["x" * 30] * 10))
 
     assert "more than 100 characters" in str(await failure(model))
@@ -364,7 +364,7 @@ async def test_an_answer_has_a_limit_in_bytes(
 async def test_a_line_has_a_limit(
     server: ModelServer, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_sent_events, "MOST_LINE", 10_000)
+    monkeypatch.setattr(sse, "MOST_LINE", 10_000)
     server.will(Says(*[b"x" * 5_000] * 10))
 
     assert "far more than an answer" in str(await failure(model))

@@ -23,8 +23,8 @@ from actors.errors import (
     UnreadableDocument,
 )
 from actors.fetching.fetcher import Fetcher, FetchLimits, Page
-from actors.knowledge.inline_parser import InlineParser
-from actors.knowledge.library import Library, open_library
+from actors.library.library import Library, open_library
+from actors.library.parsing.inline import InlineParser
 from actors.messages import Retrieve
 from actors.tasks.evidence import Evidence
 from actors.tasks.outputs import dump_output, load_output

@@ -14,10 +14,10 @@ from pydantic import BaseModel, field_validator
 from scripted import Cast
 
 from actors import About, Passage, Settings, open_system
-from actors.agents.own import UnusableAgent, described
-from actors.agents.planning import planned
-from actors.agents.slices import at_once
-from actors.own_agents import own_agents
+from actors.agents.extractive.planning import planned
+from actors.agents.plugin import UnusableAgent, described
+from actors.agents.plugin_loading import own_agents
+from actors.runtime.cooperative import at_once
 from actors.tasks.events import Stamped
 from actors.tasks.helper import Helper
 

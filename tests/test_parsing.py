@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import UnreadableDocument, UnsupportedMediaType
-from actors.knowledge.blocks import Block
-from actors.knowledge.media_types import media_type_of
-from actors.knowledge.parsing import parse
+from actors.library.parsing.blocks import Block
+from actors.library.parsing.media_types import media_type_of
+from actors.library.parsing.parse import parse
 
 
 def text_of(body: bytes, media_type: str = "text/plain") -> str:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import UnreadableDocument
-from actors.knowledge.parsing import Parsed, parse
-from actors.knowledge.passages import parts, passages, sentences
+from actors.library.parsing.parse import Parsed, parse
+from actors.library.passages import parts, passages, sentences
 
 
 def page(body: str) -> Parsed:

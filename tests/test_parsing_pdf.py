@@ -8,7 +8,7 @@ import pytest
 from pypdf import PdfReader, PdfWriter
 
 from actors.errors import UnreadableDocument
-from actors.knowledge.parsing import Parsed, parse
+from actors.library.parsing.parse import Parsed, parse
 
 
 def pdf(*pages: list[str]) -> bytes:

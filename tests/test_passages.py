@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.knowledge.blocks import Block, Kind
-from actors.knowledge.passages import parts, passages
+from actors.library.parsing.blocks import Block, Kind
+from actors.library.passages import parts, passages
 
 SENTENCE = "This sentence has exactly eight words in it."
 LONG = " ".join([SENTENCE] * 100)

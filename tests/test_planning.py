@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.agents.planning import MAX_QUESTIONS, plan
+from actors.agents.extractive.planning import MAX_QUESTIONS, plan
 
 TABLE: list[tuple[str, list[str], list[str]]] = [
     (

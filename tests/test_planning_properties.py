@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slice_calls import most_calls
 
-from actors.agents.planning import MAX_QUESTIONS, plan, planned
+from actors.agents.extractive.planning import MAX_QUESTIONS, plan, planned
 
 WORDS = "how what why when and or then compare threads with vs. it that one recommend explain the a"
 SIGNS = [*',.?;:()"`-', "```", "1.", "2)", "\n", "\n\n", "😀", "é", "中文。", "asyncio.run()"]
@@ -40,7 +40,7 @@ def test_the_same_text_gives_the_same_plan(text: str) -> None:
 
 def test_the_plan_does_not_depend_on_the_hash_seed() -> None:
     program = (
-        "from actors.agents.planning import plan;"
+        "from actors.agents.extractive.planning import plan;"
         "print(plan('Compare threads, tasks and processes, explain why, recommend one'))"
     )
     plans = {

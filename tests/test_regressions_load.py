@@ -18,7 +18,7 @@ from actors.journal.ledger import Ledger, Window
 from actors.journal.log import Append, Piece
 from actors.journal.memory import MemoryStore
 from actors.journal.tail import TailBounds
-from actors.pipeline import Pipeline
+from actors.runs.run import Pipeline
 from actors.runtime import Call, Request, spawn
 from actors.runtime.actor import TAKEN_AT_ONCE
 from actors.tasks import events as e

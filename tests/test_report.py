@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.agents.headline import headline
-from actors.agents.report import parts
+from actors.agents.extractive.headline import headline
+from actors.agents.extractive.report import parts
 from actors.tasks.evidence import Finding, Findings, Passage, Section
 from actors.tasks.plan import Question
 

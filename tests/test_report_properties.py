@@ -7,9 +7,9 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.agents.planning import plan
-from actors.agents.report import parts, sources
-from actors.agents.weighing import weigh
+from actors.agents.extractive.planning import plan
+from actors.agents.extractive.report import parts, sources
+from actors.agents.extractive.weighing import weigh
 from actors.tasks.evidence import Evidence, Findings, Passage
 
 UNHURRIED = settings(deadline=None)  # A busy machine is no failure.

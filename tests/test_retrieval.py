@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 import trio
 
-from actors.knowledge import vector_index, vectors
-from actors.knowledge.embedding import DIMENSIONS, Embedder, packed, unpacked
-from actors.knowledge.fusion import fused
-from actors.knowledge.inline_parser import InlineParser
-from actors.knowledge.library import Library, open_library
-from actors.knowledge.selection import selected
-from actors.knowledge.shelf import FILE_NAME
-from actors.knowledge.vector_index import VectorIndex
-from actors.knowledge.vectors import packaged_embedder
+from actors.library.database import FILE_NAME
+from actors.library.encoders import vector_index, vectors
+from actors.library.encoders.embedding import DIMENSIONS, Embedder, packed, unpacked
+from actors.library.encoders.vector_index import VectorIndex
+from actors.library.encoders.vectors import packaged_embedder
+from actors.library.fusion import fused
+from actors.library.library import Library, open_library
+from actors.library.parsing.inline import InlineParser
+from actors.library.selection import selected
 from actors.tasks.evidence import Passage
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from web.command.eval_retrieval import Evaluation, evaluate_files
+from web.command.eval.retrieval import Evaluation, evaluate_files
 
 
 def articles() -> tuple[list[str], list[list[float]]]:

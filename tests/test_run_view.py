@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from command_fakes import HEARTBEAT, Log, whole_log
 
-from web.command.run_view import RunView, kept
+from web.command.run.view import RunView, kept
 
 ERROR = {"code": "agent_failed", "message": "No luck"}
 

@@ -9,9 +9,9 @@ from command_fakes import Log, whole_log
 from rich.console import Console
 from test_run_view import ERROR, seen
 
-from web.command.run_lines import StreamedText, going_on, progress_line, summary_line
-from web.command.run_picture import Picture, final_picture
-from web.command.run_view import RunView
+from web.command.run.drawing import Picture, final_picture
+from web.command.run.lines import StreamedText, going_on, progress_line, summary_line
+from web.command.run.view import RunView
 
 NOW = datetime(2026, 1, 31, 12, 0, 5, tzinfo=UTC)
 

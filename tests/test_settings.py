@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from actors.settings import Settings
-from web.server_settings import Address, ServerSettings, parse_address
-from web.settings_problems import allowed
+from web.settings.model import Address, ServerSettings, parse_address
+from web.settings.problems import allowed
 
 
 def test_a_system_without_a_folder_keeps_everything_in_memory() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from web.settings_problems import SettingsError
-from web.settings_sources import Flag, LoadedSettings, default_config_file, load_settings
+from web.settings.problems import SettingsError
+from web.settings.sources import Flag, LoadedSettings, default_config_file, load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from web.command import main
-from web.settings_problems import SettingsError
-from web.settings_sources import load_settings
+from web.settings.problems import SettingsError
+from web.settings.sources import load_settings
 
 GOOD = """
 [tools.notes]

@@ -20,8 +20,8 @@ from actors.settings import Settings
 from actors.tasks.helper import question_argument
 from actors.tasks.plan import Question
 from actors.tools import Tool, Tools, open_tools
-from web.http_server import serve
-from web.server_settings import ServerSettings
+from web.http.server import serve
+from web.settings.model import ServerSettings
 
 HERE = Path(__file__).parent
 GUARD_S = 50.0

@@ -21,8 +21,8 @@ from actors.errors import ToolFailed
 from actors.settings import Settings
 from actors.tools import Tools, open_tools
 from actors.tools.secrets import UnusableToolServer
-from web.http_server import serve
-from web.server_settings import ServerSettings
+from web.http.server import serve
+from web.settings.model import ServerSettings
 
 SECRET = "hush-hush-4711"
 BEARER = {"Authorization": "Bearer ${POND_TOKEN}", "X-Pond": "plain"}

@@ -3,6 +3,6 @@
 `web:app` is an ASGI app that brings its own system: `hypercorn --worker-class trio web:app`.
 """
 
-from web.lifespan import app
+from web.api.asgi import app
 
 __all__ = ["app"]

@@ -15,9 +15,9 @@ import trio
 
 from actors.fetching.fetcher import Page
 from actors.system import System, open_system
+from web.api.views import task_view
 from web.media_types import media_type
-from web.server_settings import ServerSettings
-from web.wire import task_view
+from web.settings.model import ServerSettings
 
 
 @asynccontextmanager

@@ -18,12 +18,12 @@ import trio
 from actors.errors import ActorError
 from actors.journal.schema import UnusableDatabase
 from actors.system import open_system
-from web.app import create_app
+from web.api.app import create_app
 from web.data_folder import announce, hold
-from web.http_server import serve
-from web.http_traffic import Traffic
-from web.memory import Collector, give_back_large_blocks, keep_tidy
-from web.server_settings import ServerSettings
+from web.gc_policy import Collector, give_back_large_blocks, keep_tidy
+from web.http.server import serve
+from web.http.traffic import Traffic
+from web.settings.model import ServerSettings
 
 log = logging.getLogger(__name__)
 

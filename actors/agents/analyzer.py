@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
+from actors.agents.extractive.planning import planned
+from actors.agents.extractive.weighing import weighed
 from actors.agents.gathering import gathered
-from actors.agents.planning import planned
-from actors.agents.slices import with_pauses
-from actors.agents.weighing import weighed
 from actors.messages import Analyze, Weigh
 from actors.runtime.call import Call
+from actors.runtime.cooperative import with_pauses
 from actors.tasks.evidence import Findings
 from actors.tasks.plan import Plan
 

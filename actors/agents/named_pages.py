@@ -17,9 +17,9 @@ import trio
 
 from actors.errors import ActorError, FetchFailed
 from actors.fetching.fetcher import Fetcher
-from actors.knowledge import side_shelf
-from actors.knowledge.library import Library
-from actors.knowledge.readings import Reading
+from actors.library import transient
+from actors.library.library import Library
+from actors.library.parsed import Reading
 from actors.tasks.evidence import Passage
 from actors.tasks.failure import Failure
 
@@ -160,7 +160,7 @@ def _passages(read: dict[str, Reading], query: str, limit: int) -> tuple[Passage
         reading.document.document_id: f"{reading.document.title} ({url})"
         for url, reading in read.items()
     }
-    found = (*side_shelf.search(read.values(), query, limit, check), *_openings(read.values()))
+    found = (*transient.search(read.values(), query, limit, check), *_openings(read.values()))
     return tuple(replace(passage, title=titles[passage.document_id]) for passage in found)
 
 

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from actors.agents.named_pages import NamedPages
-from actors.knowledge.library import Library
+from actors.library.library import Library
 from actors.messages import Retrieve
 from actors.runtime.call import Call
 from actors.tasks.evidence import Evidence, Passage

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from actors.knowledge.blocks import Block, collapsed, storable
-from actors.knowledge.passages import passages
-from actors.knowledge.plain_text import parse_text
+from actors.library.parsing.blocks import Block, collapsed, storable
+from actors.library.parsing.plain_text import parse_text
+from actors.library.passages import passages
 from actors.tasks.evidence import Passage
 from actors.tasks.helper import spelled
 from actors.tools.catalog import ToolResult

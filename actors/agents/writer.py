@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.agents.report import parts, sources
+from actors.agents.extractive.report import parts, sources
 from actors.messages import Write
 from actors.runtime.call import Call
 from actors.tasks.evidence import Report

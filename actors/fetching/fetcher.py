@@ -22,7 +22,7 @@ from actors.errors import FetchFailed
 from actors.settings import Settings
 
 if TYPE_CHECKING:
-    from actors.fetching.following import Following
+    from actors.fetching.redirects import Following
 
 AT_A_TIME = 4
 """Pages that one fetcher fetches at the same time."""
@@ -84,6 +84,6 @@ class Fetcher:
 
 def _loaded(limits: FetchLimits) -> Following:
     """In a thread, as the libraries for it and the certificates take a while to load."""
-    from actors.fetching.following import Following
+    from actors.fetching.redirects import Following
 
     return Following(limits)

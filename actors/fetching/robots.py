@@ -18,7 +18,7 @@ import trio
 from protego import Protego
 
 from actors.errors import FetchFailed, FetchRefused
-from actors.fetching.exchange import NAME
+from actors.fetching.request import NAME
 
 READ_BYTES = 512 * 1024
 """What is read of a file: RFC 9309 wants 500 KiB at the least."""

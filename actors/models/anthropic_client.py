@@ -20,12 +20,12 @@ from pydantic import BaseModel
 
 from actors.clock import Now, wall_clock
 from actors.errors import ActorError
-from actors.models.faults import Endpoint
 from actors.models.http import FAULTS
 from actors.models.model import Prompt
 from actors.models.provider import Chunks, Piece, count
+from actors.models.provider_errors import Endpoint
 from actors.models.sdk import client_options, failure_of, is_bad_request
-from actors.models.server_sent_events import ServerSentEvents
+from actors.models.sse import ServerSentEvents
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 KEY_VARIABLE = "ANTHROPIC_API_KEY"

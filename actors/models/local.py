@@ -24,12 +24,12 @@ from openai import APIConnectionError, AsyncOpenAI
 from pydantic import BaseModel
 
 from actors.errors import ModelUnavailable, PromptTooLong
-from actors.models.faults import Endpoint
+from actors.models.metering import tokens_asked
 from actors.models.model import Prompt
 from actors.models.names import LOCAL
 from actors.models.openai_client import OpenAIProvider, open_openai
 from actors.models.provider import Chunks
-from actors.models.tally import tokens_asked
+from actors.models.provider_errors import Endpoint
 
 log = logging.getLogger(__name__)
 

@@ -22,13 +22,13 @@ from pydantic import BaseModel
 
 from actors.clock import Now, wall_clock
 from actors.errors import ActorError
-from actors.models.faults import Endpoint
 from actors.models.http import FAULTS
 from actors.models.model import Prompt
 from actors.models.provider import Chunks, Piece, count
+from actors.models.provider_errors import Endpoint
 from actors.models.sdk import client_options, failure_of, is_bad_request
-from actors.models.server_sent_events import ServerSentEvents
-from actors.models.shapes import closed
+from actors.models.sse import ServerSentEvents
+from actors.models.structured import closed
 
 OPENAI_URL = "https://api.openai.com/v1"
 KEY_VARIABLE = "OPENAI_API_KEY"

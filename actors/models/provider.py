@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from actors.errors import ActorError
-from actors.models.faults import Endpoint
 from actors.models.model import Prompt
+from actors.models.provider_errors import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ import trio
 from pydantic import BaseModel
 
 from actors.errors import ActorError
+from actors.models.answer_stream import Reading
+from actors.models.metering import FREE, Price, Tally
 from actors.models.model import Answer, InvalidAnswer, M, Prompt
 from actors.models.provider import Chunks, Provider
-from actors.models.reading import Reading
-from actors.models.shapes import has_fields, in_words, parsed
-from actors.models.tally import FREE, Price, Tally
-from actors.models.thoughts import Thoughts
+from actors.models.reasoning import Thoughts
+from actors.models.structured import has_fields, in_words, parsed
 
 ROOM_FOR_THOUGHTS = 4_096
 """Tokens that a model gets besides, once it has used up its limit without a word of an answer."""

@@ -11,8 +11,8 @@ import httpx2
 
 from actors.clock import Now
 from actors.errors import ActorError
-from actors.models.faults import Endpoint
 from actors.models.http import NO_KEY, AnswerTooBig, http_options
+from actors.models.provider_errors import Endpoint
 
 _BAD_REQUEST = (400, 422)
 

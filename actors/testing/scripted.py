@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import trio
 
 from actors.clock import virtual_clock
-from actors.knowledge.documents import Hits
+from actors.library.documents import Hits
 from actors.messages import Analyze, Retrieve, Weigh, Write
 from actors.runtime import Call
 from actors.settings import Settings

@@ -20,11 +20,11 @@ import trio
 from selectolax.lexbor import LexborHTMLParser
 
 from actors.agents import RetrieverAgent
-from actors.agents.planning import plan
-from actors.agents.ranking import key_of
-from actors.agents.weighing import weigh
-from actors.knowledge.inline_parser import InlineParser
-from actors.knowledge.library import open_library
+from actors.agents.extractive.planning import plan
+from actors.agents.extractive.ranking import key_of
+from actors.agents.extractive.weighing import weigh
+from actors.library.library import open_library
+from actors.library.parsing.inline import InlineParser
 from actors.messages import Retrieve
 from actors.runtime.call import Call
 from actors.tasks.evidence import Evidence, Passage

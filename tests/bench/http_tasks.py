@@ -56,12 +56,12 @@ def use_stock_server() -> None:
     from http_raw import stock_serve
     from quart_trio.asgi import TrioASGIHTTPConnection
 
-    import web.app
-    import web.slices
+    import web.api.app
+    import web.api.log_chunks
 
     conftest.serve = stock_serve  # type: ignore[assignment]
-    web.app.HttpConnection = TrioASGIHTTPConnection  # type: ignore[assignment,misc]
-    web.slices.SLICE_BYTES = 256 * 1024
+    web.api.app.HttpConnection = TrioASGIHTTPConnection  # type: ignore[assignment,misc]
+    web.api.log_chunks.SLICE_BYTES = 256 * 1024
 
 
 async def serve(folder: Path | None, pause_s: float, ready: int, done: int) -> None:

@@ -27,12 +27,12 @@ from random import Random
 
 import trio
 
-from actors.knowledge import store
-from actors.knowledge.documents import Ranker
-from actors.knowledge.library import Library, open_library
-from actors.knowledge.passages import Cut
-from actors.knowledge.readings import ParsedText, Reading, reading_of
-from actors.knowledge.shelf import FILE_NAME, open_shelf
+from actors.library import statements
+from actors.library.database import FILE_NAME, open_shelf
+from actors.library.documents import Ranker
+from actors.library.library import Library, open_library
+from actors.library.parsed import ParsedText, Reading, reading_of
+from actors.library.passages import Cut
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 OF_DOCUMENT = 500
@@ -95,7 +95,7 @@ async def build(folder: Path, passages: int, rng: Random) -> Language:
         pass  # So that the vectors to come are the packaged model's.
     async with open_shelf(folder) as shelf:
         for reading in readings(language, rng, passages):
-            await shelf.write(lambda db, one=reading: store.insert(db, one, None))
+            await shelf.write(lambda db, one=reading: statements.insert(db, one, None))
     return language
 
 

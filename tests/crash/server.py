@@ -33,7 +33,7 @@ from actors.testing import (
     ScriptedRetriever,
     ScriptedWriter,
 )
-from web.server_settings import ServerSettings
+from web.settings.model import ServerSettings
 
 PARTS = ("Frogs ", "sing ", "at night, ", "in ponds: ", "\u2028", "quak. ", "[1]")
 TEXT = "".join(PARTS)

@@ -31,7 +31,7 @@ from actors.system import System, open_system
 from actors.tasks.life import Task
 from actors.testing import NoLibrary, Script, ScriptedAnalyzer, ScriptedRetriever
 from tests.load.gauges import Blame, Stalls, figures
-from web.server_settings import ServerSettings
+from web.settings.model import ServerSettings
 
 
 class Watch(Script):

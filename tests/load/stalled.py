@@ -41,11 +41,11 @@ def serve(folder: str, logs: int, readers: int, stock: bool) -> None:
     """The server process: `terzetto serve`, with agents that follow a script."""
     from scripted import Cast, NoLibrary
 
-    import web.app
+    import web.api.app
     import web.server
     from actors.errors import AgentFailed
     from actors.system import open_system
-    from web.server_settings import ServerSettings
+    from web.settings.model import ServerSettings
 
     attempts = [*([AgentFailed("not yet")] * (ATTEMPTS - 1)), None]
     cast = Cast(parts=PARTS, act_after=len(PARTS), writes=attempts * logs)
@@ -69,9 +69,9 @@ def use_stock_server() -> None:
     from hypercorn.trio import serve as stock_serve
     from quart_trio.asgi import TrioASGIHTTPConnection
 
-    import web.app
+    import web.api.app
     import web.server
-    from web.http_server import config_of
+    from web.http.server import config_of
 
     async def serve(app: Any, settings: Any, *, traffic: Any = None, **more: Any) -> None:
         config = config_of(settings)
@@ -81,7 +81,7 @@ def use_stock_server() -> None:
 
     changed: Any = web.server
     changed.serve = serve
-    changed_app: Any = web.app
+    changed_app: Any = web.api.app
     changed_app.HttpConnection = TrioASGIHTTPConnection
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter, validators
 
-from web.command.eval_arguments import app as eval_app
+from web.command.eval.arguments import app as eval_app
 from web.command.exits import Exit, ends_well, say
 from web.command.given import Given
 
@@ -90,9 +90,9 @@ async def run(
     if not description.strip():
         say("terzetto: the task is empty.")
         return Exit.USAGE
-    from web.command.run import run_task
-    from web.command.run_screens import choose_screen
-    from web.command.run_view import RunView
+    from web.command.run.command import run_task
+    from web.command.run.screens import choose_screen
+    from web.command.run.view import RunView
     from web.command.services import open_service
 
     view = RunView()

@@ -13,7 +13,7 @@ from enum import IntEnum
 from actors.errors import ActorError, Draining, InvalidRequest, Overloaded, StorageUnavailable
 from web.command.terminal import printable
 from web.data_folder import FolderHeld, FolderUnusable
-from web.settings_problems import SettingsError
+from web.settings.problems import SettingsError
 
 
 class Exit(IntEnum):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from web.settings_sources import LoadedSettings
+    from web.settings.sources import LoadedSettings
 
 Pairs = Annotated[tuple[str, ...], Parameter(name="--set", negative="", consume_multiple=False)]
 
@@ -33,8 +33,8 @@ class Given:
         self, bind: str | None = None, model: str | None = None, *, named: str = "--bind"
     ) -> LoadedSettings:
         """All layers of settings, these flags on top; `bind` was given by the flag `named`."""
-        from web.settings_problems import Problem, SettingsError
-        from web.settings_sources import Flag, load_settings
+        from web.settings.problems import Problem, SettingsError
+        from web.settings.sources import Flag, load_settings
 
         flags = []
         for pair in self.set:

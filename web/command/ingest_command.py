@@ -16,7 +16,7 @@ from web.command.document_files import find_documents
 from web.command.ingest import Intake, ingest_found
 from web.command.ingest_progress import IngestProgress, tell_intake
 from web.command.services import open_service
-from web.server_settings import ServerSettings
+from web.settings.model import ServerSettings
 
 
 async def ingest_sources(settings: ServerSettings, paths: list[Path], urls: list[str]) -> int:

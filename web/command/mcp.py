@@ -9,13 +9,13 @@ from functools import partial
 
 from actors.errors import ExtraMissing
 from web.command.services import open_service
-from web.server_settings import ServerSettings
+from web.settings.model import ServerSettings
 
 
 async def serve_tools(settings: ServerSettings, *, over_http: bool) -> int:
     """Serve until the client leaves or a signal comes. Raises `ExtraMissing`."""
     try:
-        from web.mcp_server import serve_mcp
+        from web.mcp.server import serve_mcp
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] in ("actors", "web"):
             raise

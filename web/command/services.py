@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
 from web.data_folder import FolderHeld, hold, running_server
-from web.server_settings import ServerSettings
 from web.service import Service
+from web.settings.model import ServerSettings
 
 
 @asynccontextmanager

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from web.settings_problems import allowed
-from web.settings_sources import FIELDS, LoadedSettings
-from web.settings_tables import public
+from web.settings.problems import allowed
+from web.settings.sources import FIELDS, LoadedSettings
+from web.settings.tables import public
 
 
 def print_settings(loaded: LoadedSettings, console: Console) -> None:

@@ -1,0 +1,1 @@
+"""Answers without a language model: reports that quote the documents."""

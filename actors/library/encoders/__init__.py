@@ -1,0 +1,1 @@
+"""Optional: vectors of passages, and search by meaning."""

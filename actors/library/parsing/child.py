@@ -1,0 +1,96 @@
+"""The child process that parses documents: `python -m actors.library.parsing.child`.
+
+Rule: it holds nothing that matters. It may be killed at any moment, ends when its input does, and
+whatever a document does to it, it does to nobody else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+from actors.errors import ActorError, UnreadableDocument
+from actors.library.parsing.frames import LENGTH, Job, frame
+
+MEMORY_BYTES = 1024 * 1024 * 1024
+_GIVE_UP_S = 90
+"""Longer than any parent waits: ends a child whose parent was killed while it worked."""
+
+_TEXT_PART = 256 * 1024
+_CUTS_PART = 100
+
+
+def main() -> None:
+    """Parse what comes in until nothing comes any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to decide about.
+    _limit_memory()
+    incoming, outgoing = sys.stdin.buffer, _private_output()
+    while (head := _read(incoming)) is not None and (body := _read(incoming)) is not None:
+        _alarm(_GIVE_UP_S)
+        for reply in _replies(Job(body, **json.loads(head))):
+            outgoing.write(frame(json.dumps(reply).encode()))
+        outgoing.flush()
+        _alarm(0)
+
+
+def _replies(job: Job) -> Iterator[dict[str, Any]]:
+    """What goes back for one document."""
+    try:
+        yield from _parsed(job)
+    except ActorError as error:
+        yield {"error": error.code, "message": error.message}
+    except MemoryError:
+        message = "This document needs too much memory. Send it in smaller parts."
+        yield {"error": UnreadableDocument.code, "message": message}
+
+
+def _parsed(job: Job) -> Iterator[dict[str, Any]]:
+    from actors.library.parsing.inline import parsed_text
+
+    parsed = parsed_text(job)
+    cuts = [(cut.section, cut.position, cut.text, cut.links) for cut in parsed.cuts]
+    for at in range(0, len(parsed.text), _TEXT_PART):
+        yield {"text": parsed.text[at : at + _TEXT_PART]}
+    for at in range(0, len(cuts), _CUTS_PART):
+        yield {"cuts": cuts[at : at + _CUTS_PART]}
+    yield {"end": True, "title": parsed.title}
+
+
+def _read(pipe: BinaryIO) -> bytes | None:
+    """The next frame, or None when the parent is gone."""
+    head = pipe.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (length,) = LENGTH.unpack(head)
+    payload = pipe.read(length)
+    return payload if len(payload) == length else None
+
+
+def _private_output() -> BinaryIO:
+    """The pipe to the parent, out of reach of a parser that prints."""
+    private = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(private, "wb")
+
+
+def _alarm(seconds: int) -> None:
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
+
+
+def _limit_memory() -> None:
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    with suppress(BrokenPipeError):
+        main()

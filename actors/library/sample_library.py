@@ -1,0 +1,30 @@
+"""The sample library: articles that come with the package, for a first task without documents.
+
+Rule: they are texts of our own, read in a moment, so they need no process of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from importlib import resources
+
+from actors.library import statements
+from actors.library.database import MemoryShelf
+from actors.library.parsed import reading_of
+from actors.library.parsing.frames import Job
+from actors.library.parsing.inline import parsed_text
+
+
+def build_sample_shelf(now: datetime) -> MemoryShelf:
+    """The articles on a shelf in memory."""
+    shelf = MemoryShelf()
+    folder = resources.files("actors.library") / "sample"
+    articles = (file for file in folder.iterdir() if file.name.endswith(".md"))
+    for file in sorted(articles, key=lambda file: file.name):
+        body = file.read_bytes()
+        parsed = parsed_text(Job(body, "text/markdown", file_name=file.name))
+        sha256 = hashlib.sha256(body).hexdigest()
+        reading = reading_of(parsed, "text/markdown", len(body), sha256, now)
+        statements.insert(shelf.connection, reading, None)
+    return shelf

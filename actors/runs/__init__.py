@@ -1,0 +1,1 @@
+"""Runs of tasks: the supervisor, live tasks, and one run as a story."""

@@ -1,0 +1,435 @@
+"""The supervisor: owns every task from its creation to its end.
+
+    Create -> pending -> Execute -> queued -> a slot is free -> a run, one child task of `desk.runs`
+
+Each run has a cancel scope, which is its handle; how often steps are tried again is decided here,
+by the `Backoff` in `Limits`; what a run does is told in `actors.runs.run`.
+
+Rule: a decision is made without waiting, by `ledger.record`; an answer comes after `flush`, when it
+is in the log. No handler waits for an agent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import trio
+
+from actors.errors import (
+    ActorError,
+    ActorStopped,
+    AgentCrashed,
+    Draining,
+    IllegalState,
+    InvalidRequest,
+    Overloaded,
+    StorageUnavailable,
+    TaskNotFound,
+)
+from actors.journal.journal import Delete
+from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
+from actors.runs.agents import Agents
+from actors.runs.live_tasks import CancelReason, Desk, LastEnd, LiveTask
+from actors.runs.run import Kept, Limits, Pipeline
+from actors.runtime import Call
+from actors.tasks import events as e
+from actors.tasks.context import Context, context_of
+from actors.tasks.failure import Failure
+from actors.tasks.life import FINAL, Task
+from actors.tasks.limits import check_budget, check_new_task
+from actors.tasks.outputs import (
+    CONTEXT,
+    FORGIVEN,
+    dump_context,
+    dump_forgiven,
+    load_context,
+    load_forgiven,
+    load_output,
+)
+from actors.usage import Meter
+
+log = logging.getLogger(__name__)
+
+KEYED_TASKS = uuid.UUID("2f6f1a0e-6d2b-5a4e-9a55-7c1d5a0c7e11")
+"""The namespace (RFC 9562, version 5) that turns an idempotency key into a task id."""
+
+STORAGE_RETRY_S = 2.0
+"""How long tasks wait, whose log could not be written, before they try again."""
+
+STOPPED_AT_ONCE = 64
+"""How many runs are cancelled between two checkpoints, so that the loop never stalls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """How many tasks may run, wait for that, and wait to be started."""
+
+    running: int
+    queued: int
+    pending: int
+
+
+class Supervisor:
+    """The actor. All it knows is on the desk, so that a rebuilt one goes on where it was."""
+
+    def __init__(self, desk: Desk, agents: Agents, limits: Limits, slots: Slots) -> None:
+        self._desk = desk
+        self._agents = agents
+        self._limits = limits
+        self._slots = slots
+
+    async def handle(self, request: Any, call: Call[Any]) -> Any:
+        match request:
+            case Create():
+                return await self._create(request)
+            case Execute(task_id=task_id):
+                return await self._execute(task_id)
+            case Retry(task_id=task_id):
+                return await self._retry(task_id)
+            case Forget(task_id=task_id):
+                return await self._forget(task_id)
+            case Recover():
+                return await self._recover()
+            case Ping():
+                return None
+            case Cancel() | Drain():  # These wait for runs, so they leave the control lane free.
+                self._desk.runs.start_soon(self._aside, request, call)
+                return call.defer()
+            case _:
+                assert_never(request)
+
+    async def _aside(self, request: Cancel | Drain, call: Call[Any]) -> None:
+        try:
+            match request:
+                case Cancel():
+                    call.settle(await self._cancel(request))
+                case Drain(grace_s=grace_s):
+                    await self._drain(grace_s)
+                    call.settle(None)
+                case _:
+                    assert_never(request)
+        except ActorError as error:
+            call.fail(error)
+
+    # --- from creation to a slot ------------------------------------------------------------
+
+    async def _create(self, new: Create) -> Task:
+        self._check_open()
+        check_new_task(new.task_description, new.deadline_s, new.metadata)
+        check_budget(new.budget)
+        if new.idempotency_key is None:
+            task_id = str(uuid.uuid4())
+            self._desk.put(task_id, None)  # No need to look whether it exists.
+        else:
+            task_id = str(uuid.uuid5(KEYED_TASKS, new.idempotency_key))
+        async with self._desk.take(task_id, create=True) as live:
+            if live.ledger.exists:
+                _check_same(live.task, new)
+                await live.ledger.flush()
+                return await self._desk.view.task(task_id)
+            if self._desk.pending >= self._slots.pending:
+                raise Overloaded("Too many tasks are pending. Execute or delete some first.")
+            followed = new.context_task_id
+            context = dump_context(await self._context(followed)) if followed else None
+            live.ledger.record(
+                e.TaskCreated(
+                    new.task_description,
+                    new.deadline_s,
+                    dict(new.metadata),
+                    new.context_task_id,
+                    new.budget or None,
+                ),
+                step_id=CONTEXT,
+                output=context,
+            )
+            created = live.task
+            await self._flush(live, pending=1)
+            return created
+
+    async def _context(self, task_id: str) -> Context:
+        """What the new task takes over from a finished one."""
+        try:
+            task = await self._desk.view.task(task_id)
+            stored = await self._desk.view.store.outputs(task_id)
+        except TaskNotFound:
+            raise InvalidRequest(f"context_task_id: there is no task {task_id}.") from None
+        if task.status != "completed":
+            raise IllegalState(
+                f"The task {task_id} is {task.status}; only a completed one can be followed up."
+            )
+        writing = list(task.steps)[-1]
+        return context_of(task, load_output("writing", stored[writing]))
+
+    async def _execute(self, task_id: str) -> Task:
+        async with self._desk.take(task_id) as live:
+            if live.task.status == "pending":
+                self._admit(live)
+                admitted = live.task
+                await self._flush(live, pending=-1)
+                return admitted
+            await live.ledger.flush()
+        return await self._desk.view.task(task_id)
+
+    async def _retry(self, task_id: str) -> Task:
+        async with self._desk.take(task_id) as live:
+            await self._run_left(live)
+            if live.task.status not in ("failed", "cancelled"):
+                raise IllegalState(
+                    f"The task is {live.task.status}; only a failed or cancelled one can be retried."
+                )
+            self._admit(live)
+            admitted = live.task
+            await self._flush(live)
+            return admitted
+
+    async def _flush(self, live: LiveTask, *, pending: int = 0) -> None:
+        """Wait for the commit of what was decided; if there is none, it was not decided."""
+        self._desk.pending += pending
+        try:
+            await live.ledger.flush()
+        except StorageUnavailable:
+            self._desk.pending -= pending
+            self._unqueue(live)
+            if live.ledger.committed:  # In the log it may be queued still, and then it goes on.
+                self._stall(live.ledger.task_id)
+            raise
+
+    def _check_open(self) -> None:
+        if self._desk.draining:
+            raise Draining("The server is about to stop. Come back in a moment.")
+
+    def _admit(self, live: LiveTask) -> None:
+        """Queue a task, or start it when a slot is free; raises `Overloaded` and changes nothing."""
+        self._check_open()
+        waiting = len(self._desk.queue)
+        starts = waiting == 0 and self._desk.running < self._slots.running
+        if not starts and waiting >= self._slots.queued:
+            raise Overloaded(
+                f"All slots are taken and {waiting} tasks wait. The task is unchanged."
+            )
+        live.ledger.record(e.TaskQueued(0 if starts else waiting + 1, live.task.run + 1))
+        live.queued = True
+        self._desk.queue.append(live.ledger.task_id)
+        self._fill_slots()
+
+    def _fill_slots(self) -> None:
+        desk = self._desk
+        while desk.queue and desk.running < self._slots.running and not desk.draining:
+            live = desk.live[desk.queue.popleft()]
+            live.queued = False
+            live.scope = trio.CancelScope()
+            desk.running += 1
+            desk.runs.start_soon(self._run, live, live.scope, name=f"run {live.ledger.task_id}")
+
+    # --- a run ------------------------------------------------------------------------------
+
+    async def _run(self, live: LiveTask, scope: trio.CancelScope) -> None:
+        """One run from its slot to its end, whatever the end is."""
+        stopped = Meter()
+        try:
+            async with live.ledger.writing():
+                with scope:
+                    await self._play(live, stopped)
+                if live.cancelled_for and not live.task.finished:
+                    partial, used = live.task.partial_output, live.task.usage + stopped.usage
+                    live.ledger.record(
+                        e.TaskCancelled(live.cancelled_for.text, partial, used or None)
+                    )
+        except* StorageUnavailable:
+            self._stall(live.ledger.task_id)
+        except* ActorStopped:
+            pass  # The system is going down, and the task goes on at the next start.
+        finally:
+            self._run_ended(live)
+
+    def _run_ended(self, live: LiveTask) -> None:
+        live.scope = live.cancelled_for = None
+        live.ended.unpark_all()
+        self._desk.running -= 1
+        self._desk.clear(live)
+        self._fill_slots()
+        self._desk.slot_freed.unpark_all()
+
+    async def _run_left(self, live: LiveTask) -> None:
+        """A run that has decided its ending still has to commit it; nothing may begin before.
+
+        Nor before those have been answered who wait to cancel that run, lest they reach the next.
+        """
+        while live.task.finished and (live.scope is not None or live.cancels):
+            await live.ended.park()
+
+    def _stall(self, task_id: str) -> None:
+        """The log could not be written: as after a crash, the task goes on when there is room."""
+        log.error("task %s stops until its log can be written", task_id)
+        self._desk.view.close_streams("storage", task_id)
+        if not self._desk.stalled:
+            self._desk.runs.start_soon(self._resume_stalled)
+        self._desk.stalled.add(task_id)
+
+    async def _resume_stalled(self) -> None:
+        await trio.sleep(STORAGE_RETRY_S)
+        stalled, self._desk.stalled = self._desk.stalled, set()
+        for task_id in stalled:
+            with contextlib.suppress(TaskNotFound):
+                await self._resume(task_id, "storage")
+        self._fill_slots()
+
+    async def _resume(self, task_id: str, after: LastEnd) -> None:
+        """Queue a task again that nobody works for; the queue's limit does not count here."""
+        async with self._desk.take(task_id) as live:
+            if live.task.status in ("queued", "executing") and not (live.queued or live.scope):
+                live.last_end = after
+                live.queued = True
+                self._desk.queue.append(task_id)
+
+    async def _play(self, live: LiveTask, stopped: Meter) -> None:
+        try:
+            stored = await self._stored(live.task)
+            forgiven = self._forgiven(live, stored)
+            outputs = {
+                key: load_output(step.step, stored[key])
+                for key, step in live.task.steps.items()
+                if step.status == "completed"
+            }
+            live.ledger.record(
+                _opening(live.task),
+                step_id=FORGIVEN,
+                output=dump_forgiven(live.task.run, forgiven) if forgiven else None,
+            )
+            run = Pipeline(
+                live.ledger,
+                self._agents,
+                self._limits,
+                Kept(outputs, forgiven, load_context(stored.get(CONTEXT))),
+                self._desk.retries,
+                stopped,
+            )
+            await run.run()
+        except* ActorStopped:
+            raise
+        except* Exception as crash:
+            # A bug in one run must not end the others, nor come again at every start.
+            if live.ledger.failed:
+                raise
+            log.error("the run of task %s crashed", live.ledger.task_id, exc_info=crash)
+            failure = Failure.of(AgentCrashed("The run stopped because of a bug; see the log."))
+            used = live.task.usage + stopped.usage
+            live.ledger.record(e.TaskFailed(failure, None, live.task.partial_output, used or None))
+
+    async def _stored(self, task: Task) -> dict[str, bytes]:
+        """What stands beside the log; nothing but the context does before the first start."""
+        fresh = task.status == "queued" and task.run == 1 and task.context_task_id is None
+        return {} if fresh else await self._desk.view.store.outputs(task.task_id)
+
+    def _forgiven(self, live: LiveTask, stored: Mapping[str, bytes]) -> dict[str, int]:
+        """How many attempts of each step do not count: all but a crash stopped them innocently."""
+        forgiven = load_forgiven(stored.get(FORGIVEN), live.task.run)
+        if live.task.status == "executing" and live.last_end != "crash":
+            for key, step in live.task.steps.items():
+                if step.status == "running":
+                    forgiven[key] = forgiven.get(key, 0) + 1
+        return forgiven
+
+    # --- cancel, delete ---------------------------------------------------------------------
+
+    async def _cancel(self, request: Cancel) -> Task:
+        """Answers when the work has stopped and the log says so; a run writes its own ending."""
+        desk = self._desk
+        async with desk.take(request.task_id) as live:
+            live.cancels += 1
+            try:
+                while live.scope is not None:
+                    live.cancelled_for = live.cancelled_for or CancelReason(request.reason)
+                    live.scope.cancel()
+                    await live.ended.park()
+            finally:
+                live.cancels -= 1
+                live.ended.unpark_all()
+            if live.task.status in ("completed", "failed"):
+                raise IllegalState(
+                    f"The task is {live.task.status}, so there is nothing to cancel."
+                )
+            was = live.task.status
+            if was != "cancelled":
+                self._unqueue(live)
+                task = live.task
+                live.ledger.record(
+                    e.TaskCancelled(request.reason, task.partial_output, task.usage or None)
+                )
+            await self._flush(live, pending=-1 if was == "pending" else 0)
+        return await desk.view.task(request.task_id)
+
+    def _unqueue(self, live: LiveTask) -> None:
+        if live.queued:
+            self._desk.queue.remove(live.ledger.task_id)
+            live.queued = False
+
+    async def _forget(self, task_id: str) -> None:
+        async with self._desk.take(task_id) as live:
+            await live.ledger.flush()
+            await self._run_left(live)
+            if live.task.status not in ("pending", *FINAL):
+                raise IllegalState(
+                    f"The task is {live.task.status}. Cancel it before you delete it."
+                )
+            was_pending = live.task.status == "pending"
+            live.ledger.failed = TaskNotFound(f"There is no task {task_id}.")
+            live.forgotten = trio.Event()
+            try:
+                await self._desk.journal.ask(Delete(task_id))
+                self._desk.pending -= was_pending
+            except StorageUnavailable as full:
+                live.ledger.failed = full
+                raise
+            finally:
+                live.forgotten.set()
+
+    # --- start and stop ---------------------------------------------------------------------
+
+    async def _recover(self) -> int:
+        """Queue what was executing, then what was queued."""
+        desk = self._desk
+        desk.pending = (await desk.view.store.counts()).get("pending", 0)
+        unfinished = await desk.view.store.unfinished()
+        for task_id in unfinished:
+            await self._resume(task_id, desk.last_end)
+        self._fill_slots()
+        return len(unfinished)
+
+    async def _drain(self, grace_s: float) -> None:
+        desk = self._desk
+        desk.draining = True
+        with trio.move_on_after(grace_s):
+            await self._runs_ended()
+        running = [live for live in desk.live.values() if live.scope]
+        for number, live in enumerate(running):
+            if live.scope:
+                live.scope.cancel()
+            if number % STOPPED_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+        await self._runs_ended()
+
+    async def _runs_ended(self) -> None:
+        while self._desk.running:
+            await self._desk.slot_freed.park()
+
+
+def _opening(task: Task) -> e.Event:
+    """The first event of a run that has got its slot."""
+    kept = tuple(key for key, step in task.steps.items() if step.status == "completed")
+    if task.status == "executing":
+        return e.TaskResumed("restart", kept, task.run)
+    return e.TaskStarted(1) if task.run == 1 else e.TaskResumed("retry", kept, task.run)
+
+
+def _check_same(task: Task, new: Create) -> None:
+    asked = (new.task_description, new.deadline_s, dict(new.metadata))
+    there = (task.task_description, task.deadline_s, dict(task.metadata))
+    further = (new.context_task_id, new.budget)
+    if asked != there or further != (task.context_task_id, task.budget):
+        raise InvalidRequest("This Idempotency-Key was used for a task with other values.")

@@ -1,0 +1,232 @@
+"""The routes of tasks.
+
+Rule: parse, ask, render; what the words mean is decided by the supervisor and the journal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from quart import Response
+
+from actors.errors import ActorError
+from actors.journal.follower import Follower
+from actors.library import cursors
+from actors.tasks.budget import NO_BUDGET, Budget
+from actors.tasks.life import Task
+from actors.tasks.limits import MAX_KEY
+from web.api import views
+from web.api.problems import Fault, RequestProblem
+from web.api.routing import Exchange, Route, next_link, render
+from web.api.streams import NDJSON, SSE, EventStream, Reader, StreamType, stream_response
+
+A = TypeVar("A", int, int | None)
+
+
+async def create(x: Exchange[views.NoQuery, views.NewTask]) -> Response:
+    key = x.request.headers.get("Idempotency-Key")
+    if key is not None and not 1 <= len(key) <= MAX_KEY:
+        fault = Fault(("header", "Idempotency-Key"), f"must have 1 to {MAX_KEY} characters")
+        raise RequestProblem("invalid_request", f"Idempotency-Key {fault.msg}.", [fault])
+    new = x.body
+    task = await x.system.create(
+        new.task_description,
+        deadline_s=new.deadline_s,
+        metadata=new.metadata,
+        idempotency_key=key,
+        context_task_id=new.context_task_id,
+        budget=Budget(**new.budget.model_dump()) if new.budget else NO_BUDGET,
+    )
+    answer = {"task_id": task.task_id, "status": "pending", "created_at": task.created_at}
+    return render(201, answer, {"Location": f"/tasks/{task.task_id}"})
+
+
+async def execute(x: Exchange[views.ExecuteQuery, views.NoBody]) -> Response:
+    task_id, after = x.path["task_id"], _after(x, x.query.after)
+
+    async def start() -> tuple[Task, int]:
+        await x.system.follow(task_id, after=after)  # Nothing starts with a wrong `after`.
+        return await x.system.start(task_id), after
+
+    return await _start_and_stream(x, start)
+
+
+async def retry(x: Exchange[views.RetryQuery, views.NoBody]) -> Response:
+    task_id = x.path["task_id"]
+    after = _after(x, x.query.after)
+
+    async def start() -> tuple[Task, int]:
+        if after is not None:
+            await x.system.follow(task_id, after=after)
+        task = await x.system.retry(task_id)
+        return task, task.last_seq - 1 if after is None else after
+
+    return await _start_and_stream(x, start)
+
+
+async def events(x: Exchange[views.EventsQuery, views.NoBody]) -> Response:
+    task_id = x.path["task_id"]
+    after = _after(x, x.query.after)
+    follower = await x.system.follow(task_id, after=after, follow=x.query.follow == "true")
+    reader = x.readers.join(task_id, x.client, cancels=False)
+    return await _stream(x, follower, reader)
+
+
+async def status(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
+    return render(200, views.task_view(await x.system.status(x.path["task_id"])))
+
+
+async def listing(x: Exchange[views.TasksQuery, views.NoBody]) -> Response:
+    query = x.query
+    before = cursors.read(query.cursor) if query.cursor is not None else None
+    page = await x.system.tasks(status=query.status, limit=query.limit, before=before)
+    cursor = cursors.written(page.next_before) if page.next_before is not None else None
+    headers = next_link("/tasks", status=query.status, limit=query.limit, cursor=cursor)
+    tasks = [views.task_summary(task) for task in page.tasks]
+    return render(200, {"tasks": tasks, "next_cursor": cursor}, headers)
+
+
+async def cancel(x: Exchange[views.NoQuery, views.CancelBody]) -> Response:
+    task = await x.system.cancel(x.path["task_id"], x.body.reason)
+    return render(200, views.task_view(task))
+
+
+async def delete(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
+    await x.system.delete(x.path["task_id"])
+    return Response(b"", 204)
+
+
+async def _start_and_stream(
+    x: Exchange[Any, views.NoBody], start: Callable[[], Awaitable[tuple[Task, int]]]
+) -> Response:
+    """Start or attach; then stream, or with `Prefer: respond-async` answer at once."""
+    task_id = x.path["task_id"]
+    preferences = x.request.headers.get("Prefer", "").lower().split(",")
+    if "respond-async" in (preference.strip() for preference in preferences):
+        task, _ = await start()
+        headers = {"Location": f"/tasks/{task_id}", "Preference-Applied": "respond-async"}
+        return render(200 if task.finished else 202, views.task_view(task), headers)
+    cancels = x.query.on_disconnect == "cancel"
+    reader = x.readers.join(task_id, x.client, cancels=cancels)
+    try:
+        _, after = await start()
+        follower = await x.system.follow(task_id, after=after)
+    except ActorError:
+        reader.leave(lost=False)
+        raise
+    return await _stream(x, follower, reader)
+
+
+async def _stream(x: Exchange[Any, views.NoBody], follower: Follower, reader: Reader) -> Response:
+    kind = _kind(x)
+    task_id = x.path["task_id"]
+    if kind == SSE and follower.ended:
+        reader.leave(lost=False)
+        return Response(b"", 204)  # EventSource comes back after every other answer.
+    body = EventStream(follower, reader, task_id, kind, x.settings.heartbeat_s)
+    return stream_response(body, task_id, kind)
+
+
+def _kind(x: Exchange[Any, Any]) -> StreamType:
+    wants = x.request.accept_mimetypes.best_match([NDJSON, SSE], NDJSON)
+    return "text/event-stream" if wants == SSE else "application/x-ndjson"
+
+
+def _after(x: Exchange[Any, Any], after: A) -> int | A:
+    """EventSource says where it was in a header, which beats the query."""
+    last = x.request.headers.get("Last-Event-ID")
+    if last is None:
+        return after
+    if not re.fullmatch(r"[0-9]{1,15}", last):
+        fault = Fault(("header", "Last-Event-ID"), "must be the seq of an event")
+        raise RequestProblem("invalid_request", f"Last-Event-ID {fault.msg}.", [fault])
+    return int(last)
+
+
+_STREAM: dict[int, type[BaseModel] | str | None] = {200: NDJSON, 202: views.TaskView}
+_RESPOND_ASYNC = {"Prefer": "`respond-async` starts the task without a stream."}
+_LAST_EVENT = {"Last-Event-ID": "The seq after which to go on; beats `after`."}
+
+ROUTES = [
+    Route(
+        "POST",
+        "/tasks",
+        create,
+        "Create a task",
+        {201: views.CreatedTask},
+        body=views.NewTask,
+        headers={"Idempotency-Key": "The same key and values give the same task."},
+        problems=(400, 413, 415, 422, 503),
+    ),
+    Route(
+        "GET",
+        "/tasks",
+        listing,
+        "List tasks, newest first",
+        {200: views.TaskList},
+        query=views.TasksQuery,
+        problems=(422,),
+    ),
+    Route(
+        "POST",
+        "/tasks/{task_id}/execute",
+        execute,
+        "Start a task, or attach to it, and stream its events",
+        _STREAM,
+        query=views.ExecuteQuery,
+        headers=_RESPOND_ASYNC | _LAST_EVENT,
+        problems=(404, 422, 429, 503),
+    ),
+    *(
+        Route(
+            "GET",
+            path,
+            status,
+            "Where a task stands",
+            {200: views.TaskView},
+            problems=(404, 422),
+        )
+        for path in ("/tasks/{task_id}", "/tasks/{task_id}/status")
+    ),
+    Route(
+        "GET",
+        "/tasks/{task_id}/events",
+        events,
+        "Stream a task's events",
+        {200: NDJSON, 204: None},
+        query=views.EventsQuery,
+        headers=_LAST_EVENT,
+        problems=(404, 422, 429),
+    ),
+    Route(
+        "POST",
+        "/tasks/{task_id}/cancel",
+        cancel,
+        "Stop a task; answers when nothing works for it any more",
+        {200: views.TaskView},
+        body=views.CancelBody,
+        body_optional=True,
+        problems=(400, 404, 409, 413, 415, 422, 503),
+    ),
+    Route(
+        "POST",
+        "/tasks/{task_id}/retry",
+        retry,
+        "Let a failed or cancelled task go on, and stream its events",
+        _STREAM,
+        query=views.RetryQuery,
+        headers=_RESPOND_ASYNC | _LAST_EVENT,
+        problems=(404, 409, 422, 429, 503),
+    ),
+    Route(
+        "DELETE",
+        "/tasks/{task_id}",
+        delete,
+        "Forget a pending or finished task",
+        {204: None},
+        problems=(404, 409, 422, 503),
+    ),
+]

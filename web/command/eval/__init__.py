@@ -1,0 +1,1 @@
+"""`terzetto eval`."""

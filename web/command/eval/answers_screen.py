@@ -1,0 +1,152 @@
+"""What `terzetto eval answers` prints: a table, one task in full, or JSON.
+
+Rule: what tasks, documents and models wrote is made printable before it is shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from web.command.eval.answer_measures import JudgedStatement, Measures, Overall
+from web.command.terminal import one_line, printable
+
+if TYPE_CHECKING:
+    from web.command.eval.answers import Evaluation
+
+_COLUMNS = (
+    "Topics",
+    "Questions",
+    "Needless",
+    "Points",
+    "Forbidden",
+    "Cited",
+    "Precise",
+    "Grounded",
+    "Seconds",
+)
+_LEAST_WIDTH = 120
+
+
+def as_json(evaluation: Evaluation, *, in_full: bool) -> str:
+    """One JSON object; `in_full` with each report and its statements."""
+    tasks = [_task_json(one, in_full) for one in evaluation.tasks]
+    every = {"tasks": tasks, "overall": asdict(evaluation.overall)}
+    return json.dumps(every, ensure_ascii=False)
+
+
+def print_table(evaluation: Evaluation, console: Console) -> None:
+    """A row for each task and one over all."""
+    table = Table(box=None, pad_edge=False, show_footer=True)
+    whole = evaluation.overall
+    table.add_column("Task", footer=f"all {whole.tasks}", no_wrap=True, min_width=21)
+    table.add_column("Ended", footer=f"{whole.completed} completed")
+    for name, footer in zip(_COLUMNS, _overall_cells(whole), strict=True):
+        table.add_column(name, footer=footer, justify="right")
+    for one in evaluation.tasks:
+        table.add_row(Text(one_line(one.task.name, 40)), one.outcome.ended, *_cells(one))
+    wide = console if console.is_terminal else Console(width=_LEAST_WIDTH)
+    wide.print(table)
+    wide.print(
+        f"\nSeconds: p50 {whole.seconds_p50:.2f}, worst {whole.seconds_worst:.2f}; "
+        "the other figures over all are means over tasks, needless and forbidden are counts."
+    )
+    if whole.with_nothing:
+        wide.print(
+            f"Of {whole.with_nothing} tasks on which the library has nothing, "
+            f"{whole.admitted} reports say so and claim nothing."
+        )
+
+
+def print_task(one: Measures, console: Console) -> None:
+    """Everything that was measured of one task, its statements one by one, and its report."""
+    lines = [one.task.text, f"Ended: {one.outcome.ended}, in {one.outcome.seconds:.2f} s"]
+    lines += _listed("Questions", one.outcome.questions)
+    lines += _listed("Needless questions", one.needless_questions)
+    lines += _listed("Topics that no question names", one.missed_topics)
+    made = [point.name for point in one.task.points if point.name not in one.missed_points]
+    lines += _listed("Points made", made)
+    lines += _listed("Points missed", one.missed_points)
+    lines += _listed("Forbidden claims", one.said_forbidden)
+    lines += _listed("Statements", [_shown(judged) for judged in one.statements])
+    if one.admits_nothing is not None:
+        says = "says so and claims nothing" if one.admits_nothing else "does not leave it at that"
+        lines.append(f"The library has nothing on this, and the report {says}.")
+    lines += ["", "Report:", *one.outcome.report.splitlines()]
+    for line in lines:
+        console.print(Text(printable(line)), soft_wrap=True)
+
+
+def _task_json(one: Measures, in_full: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": one.task.name,
+        "ended": one.outcome.ended,
+        "seconds": round(one.outcome.seconds, 3),
+        "topics": one.topics,
+        "missed_topics": one.missed_topics,
+        "questions": one.outcome.questions,
+        "needless_questions": one.needless_questions,
+        "points": one.points,
+        "missed_points": one.missed_points,
+        "forbidden": one.said_forbidden,
+        "admits_nothing": one.admits_nothing,
+        "coverage": one.coverage,
+        "precision": one.precision,
+        "groundedness": one.groundedness,
+    }
+    if in_full:
+        found["statements"] = [asdict(judged) for judged in one.statements]
+        found["report"] = one.outcome.report
+    return found
+
+
+def _cells(one: Measures) -> list[str]:
+    points = _figure(one.points)
+    if one.admits_nothing is not None:
+        points = "none" if one.admits_nothing else "claims"
+    return [
+        _figure(one.topics),
+        str(len(one.outcome.questions)),
+        str(len(one.needless_questions)),
+        points,
+        str(len(one.said_forbidden)),
+        *map(_figure, (one.coverage, one.precision, one.groundedness)),
+        f"{one.outcome.seconds:.2f}",
+    ]
+
+
+def _overall_cells(whole: Overall) -> list[str]:
+    return [
+        _figure(whole.topics),
+        f"{whole.questions:.1f}",
+        str(whole.needless),
+        _figure(whole.points),
+        str(whole.forbidden),
+        *map(_figure, (whole.coverage, whole.precision, whole.groundedness)),
+        f"{whole.seconds_p50:.2f}",
+    ]
+
+
+def _figure(share: float | None) -> str:
+    return "-" if share is None else f"{share:.2f}"
+
+
+def _listed(heading: str, entries: Iterable[str]) -> list[str]:
+    every = [f"- {entry}" for entry in entries]
+    return ["", f"{heading}:", *every] if every else []
+
+
+def _shown(judged: JudgedStatement) -> str:
+    cites = ", ".join(str(n) for n in judged.statement.cites)
+    mark = "supported" if judged.supported else "NOT SUPPORTED" if cites else "NO SOURCE"
+    return (
+        f"{mark} [{cites}]: {judged.statement.text}"
+        if cites
+        else f"{mark}: {judged.statement.text}"
+    )

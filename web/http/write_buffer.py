@@ -1,0 +1,107 @@
+"""What is on its way to one client: a bounded buffer, and the writing of it.
+
+Rule: nobody touches the socket but `flush`. What is put before a flush leaves in one system call;
+whoever sends a piece flushes it before the next, so a client that reads slowly holds one piece. How
+long one may read nothing is not decided here but by the connection's watchdog, see `blocked_since`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import trio
+
+from web.http.traffic import Traffic
+
+
+class ClientLost(trio.BrokenResourceError):
+    """The client is gone."""
+
+
+class Outbox:
+    """The bytes that the kernel has not taken yet."""
+
+    __slots__ = (
+        "_bytes",
+        "_closed",
+        "_on_block",
+        "_parts",
+        "_socket",
+        "_traffic",
+        "_writing",
+        "blocked_since",
+        "moved",
+    )
+
+    def __init__(
+        self, socket: trio.socket.SocketType, traffic: Traffic, on_block: Callable[[], None]
+    ) -> None:
+        self.moved = trio.lowlevel.ParkingLot()
+        """Unparked at each change of this connection; whoever waits looks again."""
+        self.blocked_since: float | None = None
+        """Since when the kernel takes nothing more. `on_block` is called as often as that begins."""
+        self._socket = socket
+        self._traffic = traffic
+        self._on_block = on_block
+        self._parts: list[bytes] = []
+        self._bytes = 0
+        self._writing = False
+        self._closed = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether the kernel has taken everything."""
+        return self._bytes == 0
+
+    def put(self, data: bytes) -> None:
+        """Send `data` after all that was put before it, with the next flush."""
+        if data and not self._closed:
+            self._parts.append(data)
+            self._count(len(data))
+
+    async def flush(self) -> None:
+        """Return once the kernel has taken everything. Raises `ClientLost`."""
+        while self._writing:
+            await self.moved.park()
+        self._writing = True
+        try:
+            while self._parts:
+                self._write()
+                if self._parts:
+                    self.blocked_since = trio.current_time()
+                    self._on_block()
+                    await trio.lowlevel.wait_writable(self._socket)
+                    self.blocked_since = None
+        finally:
+            self._writing = False
+            self.moved.unpark_all()
+
+    def _write(self) -> None:
+        """Give the kernel what it takes."""
+        batch = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        try:
+            sent = os.write(self._socket.fileno(), batch)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise ClientLost(str(error)) from None
+        self._count(-sent)
+        batch = batch[sent:]  # A copy, so that what is written is not held.
+        self._parts = [batch] if batch else []
+
+    def close(self) -> None:
+        """Forget what was not written: nobody is there to read it."""
+        self._closed = True
+        self._on_block = _nothing
+        self._parts.clear()
+        self._count(-self._bytes)
+        self.moved.unpark_all()
+
+    def _count(self, change: int) -> None:
+        self._bytes += change
+        self._traffic.buffered_bytes += change
+
+
+def _nothing() -> None:
+    """Nobody is there to be told."""

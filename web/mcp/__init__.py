@@ -1,0 +1,1 @@
+"""Terzetto as a server of the Model Context Protocol."""

@@ -1,0 +1,1 @@
+"""Settings of the server and where their values come from."""
