@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from actors.runtime.request import Request, StreamRequest
 from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.evidence import Evidence, Findings, Passage, Report
-from actors.tasks.helper import Helper
 from actors.tasks.life import Task
 from actors.tasks.plan import Plan, Question
+from actors.tasks.tool_options import ToolOption
 from actors.usage import Meter
 
 
@@ -23,7 +23,7 @@ class Analyze(Request[Plan]):
     """Make a plan for this task. `key` is "task_id/step_id": stable over attempts.
 
     `about` is the description of the task that it follows up; of the tokens of language models
-    `tokens_left` may be used, or any number, and `meter` is told of each; `helpers` may be asked
+    `tokens_left` may be used, or any number, and `meter` is told of each; `tool_options` may be asked
     besides the library.
     """
 
@@ -31,7 +31,7 @@ class Analyze(Request[Plan]):
     task_description: str
     about: str = ""
     tokens_left: int | None = None
-    helpers: tuple[Helper, ...] = ()
+    tool_options: tuple[ToolOption, ...] = ()
     meter: Meter = field(default_factory=Meter, compare=False, repr=False)
 
 
@@ -45,8 +45,8 @@ class Retrieve(Request[Evidence]):
 
 
 @dataclass(frozen=True, slots=True)
-class Consult(Request[Evidence]):
-    """Ask a helper, by the `name` that plans know it by, with these arguments."""
+class CallTool(Request[Evidence]):
+    """Ask a tool_option, by the `name` that plans know it by, with these arguments."""
 
     key: str
     name: str
@@ -56,7 +56,7 @@ class Consult(Request[Evidence]):
 
 
 @dataclass(frozen=True, slots=True)
-class Weigh(Request[Findings]):
+class Synthesize(Request[Findings]):
     """Choose from the evidence what answers the task. One `Evidence` for each question of the plan.
 
     `context` is what the task that this one follows up has found.

@@ -22,7 +22,7 @@ from typing import Self, TypeVar
 
 import trio
 
-from actors.agents.plugin_loading import own_agents
+from actors.agents.plugin_loading import load_plugins
 from actors.clock import Now, wall_clock
 from actors.errors import ActorError, CancelUnfinished, Overloaded
 from actors.fetching.fetcher import Fetcher, FetchLimits
@@ -37,7 +37,7 @@ from actors.library.documents import Added
 from actors.library.library import Library, open_library
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.models.factory import open_models
-from actors.runs.live_tasks import Desk
+from actors.runs.live_tasks import LiveTasks
 from actors.runs.run import Limits
 from actors.runs.supervisor import Slots, Supervisor
 from actors.runtime import (
@@ -86,7 +86,7 @@ class System:
         self,
         settings: Settings,
         library: Library,
-        desk: Desk,
+        tasks: LiveTasks,
         supervisor: ActorHandle,
         journal: ActorHandle,
         agents: Mapping[str, ActorHandle],
@@ -96,8 +96,8 @@ class System:
         self.settings = settings
         self.library = library
         self.dead_letters = dead_letters
-        self._desk = desk
-        self._view = desk.view
+        self._tasks = tasks
+        self._view = tasks.view
         self._supervisor = supervisor
         self._agents = agents
         self._does = {name: part.does for name, part in parts.items()}
@@ -164,7 +164,7 @@ class System:
     def cancel_soon(self, task_id: str, reason: str) -> None:
         """Cancel without waiting, for whoever is gone; a task that has ended stays as it is."""
         if not self.draining:  # Then it is the server that ends connections.
-            self._desk.runs.start_soon(self._cancel_quietly, task_id, reason)
+            self._tasks.runs.start_soon(self._cancel_quietly, task_id, reason)
 
     async def _cancel_quietly(self, task_id: str, reason: str) -> None:
         with contextlib.suppress(ActorError):
@@ -209,12 +209,12 @@ class System:
     async def ping(self) -> None:
         """Returns once the supervisor and the journal have answered."""
         await self._supervisor.ask(Ping())
-        await self._desk.journal.ask(Ping())
+        await self._tasks.journal.ask(Ping())
 
     @property
     def draining(self) -> bool:
         """Whether new work is refused."""
-        return self._desk.draining
+        return self._tasks.draining
 
     def agents(self) -> list[AgentInfo]:
         """The agents and their figures."""
@@ -231,7 +231,7 @@ class System:
                     in_flight=info.in_flight,
                     concurrency=info.concurrency,
                     restarts=info.restarts,
-                    retries=self._desk.retries[name],
+                    retries=self._tasks.retries[name],
                 )
             )
         return found
@@ -242,11 +242,11 @@ class System:
 
     def gauges(self) -> dict[str, int]:
         """How full every bounded thing is."""
-        desk = self._desk
+        tasks = self._tasks
         return {
-            "running_tasks": desk.running,
-            "queued_tasks": len(desk.queue),
-            "pending_tasks": desk.pending,
+            "running_tasks": tasks.running,
+            "queued_tasks": len(tasks.queue),
+            "pending_tasks": tasks.pending,
             **self._view.gauges(),
         }
 
@@ -304,7 +304,7 @@ async def open_system(
     ones, for tests and for programs that bring their own.
     """
     settings = settings or Settings()
-    own = own_agents(settings.agents)
+    own = load_plugins(settings.agents)
     async with (
         _open_store(settings, store) as the_store,
         _open_library(settings, library, now) as lib,
@@ -327,21 +327,21 @@ async def open_system(
             )
             playing = {name: spawned(nursery, name, parts[name], letters) for name in parts}
             window = Window(settings.ahead_events, settings.ahead_bytes)
-            desk = Desk(view, journal, now, window, runs)
-            desk.last_end = "shutdown" if orderly else "crash"
+            tasks = LiveTasks(view, journal, now, window, runs)
+            tasks.last_end = "shutdown" if orderly else "crash"
             agents_of_runs = cast(parts, playing, own, tools, settings.tools)
             supervisor = spawn(
                 nursery,
                 "supervisor",
                 partial(
-                    Supervisor, desk, agents_of_runs, _limits(settings, now, rng), _slots(settings)
+                    Supervisor, tasks, agents_of_runs, _limits(settings, now, rng), _slots(settings)
                 ),
                 capacity=SUPERVISOR_MAILBOX,
                 concurrency=SUPERVISOR_CONCURRENCY,
                 dead_letters=letters,
             )
             await supervisor.ask(Recover())
-            system = System(settings, lib, desk, supervisor, journal, playing, parts, letters)
+            system = System(settings, lib, tasks, supervisor, journal, playing, parts, letters)
             yield system
             await system.drain(0)
             runs.cancel_scope.cancel()

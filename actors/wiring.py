@@ -16,8 +16,8 @@ from actors.agents.analyzer import AnalyzerAgent
 from actors.agents.model.analyzer import ModelAnalyzer
 from actors.agents.model.writer import ModelWriter
 from actors.agents.named_pages import NamedPages
-from actors.agents.plugin import OwnAgent
-from actors.agents.plugin_actor import OwnAgentActor
+from actors.agents.plugin import Plugin
+from actors.agents.plugin_actor import PluginActor
 from actors.agents.retriever import RetrieverAgent
 from actors.agents.tool import ToolAgent
 from actors.agents.writer import WriterAgent
@@ -25,10 +25,10 @@ from actors.errors import InvalidRequest
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.library.library import Library
 from actors.models.factory import Models
-from actors.runs.agents import Agents, Consulted
+from actors.runs.agents import Agents, ToolRef
 from actors.runtime import ActorHandle, Backoff, DeadLetters, spawn
 from actors.settings import Settings
-from actors.tasks.helper import Helper
+from actors.tasks.tool_options import ToolOption
 from actors.tools import Tools
 
 TOOLS_MAILBOX = 64
@@ -51,7 +51,7 @@ def three_voices(
     library: Library,
     models: Models,
     tools: Tools,
-    own: tuple[OwnAgent, ...],
+    own: tuple[Plugin, ...],
 ) -> dict[str, Callable[[], Any]]:
     """The three voices; with a language model where the settings name one."""
     alone = models.extractive_allowed
@@ -79,7 +79,7 @@ def parts_of(
     settings: Settings,
     makes: Mapping[str, Callable[[], Any]],
     tools: Tools,
-    own: tuple[OwnAgent, ...],
+    own: tuple[Plugin, ...],
 ) -> dict[str, Part]:
     """Everybody who plays, by name: those of `makes`, one for each tool server, and people's own.
 
@@ -98,7 +98,7 @@ def parts_of(
         make = partial(ToolAgent, tools)
         parts[_of_tools(name)] = Part(make, ToolAgent.does, TOOLS_MAILBOX, server.concurrency)
     for agent in own:
-        played = partial(OwnAgentActor, agent)
+        played = partial(PluginActor, agent)
         parts[agent.name] = Part(played, agent.does, agent.mailbox, agent.concurrency)
     return parts
 
@@ -118,13 +118,13 @@ def spawned(nursery: trio.Nursery, name: str, part: Part, dead_letters: DeadLett
 def cast(
     parts: Mapping[str, Part],
     playing: Mapping[str, ActorHandle],
-    own: tuple[OwnAgent, ...],
+    own: tuple[Plugin, ...],
     tools: Tools,
     servers: Iterable[str],
 ) -> Agents:
     """Everybody as a run asks them."""
     consulted = {
-        agent.name: Consulted(
+        agent.name: ToolRef(
             playing[agent.name],
             None if agent.retries_s is None else Backoff(agent.retries_s),
             agent.on_failure == "fail",
@@ -138,7 +138,7 @@ def cast(
         playing["writer"],
         continues,
         consulted,
-        tuple(agent.helper() for agent in own),
+        tuple(agent.tool_option() for agent in own),
         {name: playing[_of_tools(name)] for name in servers},
         partial(_known, tools),
     )
@@ -149,22 +149,22 @@ def _of_tools(server: str) -> str:
     return f"tools.{server}"
 
 
-async def _known(tools: Tools) -> list[Helper]:
+async def _known(tools: Tools) -> list[ToolOption]:
     """The tools that can be called; servers that have just been started are waited for a while."""
     with trio.move_on_after(TOOLS_WAIT_S):
         await tools.wait_started()
-    return [tool.helper() for tool in tools.catalog()]
+    return [tool.tool_option() for tool in tools.catalog()]
 
 
 async def _wrong_with(
-    tools: Tools, own: Mapping[str, OwnAgent], helper: Helper, arguments: Mapping[str, Any]
+    tools: Tools, own: Mapping[str, Plugin], tool_option: ToolOption, arguments: Mapping[str, Any]
 ) -> str:
-    """What is wrong with arguments for a helper: its own model knows, or the tool's schema."""
-    if helper.name not in own:
-        fault = await tools.wrong_with(helper.schema, arguments)
-        return f"The tool {helper.name} cannot be asked this: {fault}." if fault else ""
+    """What is wrong with arguments for a tool_option: its own model knows, or the tool's schema."""
+    if tool_option.name not in own:
+        fault = await tools.wrong_with(tool_option.schema, arguments)
+        return f"The tool {tool_option.name} cannot be asked this: {fault}." if fault else ""
     try:
-        own[helper.name].read(arguments)
+        own[tool_option.name].read(arguments)
     except InvalidRequest as error:
         return error.message
     return ""

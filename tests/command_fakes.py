@@ -21,7 +21,12 @@ PLAN = [
     {"step_id": "s1", "step": "analysis", "agent_type": "analyzer", "description": "Plan it"},
     {"step_id": "s2", "step": "retrieval", "agent_type": "retriever", "description": "Threads?"},
     {"step_id": "s3", "step": "retrieval", "agent_type": "retriever", "description": "Async?"},
-    {"step_id": "s4", "step": "synthesis", "agent_type": "analyzer", "description": "Weigh it"},
+    {
+        "step_id": "s4",
+        "step": "synthesis",
+        "agent_type": "analyzer",
+        "description": "Synthesize it",
+    },
     {"step_id": "s5", "step": "writing", "agent_type": "writer", "description": "Write it"},
 ]
 DEPENDS_ON = {"s1": [], "s2": ["s1"], "s3": ["s1"], "s4": ["s2", "s3"], "s5": ["s4"]}

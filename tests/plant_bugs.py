@@ -21,7 +21,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 SUPERVISOR, JOURNAL = "actors.runs.supervisor", "actors.journal.journal"
-LIFE, DESK, TAIL = "actors.tasks.life", "actors.runs.live_tasks", "actors.journal.tail"
+LIFE, LIVE_TASKS, TAIL = "actors.tasks.life", "actors.runs.live_tasks", "actors.journal.tail"
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ BUGS = [
         [
             Edit(
                 SUPERVISOR,
-                "self._desk.clear(live)\n        self._fill_slots()",
-                "self._desk.clear(live)",
+                "self._tasks.clear(live)\n        self._fill_slots()",
+                "self._tasks.clear(live)",
             )
         ],
     ),
@@ -103,7 +103,7 @@ BUGS = [
             Edit(
                 SUPERVISOR,
                 "await self._flush(live, pending=1)",
-                "self._desk.runs.start_soon(self._flush, live); self._desk.pending += 1",
+                "self._tasks.runs.start_soon(self._flush, live); self._tasks.pending += 1",
             )
         ],
     ),
@@ -151,8 +151,8 @@ BUGS = [
         ],
     ),
     Bug(
-        "found by it: a task whose log failed leaves the desk while its run works",
-        [Edit(DESK, "if live.idle and", "if (live.idle or live.ledger.failed) and")],
+        "found by it: a task whose log failed leaves the tasks while its run works",
+        [Edit(LIVE_TASKS, "if live.idle and", "if (live.idle or live.ledger.failed) and")],
     ),
 ]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from actors.runtime.cooperative import Sliced
+from actors.runtime.cooperative import Cooperative
 
 
-def most_calls(work: Sliced[object]) -> int:
+def most_calls(work: Cooperative[object]) -> int:
     """The most calls of functions in one slice: the same on every machine, which seconds are not."""
     calls = most = 0
 

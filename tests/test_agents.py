@@ -17,7 +17,7 @@ from actors.errors import StorageUnavailable
 from actors.library.documents import Hits
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
-from actors.messages import Analyze, Retrieve, Weigh, Write
+from actors.messages import Analyze, Retrieve, Synthesize, Write
 from actors.runtime.call import Call
 from actors.tasks.evidence import Evidence, Findings, Passage, Report
 from actors.tasks.plan import Plan, Question
@@ -39,7 +39,7 @@ class Slot(Call[Any]):
         self.sent.append(value)
 
 
-class Shelf:
+class Database:
     """A library that answers from a list, or with an error, and remembers what it was asked."""
 
     def __init__(self, *passages: Passage, error: Exception | None = None) -> None:
@@ -62,7 +62,7 @@ async def report_on(task: str, library: Library) -> tuple[str, Plan, Findings, R
     made = await analyzer.handle(Analyze("t/s1", task), Slot())
     assert isinstance(made, Plan)
     evidence = [await retriever.handle(Retrieve("t/s2", q), Slot()) for q in made.questions]
-    findings = await analyzer.handle(Weigh("t/s4", task, made, tuple(evidence)), Slot())
+    findings = await analyzer.handle(Synthesize("t/s4", task, made, tuple(evidence)), Slot())
     assert isinstance(findings, Findings)
     slot = Slot()
     report = await writer.handle(Write("t/s5", task, made, findings), slot)
@@ -117,20 +117,20 @@ async def test_the_best_passages_bring_what_stands_beside_them_in_their_section(
 
 async def test_the_retriever_searches_what_is_aside_of_a_question_too_each_passage_once() -> None:
     passages = [Passage("d", "Frogs", "", n, "A frog.") for n in range(1, 9)]
-    shelf = Shelf(*passages)
+    database = Database(*passages)
     question = Question("s2", "Frogs in ponds", "frogs", aside="toads ponds")
 
-    retriever = RetrieverAgent(cast(Library, shelf), limit=6)
+    retriever = RetrieverAgent(cast(Library, database), limit=6)
 
     evidence = await retriever.handle(Retrieve("k", question), Slot())
 
-    assert shelf.asked == ["frogs", "frogs frogs toads ponds"]
+    assert database.asked == ["frogs", "frogs frogs toads ponds"]
     assert evidence == Evidence(question, tuple(passages[:6]), sample=False)
 
 
 async def test_the_retriever_lets_a_storage_error_be_the_answer() -> None:
-    shelf = Shelf(error=StorageUnavailable("The library cannot be used now."))
-    retriever = RetrieverAgent(cast(Library, shelf))
+    database = Database(error=StorageUnavailable("The library cannot be used now."))
+    retriever = RetrieverAgent(cast(Library, database))
 
     with pytest.raises(StorageUnavailable) as raised:
         await retriever.handle(Retrieve("k", Question("s2", "Frogs?", "frogs")), Slot())
@@ -186,7 +186,7 @@ async def test_planning_and_weighing_let_others_run_in_between(mock_clock: MockC
     )
     task = "What is a frog? " * 30
     made = plan(task)
-    weigh = Weigh("k", task, made, tuple(Evidence(q, passages) for q in made.questions))
+    weigh = Synthesize("k", task, made, tuple(Evidence(q, passages) for q in made.questions))
 
     planning = await wait_of(lambda: AnalyzerAgent().handle(Analyze("k", task), Slot()))
     weighing = await wait_of(lambda: AnalyzerAgent().handle(weigh, Slot()))

@@ -93,7 +93,7 @@ async def test_steps_that_fail_are_tried_again_and_the_text_starts_anew(served):
 
 
 async def test_a_retriever_that_fails_leaves_the_task_degraded_with_empty_context(served):
-    cast = Cast(retrieves=[AgentFailed("no shelf")] * 100)
+    cast = Cast(retrieves=[AgentFailed("no database")] * 100)
     async with scripted_api(served, cast, settings=QUICK) as api:
         task_id = await api.create()
 

@@ -15,7 +15,7 @@ from actors.agents.model.figures import sentence_figures
 from actors.agents.model.markup import urls
 from actors.agents.model.pieces import MOST_HELD
 from actors.agents.model.text import CheckedText
-from actors.runtime.cooperative import Sliced, at_once
+from actors.runtime.cooperative import Cooperative, at_once
 
 UNHURRIED = settings(deadline=None)  # A busy machine is no failure.
 KNOWN = (1, 2, 3)
@@ -311,7 +311,7 @@ MOST_SLICE_S = 0.1
 """Some ten times what the longest slice takes. Without slices it would be most of `MOST_S`."""
 
 
-def longest_slice_s(work: Sliced[object]) -> float:
+def longest_slice_s(work: Cooperative[object]) -> float:
     """The processor time of the longest slice, without what the collector takes."""
     longest = 0.0
     gc.disable()

@@ -11,7 +11,7 @@ from scripted import PASSAGE, Cast, NoLibrary, Script, ScriptedAnalyzer, scripte
 from actors import Settings, System, Task, open_system
 from actors.agents.extractive.planning import plan
 from actors.errors import IllegalState, InvalidRequest
-from actors.messages import Analyze, Weigh
+from actors.messages import Analyze, Synthesize
 from actors.testing.scripted import virtual_clock
 
 NOTES = b"""# Frogs
@@ -53,7 +53,7 @@ async def test_what_a_task_has_found_is_evidence_for_the_next(autojump_clock: ob
         await system.delete(first.task_id)
         async for _ in system.execute(second.task_id):
             pass
-    (before, after) = (one for one in asked if isinstance(one, Weigh))
+    (before, after) = (one for one in asked if isinstance(one, Synthesize))
     assert before.context == ()
     assert (after.context[0].document_id, after.context[0].text) == (
         PASSAGE.document_id,

@@ -14,10 +14,10 @@ import trio
 import trio.testing
 from http_raw import GOOD, HOST, Endless, echo, listening, plain
 
-from web.http.request import Exchange
+from web.http.request_cycle import RequestCycle
 from web.http.server import ACCEPTED_AT_ONCE, raise_file_limit
-from web.http.traffic import AT_ONCE, Traffic
-from web.http.write_buffer import ClientLost, Outbox
+from web.http.traffic import ADMITTED_PER_TICK, Traffic
+from web.http.write_buffer import ClientLost, WriteBuffer
 
 
 async def test_past_the_most_connections_the_longest_idle_one_makes_room():
@@ -225,7 +225,7 @@ async def test_requests_that_come_at_once_begin_a_few_in_each_round():
     trio.lowlevel.remove_instrument(rounds)
 
     assert begun.total() == 60
-    assert max(begun.values()) <= AT_ONCE
+    assert max(begun.values()) <= ADMITTED_PER_TICK
 
 
 async def test_clients_that_leave_at_once_are_let_go_a_few_in_each_round():
@@ -251,7 +251,7 @@ async def test_clients_that_leave_at_once_are_let_go_a_few_in_each_round():
         trio.lowlevel.remove_instrument(rounds)
 
         assert left.total() >= 60
-        assert max(left.values()) <= AT_ONCE
+        assert max(left.values()) <= ADMITTED_PER_TICK
 
 
 async def test_a_connection_that_was_lost_in_the_middle_leaves_no_cycle():
@@ -294,7 +294,7 @@ async def test_a_stream_whose_client_is_lost_before_the_head_is_out_is_left():
     http = h11.Connection(h11.SERVER)
     http.receive_data(GOOD)
     http.next_event()
-    exchange = Exchange(http, Outbox(ours, Traffic(), lambda: None), list)
+    exchange = RequestCycle(http, WriteBuffer(ours, Traffic(), lambda: None), list)
     body = Body()
     exchange.stream(body)
     await exchange.send({"type": "http.response.start", "status": 200, "headers": []})

@@ -12,7 +12,7 @@ from scripted import Cast, scripted_system
 
 from actors.errors import AgentFailed
 from actors.settings import Settings
-from web.api.log_chunks import KEPT_BYTES, READ_AHEAD_BYTES, ReadAhead, Slices
+from web.api.log_chunks import KEPT_BYTES, READ_AHEAD_BYTES, LogChunks, ReadAhead
 
 PART = "Frogs sing at night. " * 500
 ATTEMPTS = 16
@@ -152,7 +152,7 @@ async def test_slices_are_the_log_wherever_what_is_ahead_is_dropped():
                 ahead = ReadAhead()
                 ahead.bytes = held
                 follower = await system.follow(target.split("/")[2])
-                slices, got = Slices(follower, ahead, sse=False), bytearray()
+                slices, got = LogChunks(follower, ahead, sse=False), bytearray()
                 while len(got) < 300_000:
                     for _ in range(every):
                         got += await slices.take()

@@ -21,7 +21,7 @@ from actors.agents.model.fence import fenced
 from actors.agents.model.passages import numbered
 from actors.agents.model.writer import ModelWriter
 from actors.errors import ModelUnavailable
-from actors.messages import Analyze, Weigh, Write
+from actors.messages import Analyze, Synthesize, Write
 from actors.models.model import Prompt
 from actors.tasks.evidence import Evidence, Findings, Passage, Report, Source
 from actors.tasks.plan import Plan
@@ -140,7 +140,7 @@ async def report_with(attack: Attack) -> tuple[str, Report, Findings]:
     made = plan(TASK)
     evidence = tuple(Evidence(question, (GOOD, bad)) for question in made.questions)
     model = Gullible(attack.obeyed)
-    findings = await ModelAnalyzer(model).handle(Weigh("t/s4", TASK, made, evidence), Slot())
+    findings = await ModelAnalyzer(model).handle(Synthesize("t/s4", TASK, made, evidence), Slot())
     assert isinstance(findings, Findings)
     slot = Slot()
     report = await ModelWriter(model).handle(Write("t/s5", TASK, made, findings), slot)
@@ -255,7 +255,7 @@ async def test_text_without_a_sound_word_is_no_report() -> None:
     evidence = tuple(
         Evidence(q, (Passage("e", "Frogs", "", 1, attack.text),)) for q in made.questions
     )
-    findings = await ModelAnalyzer(model).handle(Weigh("t/s4", TASK, made, evidence), Slot())
+    findings = await ModelAnalyzer(model).handle(Synthesize("t/s4", TASK, made, evidence), Slot())
     assert isinstance(findings, Findings)
 
     with pytest.raises(ModelUnavailable):

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from actors.errors import StorageUnavailable
-from actors.library.database import FILE_NAME, open_shelf
+from actors.library.database import FILE_NAME, open_database
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
 
@@ -103,35 +103,35 @@ async def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> 
 
 
 async def test_a_full_disk_refuses_writing_and_goes_on_reading(tmp_path: Path) -> None:
-    async with open_shelf(tmp_path) as shelf:
-        library = Library(shelf, InlineParser(), lambda: NOON)
+    async with open_database(tmp_path) as database:
+        library = Library(database, InlineParser(), lambda: NOON)
         await library.add(b"A zebra.")
-        await shelf.write(lambda db: db.execute("PRAGMA max_page_count = 40").fetchall())
+        await database.write(lambda db: db.execute("PRAGMA max_page_count = 40").fetchall())
 
         with pytest.raises(StorageUnavailable):
             await library.add(b"giraffe text " * 100_000, media_type="text/plain")
 
         assert len((await library.search("zebra", limit=3)).passages) == 1
         assert (await library.search("giraffe", limit=3)).passages == ()
-        await shelf.write(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchall())
+        await database.write(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchall())
         await library.add(b"giraffe text " * 1_000, media_type="text/plain")
         assert (await library.search("giraffe", limit=3)).passages
 
 
 async def test_a_reader_whose_asker_left_is_interrupted(tmp_path: Path) -> None:
-    async with open_shelf(tmp_path) as shelf:
+    async with open_database(tmp_path) as database:
         for _ in range(5):
             with trio.move_on_after(0.02) as scope:
-                await shelf.read(lambda db: db.execute(ENDLESS).fetchone())
+                await database.read(lambda db: db.execute(ENDLESS).fetchone())
             assert scope.cancelled_caught
 
-        assert await shelf.read(lambda db: db.execute("SELECT 1").fetchone()) == (1,)
+        assert await database.read(lambda db: db.execute("SELECT 1").fetchone()) == (1,)
 
 
 async def test_readers_cannot_write(tmp_path: Path) -> None:
-    async with open_shelf(tmp_path) as shelf:
+    async with open_database(tmp_path) as database:
         with pytest.raises(StorageUnavailable):
-            await shelf.read(lambda db: db.execute("DELETE FROM documents"))
+            await database.read(lambda db: db.execute("DELETE FROM documents"))
 
 
 async def test_a_cancelled_add_is_whole_or_not_there(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from actors.agents.model.analyzer import ModelAnalyzer
 from actors.agents.model.passages import MOST_CHARACTERS, MOST_PASSAGES
 from actors.agents.model.proposal import Intent, ProposedPlan, ProposedQuestion, drafts_of
 from actors.errors import ModelRejected, ModelUnavailable
-from actors.messages import Analyze, Weigh
+from actors.messages import Analyze, Synthesize
 from actors.tasks.evidence import Evidence, Findings, Passage
 from actors.tasks.outputs import dump_output, load_output
 from actors.tasks.plan import Plan
@@ -150,7 +150,7 @@ async def test_the_weighing_is_as_ever_and_gives_passages_to_write_from() -> Non
     evidence = tuple(Evidence(q, p) for q, p in zip(made.questions, found, strict=True))
     analyzer = ModelAnalyzer(ScriptedModel())
 
-    findings = await analyzer.handle(Weigh("t/s5", "x", made, evidence), Slot())
+    findings = await analyzer.handle(Synthesize("t/s5", "x", made, evidence), Slot())
 
     assert isinstance(findings, Findings)
     extractive = weigh(made, evidence)
@@ -163,7 +163,7 @@ async def test_the_passages_are_bounded() -> None:
     made = plan("What do frogs eat?")
     text = "Frogs eat flies, and frogs eat worms. " * 60
     passages = tuple(Passage("f", "Frogs", "", n, f"{n} {text}") for n in range(1, 60))
-    request = Weigh("t/s5", "x", made, (Evidence(made.questions[0], passages),))
+    request = Synthesize("t/s5", "x", made, (Evidence(made.questions[0], passages),))
 
     findings = await ModelAnalyzer(ScriptedModel()).handle(request, Slot())
 
@@ -174,7 +174,7 @@ async def test_the_passages_are_bounded() -> None:
 
 async def test_nothing_found_gives_no_passages() -> None:
     made = plan("What do frogs eat?")
-    request = Weigh("t/s5", "x", made, (Evidence(made.questions[0]),))
+    request = Synthesize("t/s5", "x", made, (Evidence(made.questions[0]),))
 
     findings = await ModelAnalyzer(ScriptedModel()).handle(request, Slot())
 

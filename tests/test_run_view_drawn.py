@@ -40,7 +40,7 @@ def test_the_plan_is_a_tree_with_states_and_times() -> None:
         "├── ✓ analysis Plan it  0.2 s",
         "│   ├── ✓ retrieval Threads?  0.2 s  4 n",
         "│   └── ⠋ retrieval Async?  4.1 s",
-        "└── · synthesis Weigh it",
+        "└── · synthesis Synthesize it",
         "    └── · writing Write it",
     ]
 

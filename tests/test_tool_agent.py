@@ -10,7 +10,7 @@ import pytest
 
 from actors.agents.tool import ToolAgent
 from actors.errors import ToolFailed
-from actors.messages import Consult
+from actors.messages import CallTool
 from actors.runtime import spawn
 from actors.tasks.evidence import Evidence
 from actors.tasks.plan import Question
@@ -36,7 +36,7 @@ class Pond:
 
 async def evidence(pond: Pond, nursery: Any, **arguments: Any) -> Evidence:
     agent = spawn(nursery, "tool", lambda: ToolAgent(cast(Tools, pond)), capacity=1)
-    return await agent.ask(Consult("task/s2", "pond/search", QUESTION, arguments, ""))
+    return await agent.ask(CallTool("task/s2", "pond/search", QUESTION, arguments, ""))
 
 
 async def test_a_text_is_cut_into_passages_that_say_where_they_are_from(nursery: Any) -> None:

@@ -17,8 +17,8 @@ from mcp.server.mcpserver import MCPServer
 
 from actors.errors import ExtraMissing, InvalidRequest, ToolFailed
 from actors.settings import Settings
-from actors.tasks.helper import question_argument
 from actors.tasks.plan import Question
+from actors.tasks.tool_options import question_argument
 from actors.tools import Tool, Tools, open_tools
 from web.http.server import serve
 from web.settings.model import ServerSettings
@@ -297,8 +297,8 @@ def test_words_are_searched_and_a_prompt_is_a_sentence() -> None:
 
     def arguments(name: str) -> dict[str, Any]:
         schema = {"required": [name], "properties": {name: {"type": "string"}}}
-        return Tool("s", "t", "", schema).helper().arguments(question)
+        return Tool("s", "t", "", schema).tool_option().arguments(question)
 
     assert arguments("query") == {"query": "frogs live"}
     assert arguments("question") == {"question": "Where do frogs live?"}
-    assert Tool("s", "t", "", {}).helper().arguments(question) == {}
+    assert Tool("s", "t", "", {}).tool_option().arguments(question) == {}

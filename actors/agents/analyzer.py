@@ -11,7 +11,7 @@ from typing import Any, assert_never
 from actors.agents.extractive.planning import planned
 from actors.agents.extractive.weighing import weighed
 from actors.agents.gathering import gathered
-from actors.messages import Analyze, Weigh
+from actors.messages import Analyze, Synthesize
 from actors.runtime.call import Call
 from actors.runtime.cooperative import with_pauses
 from actors.tasks.evidence import Findings
@@ -28,14 +28,14 @@ class AnalyzerAgent:
     name = "analyzer"
     does = "Splits a task into questions and a plan, and weighs the evidence found on them."
 
-    async def handle(self, request: Analyze | Weigh, call: Call[Any]) -> Plan | Findings:
-        """A `Plan` for `Analyze`, `Findings` for `Weigh`."""
+    async def handle(self, request: Analyze | Synthesize, call: Call[Any]) -> Plan | Findings:
+        """A `Plan` for `Analyze`, `Findings` for `Synthesize`."""
         match request:
             case Analyze():
                 return await with_pauses(
-                    planned(request.task_description, request.about, request.helpers)
+                    planned(request.task_description, request.about, request.tool_options)
                 )
-            case Weigh():
+            case Synthesize():
                 return await with_pauses(weighed(request.plan, gathered(request)))
             case _:
                 assert_never(request)

@@ -1,6 +1,6 @@
 """All that is known on each question, from whomever it came.
 
-Rule: a question of the plan has one body of evidence; what helpers said on it is part of that.
+Rule: a question of the plan has one body of evidence; what tool_options said on it is part of that.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from actors.messages import Weigh
+from actors.messages import Synthesize
 from actors.tasks.evidence import Evidence, Passage
 
 
-def gathered(request: Weigh) -> tuple[Evidence, ...]:
-    """For each question what the library has, then what helpers said, then the context."""
+def gathered(request: Synthesize) -> tuple[Evidence, ...]:
+    """For each question what the library has, then what tool_options said, then the context."""
     helped: dict[str, list[Passage]] = {}
     for found in request.evidence:
         if found.question.of:

@@ -19,7 +19,7 @@ from actors.errors import ActorError, FetchFailed
 from actors.fetching.fetcher import Fetcher
 from actors.library import transient
 from actors.library.library import Library
-from actors.library.parsed import Reading
+from actors.library.parsed import ParsedDocument
 from actors.tasks.evidence import Passage
 from actors.tasks.failure import Failure
 
@@ -59,11 +59,11 @@ class _Outcome:
     """What came of one URL, and when."""
 
     at: float
-    result: Reading | Failure
+    result: ParsedDocument | Failure
 
     @property
     def passages(self) -> int:
-        return len(self.result.cuts) if isinstance(self.result, Reading) else 0
+        return len(self.result.cuts) if isinstance(self.result, ParsedDocument) else 0
 
 
 class NamedPages:
@@ -81,24 +81,26 @@ class NamedPages:
         since = self._asked_at.setdefault(task, trio.current_time())
         while len(self._asked_at) > MOST_TASKS:
             self._asked_at.popitem(last=False)
-        results: dict[str, Reading | Failure] = {}
+        results: dict[str, ParsedDocument | Failure] = {}
         with trio.move_on_at(_until()):
             async with trio.open_nursery() as nursery:
                 for url in urls:
                     nursery.start_soon(self._get, url, since, results)
-        late = Failure.of(FetchFailed("Reading it took too long."))
-        read: dict[str, Reading] = {}
+        late = Failure.of(FetchFailed("ParsedDocument it took too long."))
+        read: dict[str, ParsedDocument] = {}
         missed: list[Failure] = []
         for url in urls:
             result = results.get(url, late)
-            if isinstance(result, Reading):
+            if isinstance(result, ParsedDocument):
                 read[url] = result
             else:
                 missed.append(_about(url, result))
         passages = await trio.to_thread.run_sync(_passages, read, query, limit) if read else ()
         return Found(passages, tuple(missed), bool(read))
 
-    async def _get(self, url: str, since: float, results: dict[str, Reading | Failure]) -> None:
+    async def _get(
+        self, url: str, since: float, results: dict[str, ParsedDocument | Failure]
+    ) -> None:
         """One fetch at a time for each URL; who has waited for one takes what it brought."""
         async with self._fetching.setdefault(url, trio.Lock()):
             outcome = self._kept.get(url)
@@ -108,7 +110,9 @@ class NamedPages:
                 self._keep(url, outcome)
         results[url] = outcome.result
 
-    async def _read(self, url: str, results: dict[str, Reading | Failure]) -> Reading | Failure:
+    async def _read(
+        self, url: str, results: dict[str, ParsedDocument | Failure]
+    ) -> ParsedDocument | Failure:
         """The page, or why it cannot be read; what may pass is waited for, within the time there is."""
         for delay_s in (*RETRIES_S, inf):
             try:
@@ -122,7 +126,7 @@ class NamedPages:
             await trio.sleep(delay_s)
         return failure
 
-    async def _read_once(self, url: str) -> Reading:
+    async def _read_once(self, url: str) -> ParsedDocument:
         page = await self._fetcher.fetch(url)
         reading = await self._library.read(
             page.body, media_type=page.media_type, file_name=page.file_name
@@ -153,7 +157,7 @@ def _about(url: str, failure: Failure) -> Failure:
     return Failure(failure.code, f"{url} was not read: {failure.message}")
 
 
-def _passages(read: dict[str, Reading], query: str, limit: int) -> tuple[Passage, ...]:
+def _passages(read: dict[str, ParsedDocument], query: str, limit: int) -> tuple[Passage, ...]:
     """In a thread. A page's title says where it is: a report cites it by that."""
     check = trio.from_thread.check_cancelled
     titles = {
@@ -164,7 +168,7 @@ def _passages(read: dict[str, Reading], query: str, limit: int) -> tuple[Passage
     return tuple(replace(passage, title=titles[passage.document_id]) for passage in found)
 
 
-def _openings(readings: Iterable[Reading]) -> Iterator[Passage]:
+def _openings(readings: Iterable[ParsedDocument]) -> Iterator[Passage]:
     for reading in readings:
         document = reading.document
         for cut in [cut for cut in reading.cuts if not cut.links][:OPENING]:

@@ -23,7 +23,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel, PydanticUserError, ValidationError
 
 from actors.errors import InvalidRequest
-from actors.tasks.helper import Helper, question_argument
+from actors.tasks.tool_options import ToolOption, question_argument
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ TAKEN = frozenset({"analyzer", "retriever", "writer", "supervisor", "journal"})
 MOST_RETRIES = 16
 
 
-class UnusableAgent(InvalidRequest):
+class UnusablePlugin(InvalidRequest):
     """An agent of one's own cannot be used. Its person's move: the message tells what is missing."""
 
 
@@ -46,7 +46,7 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnAgent:
+class Plugin:
     """What a person's class says of itself. `when`: words of questions it is for; none: of all."""
 
     make: type[Any]
@@ -60,9 +60,9 @@ class OwnAgent:
     retries_s: tuple[float, ...] | None
     on_failure: Literal["degrade", "fail"]
 
-    def helper(self) -> Helper:
+    def tool_option(self) -> ToolOption:
         """How plans see it."""
-        return Helper(
+        return ToolOption(
             self.name, self.does, question_argument(self.schema), self.when, schema=self.schema
         )
 
@@ -79,11 +79,11 @@ class OwnAgent:
         raise InvalidRequest(f"The agent {self.name} cannot be asked this: {told}.")
 
 
-def described(made: Any, origin: str) -> OwnAgent:
-    """Read what a class says of itself; raises `UnusableAgent`."""
+def described(made: Any, origin: str) -> Plugin:
+    """Read what a class says of itself; raises `UnusablePlugin`."""
 
-    def wrong(what: str) -> UnusableAgent:
-        return UnusableAgent(f"The agent {origin} {what}.")
+    def wrong(what: str) -> UnusablePlugin:
+        return UnusablePlugin(f"The agent {origin} {what}.")
 
     if not inspect.isclass(made):
         raise wrong("is no class")
@@ -113,7 +113,7 @@ def described(made: Any, origin: str) -> OwnAgent:
     for field, (_, most) in bounds.items():
         if not (isinstance(numbers[field], int) and _is_number(numbers[field], 1, most)):
             raise wrong(f"needs `{field}` to be a whole number from 1 to {most:,}")
-    return OwnAgent(
+    return Plugin(
         make=made,
         name=name,
         does=does,

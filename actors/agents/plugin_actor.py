@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import trio
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from actors.agents.plugin import About, OwnAgent, UnusableAgent
+from actors.agents.plugin import About, Plugin, UnusablePlugin
 from actors.errors import ActorError, AgentFailed
-from actors.messages import Consult
+from actors.messages import CallTool
 from actors.runtime.call import Call
 from actors.tasks.evidence import Evidence, Passage
 
@@ -41,22 +41,22 @@ class _Reply(BaseModel):
     score: FiniteFloat
 
 
-class OwnAgentActor:
+class PluginActor:
     """Plays one of a person's agents.
 
     Failure mode: as it says itself. "degrade": the task goes on without its passages.
     """
 
-    def __init__(self, agent: OwnAgent) -> None:
+    def __init__(self, agent: Plugin) -> None:
         self.name, self.does = agent.name, agent.does
         self._read = agent.read
         try:
             self._agent = agent.make()
         except Exception as error:
             why = f"{type(error).__name__}: {error}"
-            raise UnusableAgent(f"The agent {self.name} cannot be made: {why}") from error
+            raise UnusablePlugin(f"The agent {self.name} cannot be made: {why}") from error
 
-    async def handle(self, request: Consult, call: Call[Any]) -> Evidence:
+    async def handle(self, request: CallTool, call: Call[Any]) -> Evidence:
         """The passages it replies with; a text is a passage, too."""
         asked = self._read(request.arguments)
         about = About(request.key, request.question.text, request.task_description)

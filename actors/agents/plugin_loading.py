@@ -20,20 +20,20 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from actors.agents.plugin import OwnAgent, UnusableAgent, described
+from actors.agents.plugin import Plugin, UnusablePlugin, described
 
 GROUP = "terzetto.agents"
 
 
-def own_agents(named: Iterable[str]) -> tuple[OwnAgent, ...]:
-    """The agents named in the settings, then those of packages; raises `UnusableAgent`."""
-    found: dict[str, OwnAgent] = {}
+def load_plugins(named: Iterable[str]) -> tuple[Plugin, ...]:
+    """The agents named in the settings, then those of packages; raises `UnusablePlugin`."""
+    found: dict[str, Plugin] = {}
     made = [(origin, _found(origin)) for origin in named]
     made += [(f"{one.name} = {one.value}", _of_package(one)) for one in entry_points(group=GROUP)]
     for origin, one in made:
         agent = described(one, origin)
         if agent.name in found and found[agent.name].make is not agent.make:
-            raise UnusableAgent(f"The agent {origin} has the name {agent.name!r} of another.")
+            raise UnusablePlugin(f"The agent {origin} has the name {agent.name!r} of another.")
         found[agent.name] = agent
     return tuple(found.values())
 
@@ -42,15 +42,15 @@ def _found(origin: str) -> Any:
     """The class at "FILE.py:NAME" or "MODULE:NAME"."""
     place, colon, name = origin.rpartition(":")
     if not colon or not name.isidentifier():
-        raise UnusableAgent(f'An agent is named like "my_agents.py:MyAgent", and not {origin!r}.')
+        raise UnusablePlugin(f'An agent is named like "my_agents.py:MyAgent", and not {origin!r}.')
     try:
         module = _of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     except Exception as error:
-        raise UnusableAgent(
+        raise UnusablePlugin(
             f"The agent {origin} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
     if not hasattr(module, name):
-        raise UnusableAgent(f"The agent {origin} cannot be loaded: there is no {name} in it.")
+        raise UnusablePlugin(f"The agent {origin} cannot be loaded: there is no {name} in it.")
     return getattr(module, name)
 
 
@@ -77,7 +77,7 @@ def _of_package(point: Any) -> Any:
     try:
         return point.load()
     except Exception as error:
-        raise UnusableAgent(
+        raise UnusablePlugin(
             f"The agent {point.name} = {point.value} cannot be loaded: "
             f"{type(error).__name__}: {error}"
         ) from error

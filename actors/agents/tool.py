@@ -13,7 +13,7 @@ from typing import Any
 import trio
 
 from actors.agents.tool_text import tool_passages
-from actors.messages import Consult
+from actors.messages import CallTool
 from actors.runtime.call import Call
 from actors.tasks.evidence import Evidence
 from actors.tools import Tools
@@ -34,7 +34,7 @@ class ToolAgent:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
 
-    async def handle(self, request: Consult, call: Call[Any]) -> Evidence:
+    async def handle(self, request: CallTool, call: Call[Any]) -> Evidence:
         """The tool's answer as evidence, in its order; empty if it has no text."""
         result = await self._tools.call(request.name, request.arguments, request.key)
         if result.passed_over:

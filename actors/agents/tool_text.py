@@ -14,7 +14,7 @@ from actors.library.parsing.blocks import Block, collapsed, storable
 from actors.library.parsing.plain_text import parse_text
 from actors.library.passages import passages
 from actors.tasks.evidence import Passage
-from actors.tasks.helper import spelled
+from actors.tasks.tool_options import spelled
 from actors.tools.catalog import ToolResult
 
 MAX_DEPTH = 32

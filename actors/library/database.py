@@ -26,7 +26,7 @@ _LOOK_EVERY = 20_000
 """Virtual machine instructions between two looks whether the asker still waits: under 1 ms."""
 
 
-class Shelf(Protocol):
+class Database(Protocol):
     """A place for documents that can be read and written."""
 
     async def read(self, work: Work[T]) -> T: ...
@@ -38,7 +38,7 @@ class Shelf(Protocol):
         ...
 
 
-class MemoryShelf:
+class MemoryDatabase:
     """Documents in memory. Nothing here waits or uses a thread."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class MemoryShelf:
         self.connection.close()
 
 
-class FileShelf:
+class FileDatabase:
     """Documents in a file, durable when a write returns."""
 
     def __init__(self, writer: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
@@ -85,16 +85,16 @@ class FileShelf:
 
 
 @asynccontextmanager
-async def open_shelf(folder: Path | None) -> AsyncIterator[Shelf]:
-    """A shelf in `folder`, or in memory."""
+async def open_database(folder: Path | None) -> AsyncIterator[Database]:
+    """A database in `folder`, or in memory."""
     if folder is None:
-        memory = MemoryShelf()
+        memory = MemoryDatabase()
         with closing(memory):
             yield memory
         return
     connections = await trio.to_thread.run_sync(_open_file, folder)
     try:
-        yield FileShelf(connections[0], connections[1:])
+        yield FileDatabase(connections[0], connections[1:])
     finally:
         for connection in reversed(connections):
             connection.close()

@@ -19,14 +19,14 @@ import trio
 
 from actors.errors import IllegalState, InvalidRequest, TooLarge
 from actors.library import cursors, statements
-from actors.library.database import Shelf, open_shelf
+from actors.library.database import Database, open_database
 from actors.library.documents import Added, Document, DocumentPage, Hits, Ranker
 from actors.library.encoders.vectors import packaged_embedder
-from actors.library.parsed import Reading, reading_of
+from actors.library.parsed import ParsedDocument, parsed_document
 from actors.library.parsing.frames import Job
 from actors.library.parsing.media_types import MediaType, media_type_of
 from actors.library.parsing.process import Parser, open_parser
-from actors.library.sample_library import build_sample_shelf
+from actors.library.sample_library import build_sample_database
 from actors.library.search import Searcher
 from actors.tasks.evidence import Passage
 
@@ -52,9 +52,9 @@ async def open_library(
     `parser` takes the place of the child processes, for tests under a virtual clock. Without
     `vectors`, or without the extra of that name, passages are found by their words only.
     """
-    async with open_shelf(folder) as shelf, open_parser() as own_parser:
-        embedder = await shelf.compute(packaged_embedder) if vectors else None
-        library = Library(shelf, parser or own_parser, now, embedder)
+    async with open_database(folder) as database, open_parser() as own_parser:
+        embedder = await database.compute(packaged_embedder) if vectors else None
+        library = Library(database, parser or own_parser, now, embedder)
         async with library.filling():
             yield library
 
@@ -64,16 +64,16 @@ class Library:
 
     def __init__(
         self,
-        shelf: Shelf,
+        database: Database,
         parser: Parser,
         now: Callable[[], datetime],
         embedder: Embedder | None = None,
     ) -> None:
-        self._shelf = shelf
+        self._database = database
         self._parser = parser
         self._now = now
         self._embedder = embedder
-        self._own = Searcher(shelf, shelf, embedder)
+        self._own = Searcher(database, database, embedder)
         self._sample: Searcher | None = None
         self._building = trio.Lock()
 
@@ -114,8 +114,10 @@ class Library:
         `UnsupportedMediaType`, `UnreadableDocument` and `StorageUnavailable`.
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
-        if await self._shelf.read(partial(statements.knows, sha256=sha256, source=None)):
-            there = await self._shelf.write(partial(statements.place, sha256=sha256, source=source))
+        if await self._database.read(partial(statements.knows, sha256=sha256, source=None)):
+            there = await self._database.write(
+                partial(statements.place, sha256=sha256, source=source)
+            )
             if there is not None:
                 return Added(there, created=False)
         job = Job(body, media_type or kind, title, file_name)
@@ -123,11 +125,11 @@ class Library:
         if self._own.vectors is not None:
             reading = await self._own.vectors.with_vectors(reading)
         insert = partial(statements.insert, reading=reading, source=source)
-        return Added(*await self._shelf.write(insert))
+        return Added(*await self._database.write(insert))
 
     async def read(
         self, body: bytes, *, media_type: str | None = None, file_name: str | None = None
-    ) -> Reading:
+    ) -> ParsedDocument:
         """A document as `add` would add it, without adding it; raises what `add` raises."""
         kind, sha256 = await self._identified(body, media_type, file_name)
         return await self._read(Job(body, media_type or kind, None, file_name), kind, sha256)
@@ -138,7 +140,7 @@ class Library:
             raise InvalidRequest("limit must be at least 1.")
         before = cursors.read(cursor) if cursor is not None else None
         searcher, sample = await self._current()
-        found, more = await searcher.shelf.read(
+        found, more = await searcher.database.read(
             partial(statements.page, limit=limit, before=before)
         )
         documents = tuple(replace(document, sample=sample) for document in found)
@@ -147,24 +149,24 @@ class Library:
     async def document(self, document_id: str) -> Document:
         """One document; raises `DocumentNotFound`."""
         searcher, sample = await self._current()
-        found = await searcher.shelf.read(partial(statements.get, document_id=document_id))
+        found = await searcher.database.read(partial(statements.get, document_id=document_id))
         return replace(found, sample=sample)
 
     async def text(self, document_id: str) -> str:
         """The text that was read from a document; raises `DocumentNotFound`."""
         searcher, _ = await self._current()
-        return await searcher.shelf.read(partial(statements.text, document_id=document_id))
+        return await searcher.database.read(partial(statements.text, document_id=document_id))
 
     async def delete(self, document_id: str) -> None:
         """Forget a document; raises `DocumentNotFound`, and `IllegalState` for a sample."""
         searcher, sample = await self._current()
         if sample:
-            await searcher.shelf.read(partial(statements.get, document_id=document_id))
+            await searcher.database.read(partial(statements.get, document_id=document_id))
             raise IllegalState(
                 "This document belongs to the sample library, which goes away by itself when you "
                 "add documents of your own."
             )
-        await searcher.shelf.write(partial(statements.delete, document_id=document_id))
+        await searcher.database.write(partial(statements.delete, document_id=document_id))
 
     async def search(
         self, query: str, *, limit: int, rankers: Collection[Ranker] | None = None
@@ -184,11 +186,13 @@ class Library:
     async def neighbours(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
         """What stands right before and after each of these in its section, in their order."""
         searcher, _ = await self._current()
-        return tuple(await searcher.shelf.read(partial(statements.neighbours, passages=passages)))
+        return tuple(
+            await searcher.database.read(partial(statements.neighbours, passages=passages))
+        )
 
     async def knows(self, sha256: str, *, source: str | None = None) -> bool:
         """Whether the person has a document with these bytes (from this source, if given)."""
-        return await self._shelf.read(partial(statements.knows, sha256=sha256, source=source))
+        return await self._database.read(partial(statements.knows, sha256=sha256, source=source))
 
     async def _identified(
         self, body: bytes, media_type: str | None, file_name: str | None
@@ -196,25 +200,25 @@ class Library:
         if len(body) > MAX_BYTES:
             raise TooLarge(f"A document may have at most {MAX_BYTES // _MIB} MiB.")
         kind = media_type_of(body, media_type, file_name)
-        return kind, await self._shelf.compute(lambda: hashlib.sha256(body).hexdigest())
+        return kind, await self._database.compute(lambda: hashlib.sha256(body).hexdigest())
 
-    async def _read(self, job: Job, kind: MediaType, sha256: str) -> Reading:
+    async def _read(self, job: Job, kind: MediaType, sha256: str) -> ParsedDocument:
         parsed = await self._parser.parse(job)
-        return reading_of(parsed, kind, len(job.body), sha256, self._now())
+        return parsed_document(parsed, kind, len(job.body), sha256, self._now())
 
     async def identify(self, name: str) -> str | None:
         """The id of the document with this id, source or title, whichever is found first."""
         searcher, _ = await self._current()
-        return await searcher.shelf.read(partial(statements.identify, name=name))
+        return await searcher.database.read(partial(statements.identify, name=name))
 
     async def _current(self) -> tuple[Searcher, bool]:
         """The person's documents, or the sample library and True while there are none."""
-        if not await self._shelf.read(statements.is_empty):
+        if not await self._database.read(statements.is_empty):
             return self._own, False
         async with self._building:
             if self._sample is None:
-                shelf = await self._shelf.compute(partial(build_sample_shelf, self._now()))
-                sample = Searcher(shelf, self._shelf, self._embedder)
+                database = await self._database.compute(partial(build_sample_database, self._now()))
+                sample = Searcher(database, self._database, self._embedder)
                 if sample.vectors is not None:
                     await sample.vectors.fill()
                 self._sample = sample

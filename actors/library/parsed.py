@@ -25,7 +25,7 @@ class ParsedText:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedDocument:
     """A document with all that goes into the library; `vectors` one for each cut, or none at all."""
 
     document: Document
@@ -34,9 +34,9 @@ class Reading:
     vectors: tuple[bytes, ...] = ()
 
 
-def reading_of(
+def parsed_document(
     parsed: ParsedText, media_type: str, size: int, sha256: str, now: datetime
-) -> Reading:
+) -> ParsedDocument:
     """A parsed document of `size` bytes, as it is added `now`."""
     document = Document(
         document_id=str(uuid.uuid5(_DOCUMENTS, sha256)),
@@ -47,7 +47,7 @@ def reading_of(
         passages=len(parsed.cuts),
         created_at=_timestamp(now),
     )
-    return Reading(document, parsed.text, parsed.cuts)
+    return ParsedDocument(document, parsed.text, parsed.cuts)
 
 
 def _timestamp(moment: datetime) -> str:

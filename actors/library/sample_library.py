@@ -10,21 +10,21 @@ from datetime import datetime
 from importlib import resources
 
 from actors.library import statements
-from actors.library.database import MemoryShelf
-from actors.library.parsed import reading_of
+from actors.library.database import MemoryDatabase
+from actors.library.parsed import parsed_document
 from actors.library.parsing.frames import Job
 from actors.library.parsing.inline import parsed_text
 
 
-def build_sample_shelf(now: datetime) -> MemoryShelf:
-    """The articles on a shelf in memory."""
-    shelf = MemoryShelf()
+def build_sample_database(now: datetime) -> MemoryDatabase:
+    """The articles on a database in memory."""
+    database = MemoryDatabase()
     folder = resources.files("actors.library") / "sample"
     articles = (file for file in folder.iterdir() if file.name.endswith(".md"))
     for file in sorted(articles, key=lambda file: file.name):
         body = file.read_bytes()
         parsed = parsed_text(Job(body, "text/markdown", file_name=file.name))
         sha256 = hashlib.sha256(body).hexdigest()
-        reading = reading_of(parsed, "text/markdown", len(body), sha256, now)
-        statements.insert(shelf.connection, reading, None)
-    return shelf
+        reading = parsed_document(parsed, "text/markdown", len(body), sha256, now)
+        statements.insert(database.connection, reading, None)
+    return database

@@ -1,4 +1,4 @@
-"""Searching one shelf: by words, by meaning where there are vectors, and by both together.
+"""Searching one database: by words, by meaning where there are vectors, and by both together.
 
 Rule: words decide by BM25, meaning by cosine; each ranks by itself, and only their ranks are put
 together (`actors.library.fusion`). What is then shown is up to `actors.library.selection`.
@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.library import statements
-from actors.library.database import Shelf
+from actors.library.database import Database
 from actors.library.documents import Ranker
 from actors.library.encoders.vectors import Vectors
 from actors.library.fusion import fused
@@ -40,11 +40,11 @@ def depth_for(limit: int) -> int:
 
 
 class Searcher:
-    """A shelf, and its vectors if there is an embedder. What takes time is done by `workshop`."""
+    """A database, and its vectors if there is an embedder. What takes time is done by `workshop`."""
 
-    def __init__(self, shelf: Shelf, workshop: Shelf, embedder: Embedder | None) -> None:
-        self.shelf = shelf
-        self.vectors = Vectors(embedder, shelf, workshop) if embedder is not None else None
+    def __init__(self, database: Database, workshop: Database, embedder: Embedder | None) -> None:
+        self.database = database
+        self.vectors = Vectors(embedder, database, workshop) if embedder is not None else None
         self.rankers: tuple[Ranker, ...] = ("bm25", "vectors") if embedder else ("bm25",)
         self._workshop = workshop
 
@@ -61,7 +61,7 @@ class Searcher:
             near = await self.vectors.nearest(query, depth)
         words = expression if "bm25" in rankers else None
         find = partial(statements.candidates, expression=words, vectors=near, depth=depth)
-        found = await self.shelf.read(find)
+        found = await self.database.read(find)
         if words:
             found = replace(found, near=_related(found))
         return await self._workshop.compute(partial(chosen, found, limit))

@@ -14,7 +14,7 @@ from typing import Any
 
 from actors.errors import DocumentNotFound
 from actors.library.documents import Document
-from actors.library.parsed import Reading
+from actors.library.parsed import ParsedDocument
 from actors.tasks.evidence import Passage
 
 _COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at"
@@ -35,7 +35,9 @@ class Candidates:
     near: dict[int, float]
 
 
-def insert(db: sqlite3.Connection, reading: Reading, source: str | None) -> tuple[Document, bool]:
+def insert(
+    db: sqlite3.Connection, reading: ParsedDocument, source: str | None
+) -> tuple[Document, bool]:
     """Add a document, unless its bytes are there; it takes the place of what its source had."""
     with db:
         db.execute("BEGIN IMMEDIATE")
@@ -168,7 +170,7 @@ def is_empty(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None
 
 
-def _insert_rows(db: sqlite3.Connection, reading: Reading) -> None:
+def _insert_rows(db: sqlite3.Connection, reading: ParsedDocument) -> None:
     document = reading.document
     number = db.execute(
         f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 
 from actors.library import statements
-from actors.library.database import MemoryShelf
-from actors.library.parsed import Reading
+from actors.library.database import MemoryDatabase
+from actors.library.parsed import ParsedDocument
 from actors.library.queries import match_expression
 from actors.library.search import chosen, depth_for
 from actors.tasks.evidence import Passage
 
 
 def search(
-    readings: Iterable[Reading], query: str, limit: int, check: Callable[[], object]
+    readings: Iterable[ParsedDocument], query: str, limit: int, check: Callable[[], object]
 ) -> tuple[Passage, ...]:
     """The passages of these documents that match best, as a library without vectors finds them.
 
@@ -26,10 +26,10 @@ def search(
     expression = match_expression(query)
     if expression is None:
         return ()
-    with closing(MemoryShelf()) as shelf:
+    with closing(MemoryDatabase()) as database:
         for reading in readings:
             check()
-            statements.insert(shelf.connection, reading, None)
+            statements.insert(database.connection, reading, None)
         check()
-        found = statements.candidates(shelf.connection, expression, {}, depth_for(limit))
+        found = statements.candidates(database.connection, expression, {}, depth_for(limit))
         return chosen(found, limit)

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.runtime import Backoff, Ref
-from actors.tasks.helper import Helper
+from actors.tasks.tool_options import ToolOption
 
 
 @dataclass(frozen=True, slots=True)
-class Consulted:
-    """Where a helper is reached, and how its failures are met."""
+class ToolRef:
+    """Where a tool_option is reached, and how its failures are met."""
 
     ref: Ref
     backoff: Backoff | None = None
@@ -30,21 +30,21 @@ class Agents:
     writer: Ref
     writer_continues: bool = False
     """Whether the writer can go on with the text of an attempt that failed."""
-    own: Mapping[str, Consulted] = field(default_factory=dict)
+    own: Mapping[str, ToolRef] = field(default_factory=dict)
     """Agents of a person's own, by name."""
-    own_helpers: tuple[Helper, ...] = ()
+    plugin_options: tuple[ToolOption, ...] = ()
     tool_servers: Mapping[str, Ref] = field(default_factory=dict)
     """Who calls the tools of each server, by its name."""
-    tools: Callable[[], Awaitable[Sequence[Helper]]] | None = None
+    tools: Callable[[], Awaitable[Sequence[ToolOption]]] | None = None
     """The tools that can be called, once it is known."""
 
-    async def helpers(self) -> tuple[Helper, ...]:
+    async def tool_options(self) -> tuple[ToolOption, ...]:
         """Whom a plan may ask, besides the library."""
-        return (*self.own_helpers, *(await self.tools() if self.tools else ()))
+        return (*self.plugin_options, *(await self.tools() if self.tools else ()))
 
-    def consulted(self, name: str) -> Consulted | None:
+    def consulted(self, name: str) -> ToolRef | None:
         """The agent or tool of this name; a tool need not be there at this moment."""
         server, is_tool, _ = name.partition("/")
         if is_tool and server in self.tool_servers:
-            return Consulted(self.tool_servers[server])
+            return ToolRef(self.tool_servers[server])
         return self.own.get(name)

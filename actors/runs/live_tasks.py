@@ -1,7 +1,7 @@
-"""The supervisor's desk: the tasks that somebody works on, and the queue for a slot.
+"""The supervisor's tasks: the tasks that somebody works on, and the queue for a slot.
 
 It outlives the supervisor's instances: a rebuilt supervisor finds the running tasks here and goes
-on with them. Rule: the desk holds facts and makes no decisions.
+on with them. Rule: the tasks holds facts and makes no decisions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LastEnd = Literal["crash", "shutdown", "storage"]
 
 
 class LiveTask:
-    """A task on the desk: its ledger, and while it runs the scope that stops it."""
+    """A task on the tasks: its ledger, and while it runs the scope that stops it."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -46,7 +46,7 @@ class LiveTask:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody needs it on the desk."""
+        """Whether nobody needs it on the tasks."""
         return not (self.users or self.queued or self.scope)
 
 
@@ -58,7 +58,7 @@ class CancelReason:
 
 
 @dataclass
-class Desk:
+class LiveTasks:
     """The tasks at work, by id; the ids that wait for a slot; and how many slots are taken.
 
     `stalled` holds the ids of tasks whose log could not be written.
@@ -81,7 +81,7 @@ class Desk:
 
     @asynccontextmanager
     async def take(self, task_id: str, *, create: bool = False) -> AsyncIterator[LiveTask]:
-        """Hold a task on the desk inside the block; raises `TaskNotFound`.
+        """Hold a task on the tasks inside the block; raises `TaskNotFound`.
 
         With `create` a task that does not exist gets a ledger with nothing recorded in it.
         """
@@ -107,14 +107,14 @@ class Desk:
             self.clear(live)
 
     def put(self, task_id: str, task: Task | None) -> LiveTask:
-        """On the desk it goes, unless another was quicker while we read the log; None: a new one."""
+        """On the tasks it goes, unless another was quicker while we read the log; None: a new one."""
         if task_id not in self.live:
             ledger = Ledger(self.journal, task_id, task, self.now, self.window)
             self.live[task_id] = LiveTask(ledger)
         return self.live[task_id]
 
     def clear(self, live: LiveTask) -> None:
-        """Take it off the desk if nobody needs it there.
+        """Take it off the tasks if nobody needs it there.
 
         Until then even one whose log could not be written, or is being deleted, is the task's only
         one: two at once would run it twice, or cancel it beside its own run.

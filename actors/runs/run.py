@@ -29,7 +29,7 @@ from actors.errors import (
     OutputTooLarge,
 )
 from actors.journal.ledger import Ledger
-from actors.messages import Analyze, Consult, Retrieve, Weigh, Write
+from actors.messages import Analyze, CallTool, Retrieve, Synthesize, Write
 from actors.runs.agents import Agents
 from actors.runtime import Backoff
 from actors.tasks import events as e
@@ -227,8 +227,8 @@ class Pipeline:
         self, step: PlannedStep, attempt: int, delay_s: float, error: ActorError
     ) -> None:
         failure = Failure.of(error)
-        helper = self._agents.consulted(step.agent_type)
-        self._retries[helper.ref.name if helper else step.agent_type] += 1
+        tool_option = self._agents.consulted(step.agent_type)
+        self._retries[tool_option.ref.name if tool_option else step.agent_type] += 1
         await self._record(
             e.StepRetrying(
                 step.step_id,
@@ -245,8 +245,8 @@ class Pipeline:
     async def _gave_up(self, step: PlannedStep, error: ActorError, duration_s: float) -> Any:
         """The agent's failure mode: without the library the task goes on, without a plan it ends."""
         failure = Failure.of(error)
-        helper = self._agents.consulted(step.agent_type)
-        if step.step == "retrieval" and not (helper and helper.must_succeed):
+        tool_option = self._agents.consulted(step.agent_type)
+        if step.step == "retrieval" and not (tool_option and tool_option.must_succeed):
             empty = Evidence(self._question(step), missed=(failure,), usage=error.usage)
             await self._completed(step, empty, duration_s)
             return empty
@@ -279,15 +279,15 @@ class Pipeline:
         about, left = task.task_description, self._tokens_left()
         match step.step:
             case "analysis":
-                helpers = await self._agents.helpers()
-                analyze = Analyze(key, about, self._kept.context.about, left, helpers, meter)
+                tool_options = await self._agents.tool_options()
+                analyze = Analyze(key, about, self._kept.context.about, left, tool_options, meter)
                 plan = await self._agents.analyzer.ask(analyze, handler_s=limit)
                 return self._within_budget(plan)
             case "retrieval":
                 return await self._retrieve(step, key)
             case "synthesis":
                 needs = tuple(self._outputs[q.step_id] for q in self._plan().questions)
-                request = Weigh(key, about, self._plan(), needs, self._kept.context.passages)
+                request = Synthesize(key, about, self._plan(), needs, self._kept.context.passages)
                 return await self._agents.analyzer.ask(request, handler_s=limit)
             case "writing":
                 (findings,) = (self._outputs[need] for need in step.depends_on)
@@ -303,12 +303,12 @@ class Pipeline:
             urls = urls_in(self._ledger.task.task_description)
             retrieve = Retrieve(key, question, urls)
             return await self._agents.retriever.ask(retrieve, handler_s=limit)
-        helper = self._agents.consulted(step.agent_type)
-        if helper is None:
+        tool_option = self._agents.consulted(step.agent_type)
+        if tool_option is None:
             raise InvalidRequest(f"There is no agent or tool {step.agent_type} any more.")
         about = self._ledger.task.task_description
-        consult = Consult(key, step.agent_type, question, question.arguments, about)
-        return await helper.ref.ask(consult, handler_s=limit)
+        consult = CallTool(key, step.agent_type, question, question.arguments, about)
+        return await tool_option.ref.ask(consult, handler_s=limit)
 
     async def _write(self, step: PlannedStep, request: Write, attempt: int) -> Report:
         size = len(e.encode_line({"": request.kept})) if request.kept else 0
@@ -359,8 +359,8 @@ class Pipeline:
         return next(q for q in self._plan().questions if q.step_id == step.step_id)
 
     def _backoff(self, step: PlannedStep) -> Backoff:
-        helper = self._agents.consulted(step.agent_type)
-        return (helper and helper.backoff) or self._limits.backoff
+        tool_option = self._agents.consulted(step.agent_type)
+        return (tool_option and tool_option.backoff) or self._limits.backoff
 
     def _plan(self) -> Plan:
         plan: Plan = self._outputs[ANALYSIS.step_id]

@@ -1,6 +1,6 @@
 """The supervisor: owns every task from its creation to its end.
 
-    Create -> pending -> Execute -> queued -> a slot is free -> a run, one child task of `desk.runs`
+    Create -> pending -> Execute -> queued -> a slot is free -> a run, one child task of `tasks.runs`
 
 Each run has a cancel scope, which is its handle; how often steps are tried again is decided here,
 by the `Backoff` in `Limits`; what a run does is told in `actors.runs.run`.
@@ -34,7 +34,7 @@ from actors.errors import (
 from actors.journal.journal import Delete
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.runs.agents import Agents
-from actors.runs.live_tasks import CancelReason, Desk, LastEnd, LiveTask
+from actors.runs.live_tasks import CancelReason, LastEnd, LiveTask, LiveTasks
 from actors.runs.run import Kept, Limits, Pipeline
 from actors.runtime import Call
 from actors.tasks import events as e
@@ -75,10 +75,10 @@ class Slots:
 
 
 class Supervisor:
-    """The actor. All it knows is on the desk, so that a rebuilt one goes on where it was."""
+    """The actor. All it knows is on the tasks, so that a rebuilt one goes on where it was."""
 
-    def __init__(self, desk: Desk, agents: Agents, limits: Limits, slots: Slots) -> None:
-        self._desk = desk
+    def __init__(self, tasks: LiveTasks, agents: Agents, limits: Limits, slots: Slots) -> None:
+        self._tasks = tasks
         self._agents = agents
         self._limits = limits
         self._slots = slots
@@ -98,7 +98,7 @@ class Supervisor:
             case Ping():
                 return None
             case Cancel() | Drain():  # These wait for runs, so they leave the control lane free.
-                self._desk.runs.start_soon(self._aside, request, call)
+                self._tasks.runs.start_soon(self._aside, request, call)
                 return call.defer()
             case _:
                 assert_never(request)
@@ -124,15 +124,15 @@ class Supervisor:
         check_budget(new.budget)
         if new.idempotency_key is None:
             task_id = str(uuid.uuid4())
-            self._desk.put(task_id, None)  # No need to look whether it exists.
+            self._tasks.put(task_id, None)  # No need to look whether it exists.
         else:
             task_id = str(uuid.uuid5(KEYED_TASKS, new.idempotency_key))
-        async with self._desk.take(task_id, create=True) as live:
+        async with self._tasks.take(task_id, create=True) as live:
             if live.ledger.exists:
                 _check_same(live.task, new)
                 await live.ledger.flush()
-                return await self._desk.view.task(task_id)
-            if self._desk.pending >= self._slots.pending:
+                return await self._tasks.view.task(task_id)
+            if self._tasks.pending >= self._slots.pending:
                 raise Overloaded("Too many tasks are pending. Execute or delete some first.")
             followed = new.context_task_id
             context = dump_context(await self._context(followed)) if followed else None
@@ -154,8 +154,8 @@ class Supervisor:
     async def _context(self, task_id: str) -> Context:
         """What the new task takes over from a finished one."""
         try:
-            task = await self._desk.view.task(task_id)
-            stored = await self._desk.view.store.outputs(task_id)
+            task = await self._tasks.view.task(task_id)
+            stored = await self._tasks.view.store.outputs(task_id)
         except TaskNotFound:
             raise InvalidRequest(f"context_task_id: there is no task {task_id}.") from None
         if task.status != "completed":
@@ -166,17 +166,17 @@ class Supervisor:
         return context_of(task, load_output("writing", stored[writing]))
 
     async def _execute(self, task_id: str) -> Task:
-        async with self._desk.take(task_id) as live:
+        async with self._tasks.take(task_id) as live:
             if live.task.status == "pending":
                 self._admit(live)
                 admitted = live.task
                 await self._flush(live, pending=-1)
                 return admitted
             await live.ledger.flush()
-        return await self._desk.view.task(task_id)
+        return await self._tasks.view.task(task_id)
 
     async def _retry(self, task_id: str) -> Task:
-        async with self._desk.take(task_id) as live:
+        async with self._tasks.take(task_id) as live:
             await self._run_left(live)
             if live.task.status not in ("failed", "cancelled"):
                 raise IllegalState(
@@ -189,42 +189,42 @@ class Supervisor:
 
     async def _flush(self, live: LiveTask, *, pending: int = 0) -> None:
         """Wait for the commit of what was decided; if there is none, it was not decided."""
-        self._desk.pending += pending
+        self._tasks.pending += pending
         try:
             await live.ledger.flush()
         except StorageUnavailable:
-            self._desk.pending -= pending
+            self._tasks.pending -= pending
             self._unqueue(live)
             if live.ledger.committed:  # In the log it may be queued still, and then it goes on.
                 self._stall(live.ledger.task_id)
             raise
 
     def _check_open(self) -> None:
-        if self._desk.draining:
+        if self._tasks.draining:
             raise Draining("The server is about to stop. Come back in a moment.")
 
     def _admit(self, live: LiveTask) -> None:
         """Queue a task, or start it when a slot is free; raises `Overloaded` and changes nothing."""
         self._check_open()
-        waiting = len(self._desk.queue)
-        starts = waiting == 0 and self._desk.running < self._slots.running
+        waiting = len(self._tasks.queue)
+        starts = waiting == 0 and self._tasks.running < self._slots.running
         if not starts and waiting >= self._slots.queued:
             raise Overloaded(
                 f"All slots are taken and {waiting} tasks wait. The task is unchanged."
             )
         live.ledger.record(e.TaskQueued(0 if starts else waiting + 1, live.task.run + 1))
         live.queued = True
-        self._desk.queue.append(live.ledger.task_id)
+        self._tasks.queue.append(live.ledger.task_id)
         self._fill_slots()
 
     def _fill_slots(self) -> None:
-        desk = self._desk
-        while desk.queue and desk.running < self._slots.running and not desk.draining:
-            live = desk.live[desk.queue.popleft()]
+        tasks = self._tasks
+        while tasks.queue and tasks.running < self._slots.running and not tasks.draining:
+            live = tasks.live[tasks.queue.popleft()]
             live.queued = False
             live.scope = trio.CancelScope()
-            desk.running += 1
-            desk.runs.start_soon(self._run, live, live.scope, name=f"run {live.ledger.task_id}")
+            tasks.running += 1
+            tasks.runs.start_soon(self._run, live, live.scope, name=f"run {live.ledger.task_id}")
 
     # --- a run ------------------------------------------------------------------------------
 
@@ -250,10 +250,10 @@ class Supervisor:
     def _run_ended(self, live: LiveTask) -> None:
         live.scope = live.cancelled_for = None
         live.ended.unpark_all()
-        self._desk.running -= 1
-        self._desk.clear(live)
+        self._tasks.running -= 1
+        self._tasks.clear(live)
         self._fill_slots()
-        self._desk.slot_freed.unpark_all()
+        self._tasks.slot_freed.unpark_all()
 
     async def _run_left(self, live: LiveTask) -> None:
         """A run that has decided its ending still has to commit it; nothing may begin before.
@@ -266,14 +266,14 @@ class Supervisor:
     def _stall(self, task_id: str) -> None:
         """The log could not be written: as after a crash, the task goes on when there is room."""
         log.error("task %s stops until its log can be written", task_id)
-        self._desk.view.close_streams("storage", task_id)
-        if not self._desk.stalled:
-            self._desk.runs.start_soon(self._resume_stalled)
-        self._desk.stalled.add(task_id)
+        self._tasks.view.close_streams("storage", task_id)
+        if not self._tasks.stalled:
+            self._tasks.runs.start_soon(self._resume_stalled)
+        self._tasks.stalled.add(task_id)
 
     async def _resume_stalled(self) -> None:
         await trio.sleep(STORAGE_RETRY_S)
-        stalled, self._desk.stalled = self._desk.stalled, set()
+        stalled, self._tasks.stalled = self._tasks.stalled, set()
         for task_id in stalled:
             with contextlib.suppress(TaskNotFound):
                 await self._resume(task_id, "storage")
@@ -281,11 +281,11 @@ class Supervisor:
 
     async def _resume(self, task_id: str, after: LastEnd) -> None:
         """Queue a task again that nobody works for; the queue's limit does not count here."""
-        async with self._desk.take(task_id) as live:
+        async with self._tasks.take(task_id) as live:
             if live.task.status in ("queued", "executing") and not (live.queued or live.scope):
                 live.last_end = after
                 live.queued = True
-                self._desk.queue.append(task_id)
+                self._tasks.queue.append(task_id)
 
     async def _play(self, live: LiveTask, stopped: Meter) -> None:
         try:
@@ -306,7 +306,7 @@ class Supervisor:
                 self._agents,
                 self._limits,
                 Kept(outputs, forgiven, load_context(stored.get(CONTEXT))),
-                self._desk.retries,
+                self._tasks.retries,
                 stopped,
             )
             await run.run()
@@ -324,7 +324,7 @@ class Supervisor:
     async def _stored(self, task: Task) -> dict[str, bytes]:
         """What stands beside the log; nothing but the context does before the first start."""
         fresh = task.status == "queued" and task.run == 1 and task.context_task_id is None
-        return {} if fresh else await self._desk.view.store.outputs(task.task_id)
+        return {} if fresh else await self._tasks.view.store.outputs(task.task_id)
 
     def _forgiven(self, live: LiveTask, stored: Mapping[str, bytes]) -> dict[str, int]:
         """How many attempts of each step do not count: all but a crash stopped them innocently."""
@@ -339,8 +339,8 @@ class Supervisor:
 
     async def _cancel(self, request: Cancel) -> Task:
         """Answers when the work has stopped and the log says so; a run writes its own ending."""
-        desk = self._desk
-        async with desk.take(request.task_id) as live:
+        tasks = self._tasks
+        async with tasks.take(request.task_id) as live:
             live.cancels += 1
             try:
                 while live.scope is not None:
@@ -362,15 +362,15 @@ class Supervisor:
                     e.TaskCancelled(request.reason, task.partial_output, task.usage or None)
                 )
             await self._flush(live, pending=-1 if was == "pending" else 0)
-        return await desk.view.task(request.task_id)
+        return await tasks.view.task(request.task_id)
 
     def _unqueue(self, live: LiveTask) -> None:
         if live.queued:
-            self._desk.queue.remove(live.ledger.task_id)
+            self._tasks.queue.remove(live.ledger.task_id)
             live.queued = False
 
     async def _forget(self, task_id: str) -> None:
-        async with self._desk.take(task_id) as live:
+        async with self._tasks.take(task_id) as live:
             await live.ledger.flush()
             await self._run_left(live)
             if live.task.status not in ("pending", *FINAL):
@@ -381,8 +381,8 @@ class Supervisor:
             live.ledger.failed = TaskNotFound(f"There is no task {task_id}.")
             live.forgotten = trio.Event()
             try:
-                await self._desk.journal.ask(Delete(task_id))
-                self._desk.pending -= was_pending
+                await self._tasks.journal.ask(Delete(task_id))
+                self._tasks.pending -= was_pending
             except StorageUnavailable as full:
                 live.ledger.failed = full
                 raise
@@ -393,20 +393,20 @@ class Supervisor:
 
     async def _recover(self) -> int:
         """Queue what was executing, then what was queued."""
-        desk = self._desk
-        desk.pending = (await desk.view.store.counts()).get("pending", 0)
-        unfinished = await desk.view.store.unfinished()
+        tasks = self._tasks
+        tasks.pending = (await tasks.view.store.counts()).get("pending", 0)
+        unfinished = await tasks.view.store.unfinished()
         for task_id in unfinished:
-            await self._resume(task_id, desk.last_end)
+            await self._resume(task_id, tasks.last_end)
         self._fill_slots()
         return len(unfinished)
 
     async def _drain(self, grace_s: float) -> None:
-        desk = self._desk
-        desk.draining = True
+        tasks = self._tasks
+        tasks.draining = True
         with trio.move_on_after(grace_s):
             await self._runs_ended()
-        running = [live for live in desk.live.values() if live.scope]
+        running = [live for live in tasks.live.values() if live.scope]
         for number, live in enumerate(running):
             if live.scope:
                 live.scope.cancel()
@@ -415,8 +415,8 @@ class Supervisor:
         await self._runs_ended()
 
     async def _runs_ended(self) -> None:
-        while self._desk.running:
-            await self._desk.slot_freed.park()
+        while self._tasks.running:
+            await self._tasks.slot_freed.park()
 
 
 def _opening(task: Task) -> e.Event:

@@ -13,11 +13,11 @@ import trio
 
 T = TypeVar("T")
 
-Sliced = Generator[None, None, T]
+Cooperative = Generator[None, None, T]
 """Work that yields between slices of at most about 20 ms and returns a `T`."""
 
 
-def at_once(work: Sliced[T]) -> T:
+def at_once(work: Cooperative[T]) -> T:
     """The result of sliced work, without pauses."""
     while True:
         try:
@@ -27,7 +27,7 @@ def at_once(work: Sliced[T]) -> T:
             return result
 
 
-async def with_pauses(work: Sliced[T]) -> T:
+async def with_pauses(work: Cooperative[T]) -> T:
     """The result of sliced work; others run, and a cancel is seen, after every slice."""
     while True:
         try:

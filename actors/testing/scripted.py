@@ -15,7 +15,7 @@ import trio
 
 from actors.clock import virtual_clock
 from actors.library.documents import Hits
-from actors.messages import Analyze, Retrieve, Weigh, Write
+from actors.messages import Analyze, Retrieve, Synthesize, Write
 from actors.runtime import Call
 from actors.settings import Settings
 from actors.system import System, open_system
@@ -120,7 +120,7 @@ class ScriptedAnalyzer:
     def __init__(self, plans: Script, weighs: Script, questions: int = 2) -> None:
         self._plans, self._weighs, self._questions = plans, weighs, questions
 
-    async def handle(self, request: Analyze | Weigh, call: Call[Any]) -> Plan | Findings:
+    async def handle(self, request: Analyze | Synthesize, call: Call[Any]) -> Plan | Findings:
         if isinstance(request, Analyze):
             async with self._plans.attempt(request.key):
                 return plan_for(request.task_description, self._questions)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actors.tasks.helper import Helper, question_argument
+from actors.tasks.tool_options import ToolOption, question_argument
 
 _SPOKEN = frozenset({"question", "prompt", "message"})
 """Arguments that want a sentence. Any other is taken for words to search for."""
@@ -33,10 +33,10 @@ class Tool:
         """ "server/tool", as in a plan."""
         return f"{self.server}/{self.name}"
 
-    def helper(self) -> Helper:
+    def tool_option(self) -> ToolOption:
         """How plans see it."""
         name = question_argument(self.schema)
-        return Helper(
+        return ToolOption(
             self.full_name,
             self.description,
             name,

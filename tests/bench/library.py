@@ -28,10 +28,10 @@ from random import Random
 import trio
 
 from actors.library import statements
-from actors.library.database import FILE_NAME, open_shelf
+from actors.library.database import FILE_NAME, open_database
 from actors.library.documents import Ranker
 from actors.library.library import Library, open_library
-from actors.library.parsed import ParsedText, Reading, reading_of
+from actors.library.parsed import ParsedDocument, ParsedText, parsed_document
 from actors.library.passages import Cut
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -76,16 +76,18 @@ class Measured:
     searches_s: dict[str, list[float]]
 
 
-def readings(language: Language, rng: Random, passages: int) -> Iterator[Reading]:
+def readings(language: Language, rng: Random, passages: int) -> Iterator[ParsedDocument]:
     for number in range(0, passages, OF_DOCUMENT):
         cuts = tuple(
             Cut(language.text(3), position, language.text(WORDS), links=False)
             for position in range(1, min(OF_DOCUMENT, passages - number) + 1)
         )
         name = sha256(str(number).encode()).hexdigest()
-        reading = reading_of(ParsedText(language.text(4), "", cuts), "text/plain", 1, name, NOW)
+        reading = parsed_document(
+            ParsedText(language.text(4), "", cuts), "text/plain", 1, name, NOW
+        )
         vectors = tuple(rng.randbytes(256) for _ in cuts)
-        yield Reading(reading.document, "", cuts, vectors)
+        yield ParsedDocument(reading.document, "", cuts, vectors)
 
 
 async def build(folder: Path, passages: int, rng: Random) -> Language:
@@ -93,9 +95,9 @@ async def build(folder: Path, passages: int, rng: Random) -> Language:
     language = Language(rng)
     async with open_library(folder, now=lambda: NOW):
         pass  # So that the vectors to come are the packaged model's.
-    async with open_shelf(folder) as shelf:
+    async with open_database(folder) as database:
         for reading in readings(language, rng, passages):
-            await shelf.write(lambda db, one=reading: statements.insert(db, one, None))
+            await database.write(lambda db, one=reading: statements.insert(db, one, None))
     return language
 
 

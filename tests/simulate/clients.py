@@ -241,9 +241,9 @@ class Clients:
     # --- mischief ---------------------------------------------------------------------------
 
     async def _bomb(self, op: Op, _: str) -> None:
-        desk, supervisor = self.system._desk, self.system._supervisor
+        tasks, supervisor = self.system._tasks, self.system._supervisor
         try:
-            await (supervisor if op.args["actor"] == "supervisor" else desk.journal).ask(Bomb())
+            await (supervisor if op.args["actor"] == "supervisor" else tasks.journal).ask(Bomb())
         except AgentCrashed:
             return
 
@@ -253,7 +253,7 @@ class Clients:
             return
         record = Record(task.last_seq, b'{"seq":0}\n')
         try:
-            await self.system._desk.journal.ask(Append(task, task.last_seq - 1, (record,)))
+            await self.system._tasks.journal.ask(Append(task, task.last_seq - 1, (record,)))
         except StaleWriter:
             return
         if task_id not in self.model.deleting:

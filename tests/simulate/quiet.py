@@ -11,7 +11,7 @@ from .model import Model
 
 def check_quiet(model: Model, system: System, machine: Machine) -> None:
     """Called when all tasks are blocked."""
-    desk = system._desk
+    tasks = system._tasks
     slots = system.settings.max_running_tasks
     for reader in model.slices:
         if not isinstance(reader, Reader) or not reader.waiting:
@@ -22,22 +22,22 @@ def check_quiet(model: Model, system: System, machine: Machine) -> None:
         if task and (reader.cursor != task.last_seq or task.status in ENDED):
             where = f"at {reader.cursor} of {task.last_seq}, {task.status}"
             model.blame(f"a reader of {model.name(reader.task_id)} sleeps {where}")
-    scopes = sum(live.scope is not None for live in desk.live.values())
-    if scopes != desk.running:
-        model.blame(f"{desk.running} slots are taken by {scopes} runs")
-    if desk.running > slots:
-        model.blame(f"{desk.running} runs in {slots} slots")
-    if desk.queue and desk.running < slots and not desk.draining:
-        model.blame(f"{len(desk.queue)} tasks wait, and only {desk.running} of {slots} run")
-    if machine.store.writing == 0 and desk.pending != model.disk.pending():
-        model.blame(f"{desk.pending} pending are counted, {model.disk.pending()} are on the disk")
+    scopes = sum(live.scope is not None for live in tasks.live.values())
+    if scopes != tasks.running:
+        model.blame(f"{tasks.running} slots are taken by {scopes} runs")
+    if tasks.running > slots:
+        model.blame(f"{tasks.running} runs in {slots} slots")
+    if tasks.queue and tasks.running < slots and not tasks.draining:
+        model.blame(f"{len(tasks.queue)} tasks wait, and only {tasks.running} of {slots} run")
+    if machine.store.writing == 0 and tasks.pending != model.disk.pending():
+        model.blame(f"{tasks.pending} pending are counted, {model.disk.pending()} are on the disk")
 
 
 def check_still(model: Model, system: System) -> None:
     """Called at the very end, when nothing is left to do."""
-    desk, view = system._desk, system._desk.view
-    if desk.live or desk.queue or desk.running:
-        model.blame(f"left on the desk: {list(desk.live)}, {list(desk.queue)}, {desk.running}")
+    tasks, view = system._tasks, system._tasks.view
+    if tasks.live or tasks.queue or tasks.running:
+        model.blame(f"still live: {list(tasks.live)}, {list(tasks.queue)}, {tasks.running}")
     if view._used:
         model.blame(f"tails that nobody lets go: {list(view._used)}")
     for actor in system.tree():
@@ -45,5 +45,5 @@ def check_still(model: Model, system: System) -> None:
             model.blame(f"unsettled asks: {actor}")
     if any(model.working.values()):
         model.blame(f"agents at work for nothing: {model.working}")
-    if children := desk.runs.child_tasks:
+    if children := tasks.runs.child_tasks:
         model.blame(f"tasks left over: {[task.name for task in children]}")

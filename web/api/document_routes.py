@@ -13,13 +13,13 @@ from actors.errors import ActorError
 from actors.library.documents import Added, Document
 from web.api import parsing, views
 from web.api.problems import Fault, RequestProblem
-from web.api.routing import Exchange, Route, next_link, render
+from web.api.routing import RequestContext, Route, next_link, render
 
 FORM_OVERHEAD_BYTES = 1024 * 1024
 """What a form may take in bytes beside the documents in it."""
 
 
-async def add(x: Exchange[views.NewDocumentQuery, views.NoBody]) -> Response:
+async def add(x: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Response:
     if x.request.mimetype == "multipart/form-data":
         return await _add_files(x)
     if x.request.mimetype == "application/json":
@@ -38,7 +38,7 @@ def _added(added: Added) -> Response:
     return render(201 if added.created else 200, _view(document), location)
 
 
-async def _add_page(x: Exchange[views.NewDocumentQuery, views.NoBody]) -> Added:
+async def _add_page(x: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Added:
     """Fetch what the body names."""
     new = await parsing.json_body(x.request, views.NewPage, x.settings.max_body_bytes)
     if x.query.source is not None:
@@ -47,7 +47,7 @@ async def _add_page(x: Exchange[views.NewDocumentQuery, views.NoBody]) -> Added:
     return await x.system.add_page(new.url, title=x.query.title)
 
 
-async def _add_files(x: Exchange[views.NewDocumentQuery, views.NoBody]) -> Response:
+async def _add_files(x: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Response:
     """Add each file by itself: what cannot be read does not keep the others out."""
     most = x.settings.max_document_bytes + FORM_OVERHEAD_BYTES
     files = await parsing.form_files(x.request, most)
@@ -87,28 +87,28 @@ def _known(kind: str | None) -> str | None:
     return None if kind == "application/octet-stream" else kind
 
 
-async def listing(x: Exchange[views.DocumentsQuery, views.NoBody]) -> Response:
+async def listing(x: RequestContext[views.DocumentsQuery, views.NoBody]) -> Response:
     page = await x.system.library.documents(limit=x.query.limit, cursor=x.query.cursor)
     documents = [_view(document) for document in page.documents]
     headers = next_link("/documents", limit=x.query.limit, cursor=page.next_cursor)
     return render(200, {"documents": documents, "next_cursor": page.next_cursor}, headers)
 
 
-async def document(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
+async def document(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     return render(200, _view(await x.system.library.document(x.path["document_id"])))
 
 
-async def text(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
+async def text(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     found = await x.system.library.text(x.path["document_id"])
     return Response(found.encode(), 200, content_type="text/plain; charset=utf-8")
 
 
-async def delete(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
+async def delete(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     await x.system.library.delete(x.path["document_id"])
     return Response(b"", 204)
 
 
-async def search(x: Exchange[views.SearchQuery, views.NoBody]) -> Response:
+async def search(x: RequestContext[views.SearchQuery, views.NoBody]) -> Response:
     hits = await x.system.library.search(x.query.q, limit=x.query.limit)
     results = [asdict(passage) for passage in hits.passages]
     return render(200, {"results": results}, {"X-Rankers": ", ".join(hits.rankers)})

@@ -48,7 +48,7 @@ class ReadAhead:
         return whole if self.bytes < READ_AHEAD_BYTES else KEPT_BYTES
 
 
-class Slices:
+class LogChunks:
     """The bytes that a follower finds, as NDJSON or as server-sent events."""
 
     def __init__(self, follower: Follower, ahead: ReadAhead, *, sse: bool) -> None:

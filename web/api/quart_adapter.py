@@ -20,7 +20,7 @@ from quart.utils import encode_headers
 from quart.wrappers.response import DataBody, ResponseBody
 from quart_trio.asgi import TrioASGIHTTPConnection
 
-from web.http.request import FEED, STREAM
+from web.http.request_cycle import FEED, STREAM
 
 Send = Callable[[Any], Awaitable[None]]
 

@@ -29,7 +29,7 @@ B = TypeVar("B", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange(Generic[Q, B]):
+class RequestContext(Generic[Q, B]):
     """One request with its values, and what is needed to answer it."""
 
     system: System
@@ -47,7 +47,7 @@ class Exchange(Generic[Q, B]):
         return self.request.remote_addr or "unknown"
 
 
-Handler = Callable[[Exchange[Any, Any]], Awaitable[Response]]
+Handler = Callable[[RequestContext[Any, Any]], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,9 @@ def _view(
                 most = settings.max_body_bytes
                 optional = route.body_optional
                 body = await parsing.json_body(request, route.body, most, optional=optional)
-            exchange = Exchange(system, settings, readers, traffic, request, path, query, body)
+            exchange = RequestContext(
+                system, settings, readers, traffic, request, path, query, body
+            )
             return await route.handler(exchange)
         except RequestProblem as refused:
             return problem(refused.code, refused.detail, refused.faults)

@@ -10,7 +10,7 @@ from quart import Response
 from actors.errors import ActorError
 from web.api import views
 from web.api.problems import RequestProblem
-from web.api.routing import Exchange, Route, render
+from web.api.routing import RequestContext, Route, render
 
 READY_S = 1.0
 """Within so many seconds journal and supervisor must answer for the server to be ready."""
@@ -18,15 +18,15 @@ READY_S = 1.0
 VERSION = version("terzetto")
 
 
-async def agents(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
+async def agents(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     return render(200, {"agents": [views.agent_view(agent) for agent in x.system.agents()]})
 
 
-async def livez(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
+async def livez(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     return render(200, {"status": "ok"})
 
 
-async def readyz(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
+async def readyz(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     if x.system.draining:
         raise RequestProblem("draining", "The server is about to stop.")
     try:
@@ -37,7 +37,7 @@ async def readyz(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
     return render(200, {"status": "ok"})
 
 
-async def health(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
+async def health(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     status = "draining" if x.system.draining else "ok"
     streams = {
         "streams": x.readers.open_streams(),

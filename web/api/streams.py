@@ -20,7 +20,7 @@ from actors.clock import rfc3339, wall_clock
 from actors.journal.follower import Follower
 from actors.system import System
 from actors.tasks.events import encode_line
-from web.api.log_chunks import ReadAhead, Slices
+from web.api.log_chunks import LogChunks, ReadAhead
 from web.api.problems import RequestProblem
 
 NDJSON = "application/x-ndjson"
@@ -92,7 +92,7 @@ class EventStream(ResponseBody):
         self, follower: Follower, reader: Reader, task_id: str, kind: StreamType, heartbeat_s: float
     ) -> None:
         self._follower = follower
-        self._slices = Slices(follower, reader.ahead, sse=kind == SSE)
+        self._slices = LogChunks(follower, reader.ahead, sse=kind == SSE)
         self._reader = reader
         self._task_id = task_id
         self._sse = kind == SSE

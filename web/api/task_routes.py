@@ -20,13 +20,13 @@ from actors.tasks.life import Task
 from actors.tasks.limits import MAX_KEY
 from web.api import views
 from web.api.problems import Fault, RequestProblem
-from web.api.routing import Exchange, Route, next_link, render
+from web.api.routing import RequestContext, Route, next_link, render
 from web.api.streams import NDJSON, SSE, EventStream, Reader, StreamType, stream_response
 
 A = TypeVar("A", int, int | None)
 
 
-async def create(x: Exchange[views.NoQuery, views.NewTask]) -> Response:
+async def create(x: RequestContext[views.NoQuery, views.NewTask]) -> Response:
     key = x.request.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= MAX_KEY:
         fault = Fault(("header", "Idempotency-Key"), f"must have 1 to {MAX_KEY} characters")
@@ -44,7 +44,7 @@ async def create(x: Exchange[views.NoQuery, views.NewTask]) -> Response:
     return render(201, answer, {"Location": f"/tasks/{task.task_id}"})
 
 
-async def execute(x: Exchange[views.ExecuteQuery, views.NoBody]) -> Response:
+async def execute(x: RequestContext[views.ExecuteQuery, views.NoBody]) -> Response:
     task_id, after = x.path["task_id"], _after(x, x.query.after)
 
     async def start() -> tuple[Task, int]:
@@ -54,7 +54,7 @@ async def execute(x: Exchange[views.ExecuteQuery, views.NoBody]) -> Response:
     return await _start_and_stream(x, start)
 
 
-async def retry(x: Exchange[views.RetryQuery, views.NoBody]) -> Response:
+async def retry(x: RequestContext[views.RetryQuery, views.NoBody]) -> Response:
     task_id = x.path["task_id"]
     after = _after(x, x.query.after)
 
@@ -67,7 +67,7 @@ async def retry(x: Exchange[views.RetryQuery, views.NoBody]) -> Response:
     return await _start_and_stream(x, start)
 
 
-async def events(x: Exchange[views.EventsQuery, views.NoBody]) -> Response:
+async def events(x: RequestContext[views.EventsQuery, views.NoBody]) -> Response:
     task_id = x.path["task_id"]
     after = _after(x, x.query.after)
     follower = await x.system.follow(task_id, after=after, follow=x.query.follow == "true")
@@ -75,11 +75,11 @@ async def events(x: Exchange[views.EventsQuery, views.NoBody]) -> Response:
     return await _stream(x, follower, reader)
 
 
-async def status(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
+async def status(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     return render(200, views.task_view(await x.system.status(x.path["task_id"])))
 
 
-async def listing(x: Exchange[views.TasksQuery, views.NoBody]) -> Response:
+async def listing(x: RequestContext[views.TasksQuery, views.NoBody]) -> Response:
     query = x.query
     before = cursors.read(query.cursor) if query.cursor is not None else None
     page = await x.system.tasks(status=query.status, limit=query.limit, before=before)
@@ -89,18 +89,18 @@ async def listing(x: Exchange[views.TasksQuery, views.NoBody]) -> Response:
     return render(200, {"tasks": tasks, "next_cursor": cursor}, headers)
 
 
-async def cancel(x: Exchange[views.NoQuery, views.CancelBody]) -> Response:
+async def cancel(x: RequestContext[views.NoQuery, views.CancelBody]) -> Response:
     task = await x.system.cancel(x.path["task_id"], x.body.reason)
     return render(200, views.task_view(task))
 
 
-async def delete(x: Exchange[views.NoQuery, views.NoBody]) -> Response:
+async def delete(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     await x.system.delete(x.path["task_id"])
     return Response(b"", 204)
 
 
 async def _start_and_stream(
-    x: Exchange[Any, views.NoBody], start: Callable[[], Awaitable[tuple[Task, int]]]
+    x: RequestContext[Any, views.NoBody], start: Callable[[], Awaitable[tuple[Task, int]]]
 ) -> Response:
     """Start or attach; then stream, or with `Prefer: respond-async` answer at once."""
     task_id = x.path["task_id"]
@@ -120,7 +120,9 @@ async def _start_and_stream(
     return await _stream(x, follower, reader)
 
 
-async def _stream(x: Exchange[Any, views.NoBody], follower: Follower, reader: Reader) -> Response:
+async def _stream(
+    x: RequestContext[Any, views.NoBody], follower: Follower, reader: Reader
+) -> Response:
     kind = _kind(x)
     task_id = x.path["task_id"]
     if kind == SSE and follower.ended:
@@ -130,12 +132,12 @@ async def _stream(x: Exchange[Any, views.NoBody], follower: Follower, reader: Re
     return stream_response(body, task_id, kind)
 
 
-def _kind(x: Exchange[Any, Any]) -> StreamType:
+def _kind(x: RequestContext[Any, Any]) -> StreamType:
     wants = x.request.accept_mimetypes.best_match([NDJSON, SSE], NDJSON)
     return "text/event-stream" if wants == SSE else "application/x-ndjson"
 
 
-def _after(x: Exchange[Any, Any], after: A) -> int | A:
+def _after(x: RequestContext[Any, Any], after: A) -> int | A:
     """EventSource says where it was in a header, which beats the query."""
     last = x.request.headers.get("Last-Event-ID")
     if last is None:

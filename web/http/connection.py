@@ -13,7 +13,7 @@ how it is here:
 - `Content-Length` beside `Transfer-Encoding` was taken, which smuggles requests past a proxy.
 - A pipelined request blocked the reader, so that nobody noticed the client leaving. Here reading
   goes on, up to a bound, while a request is answered.
-- Each piece of a response cost a system call and a lock. Here they meet in the outbox.
+- Each piece of a response cost a system call and a lock. Here they meet in the write_buffer.
 
 The tasks of a connection: this one, which reads, and that of the app, which answers and writes, one
 request after another. A stream of a thousand clients is paid for a thousand times: what one holds
@@ -42,9 +42,9 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
-from web.http.request import UNREAD_BYTES, Exchange
+from web.http.request_cycle import UNREAD_BYTES, RequestCycle
 from web.http.traffic import Traffic
-from web.http.write_buffer import ClientLost, Outbox
+from web.http.write_buffer import ClientLost, WriteBuffer
 from web.settings.model import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -98,9 +98,9 @@ class Connection(TCPServer):
         self.send_lock = self.idle_task = None  # type: ignore[assignment]  # Not used here.
         self._settings = settings
         self._traffic = traffic
-        self._outbox = Outbox(stream.socket, traffic, self._watch)
+        self._write_buffer = WriteBuffer(stream.socket, traffic, self._watch)
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
-        self._exchange: Exchange | None = None
+        self._cycle: RequestCycle | None = None
         self._nursery: trio.Nursery | None = None
         self._client: Any = None
         self._server: Any = None
@@ -126,12 +126,12 @@ class Connection(TCPServer):
     def retire(self, patience_s: float) -> None:
         """End it as soon as it has answered what it was asked, or after so many seconds."""
         self._retired = True
-        if self._exchange is None and self._outbox.empty:
+        if self._cycle is None and self._write_buffer.empty:
             self.close_now()
         elif self._nursery is not None:
             self._nursery.cancel_scope.deadline = trio.current_time() + patience_s
-            if self._exchange is not None:
-                self._exchange.must_close = True
+            if self._cycle is not None:
+                self._cycle.must_close = True
 
     async def run(self) -> None:
         """Serve the client. Raises nothing but cancellation."""
@@ -155,9 +155,9 @@ class Connection(TCPServer):
         except* Exception as faults:
             log.warning("a connection has failed and is closed", exc_info=faults)
         finally:
-            self._outbox.close()
-            # It and the outbox know us: a cycle would wait for the collector.
-            self._exchange = None
+            self._write_buffer.close()
+            # It and the write_buffer know us: a cycle would wait for the collector.
+            self._cycle = None
             self._traffic.left(self)
             await trio.aclose_forcefully(self.stream)
 
@@ -170,7 +170,7 @@ class Connection(TCPServer):
         except BadRequest as bad:
             self._refuse(bad)
         with trio.move_on_after(self._settings.write_timeout_s):
-            await self._outbox.flush()
+            await self._write_buffer.flush()
         with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(LINGER_S):
             await self.stream.send_eof()
             while not self._half_closed and await self.stream.receive_some(READ_BYTES):
@@ -178,8 +178,8 @@ class Connection(TCPServer):
 
     async def _next(self) -> None:
         """Do what the next event wants, or wait for one."""
-        if self._new and self._exchange is None:
-            await self._traffic.turns.turn()
+        if self._new and self._cycle is None:
+            await self._traffic.request_gate.admit()
         self._new = False
         try:
             event = self._http.next_event()
@@ -193,32 +193,32 @@ class Connection(TCPServer):
             case h11.Data():
                 await self._body_came(bytes(event.data))
             case h11.EndOfMessage():
-                if self._exchange is not None:
-                    self._exchange.body_ended()
-            case h11.ConnectionClosed() if self._exchange is None:
+                if self._cycle is not None:
+                    self._cycle.body_ended()
+            case h11.ConnectionClosed() if self._cycle is None:
                 self._over = True
             case _:
                 await self._wait()
 
     async def _body_came(self, data: bytes) -> None:
         self._received += len(data)
-        exchange = self._exchange
-        if exchange is not None:
-            exchange.body_came(data)
-            while exchange.unread >= UNREAD_BYTES and exchange is self._exchange:
+        cycle = self._cycle
+        if cycle is not None:
+            cycle.body_came(data)
+            while cycle.unread >= UNREAD_BYTES and cycle is self._cycle:
                 with trio.CancelScope(deadline=self._deadline()) as self._waiting:
-                    await self._outbox.moved.park()
+                    await self._write_buffer.moved.park()
                 if self._waiting.cancelled_caught:
                     self._out_of_time()
 
     async def _wait(self) -> None:
-        """Wait for bytes, for the end of the exchange, or until the client has had its time."""
+        """Wait for bytes, for the end of the cycle, or until the client has had its time."""
         in_body = self._http.their_state is h11.SEND_BODY
         self._ahead = 0 if in_body else len(self._http.trailing_data[0])
         with trio.CancelScope(deadline=self._deadline()) as self._waiting:
             if self._woken:
                 pass
-            elif self._half_closed or (self._exchange and self._ahead >= READ_BYTES):
+            elif self._half_closed or (self._cycle and self._ahead >= READ_BYTES):
                 await trio.sleep_forever()
             else:
                 # Waiting first makes a parked connection a kilobyte smaller.
@@ -233,27 +233,27 @@ class Connection(TCPServer):
         try:
             data = bytes(await self.stream.receive_some(READ_BYTES))
         except trio.BrokenResourceError:
-            await self._traffic.goodbyes.turn()
+            await self._traffic.close_gate.admit()
             raise
         if not data:
-            await self._traffic.goodbyes.turn()
+            await self._traffic.close_gate.admit()
         return data
 
     def _came(self, data: bytes) -> None:
         self._http.receive_data(data)
         if not data:
             self._half_close()
-        if not self._ahead and self._exchange is None:
+        if not self._ahead and self._cycle is None:
             self._since = trio.current_time()
             self._traffic.works(self)
 
     def _half_close(self) -> None:
         self._half_closed = True
-        begun = self._exchange is not None and self._exchange.begun
+        begun = self._cycle is not None and self._cycle.begun
         if begun and self._http.our_state is h11.SEND_BODY and not self._ahead:
             raise ClientLost("the client has left")
-        if self._exchange is not None:
-            self._exchange.half_closed()
+        if self._cycle is not None:
+            self._cycle.half_closed()
 
     def _wake(self) -> None:
         self._woken = True
@@ -274,15 +274,15 @@ class Connection(TCPServer):
         settings = self._settings
         if self._half_closed:
             return trio.current_time() + HALF_CLOSED_S
-        if self._exchange is None:
+        if self._cycle is None:
             return self._since + (settings.request_head_s if self._ahead else settings.keep_alive_s)
-        if self._http.their_state is h11.SEND_BODY and self._exchange.unread < UNREAD_BYTES:
+        if self._http.their_state is h11.SEND_BODY and self._cycle.unread < UNREAD_BYTES:
             slowly = self._since + self._received / MIN_BODY_RATE
             return min(slowly, trio.current_time()) + settings.request_body_s
         return math.inf
 
     def _deadline_to_take(self) -> float:
-        blocked_since = self._outbox.blocked_since
+        blocked_since = self._write_buffer.blocked_since
         if blocked_since is None:
             return math.inf
         if blocked_since != self._let_go_for:
@@ -299,28 +299,28 @@ class Connection(TCPServer):
             self._sends_nothing()
 
     def _takes_nothing(self, now: float) -> None:
-        blocked_since = self._outbox.blocked_since
+        blocked_since = self._write_buffer.blocked_since
         assert blocked_since is not None
         if now >= blocked_since + self._settings.write_timeout_s:
             raise ClientStalled("the client reads nothing")
         self._let_go_for = blocked_since
-        if self._exchange is not None:
-            self._exchange.let_go()
+        if self._cycle is not None:
+            self._cycle.let_go()
 
     def _says_no_more(self) -> None:
-        exchange = self._exchange
-        if exchange is not None and exchange.begun and self._outbox.empty:
-            if exchange.quiet:
+        cycle = self._cycle
+        if cycle is not None and cycle.begun and self._write_buffer.empty:
+            if cycle.quiet:
                 raise ClientLost("the client has left")
-            exchange.quiet = True
+            cycle.quiet = True
 
     def _sends_nothing(self) -> None:
-        if self._exchange is None and not self._ahead:
+        if self._cycle is None and not self._ahead:
             self._traffic.ended["idle"] += 1
             self._over = True
         else:
             self._traffic.ended["slow"] += 1
-            part = "head" if self._exchange is None else "body"
+            part = "head" if self._cycle is None else "body"
             detail = f"The {part} of the request did not come in time."
             raise BadRequest(detail, "request_timeout")
 
@@ -330,40 +330,40 @@ class Connection(TCPServer):
         """Let the app answer a request."""
         self._traffic.works(self)
         self._since, self._received = trio.current_time(), 0
-        exchange = self._exchange = Exchange(
-            self._http, self._outbox, self._headers, head_only=request.method == b"HEAD"
+        cycle = self._cycle = RequestCycle(
+            self._http, self._write_buffer, self._headers, head_only=request.method == b"HEAD"
         )
-        exchange.must_close = self._retired
+        cycle.must_close = self._retired
         target = _check(request)
-        scope = exchange.scope_of(request, target, self._client, self._server)
+        scope = cycle.scope_of(request, target, self._client, self._server)
         assert self._nursery is not None
-        self._nursery.start_soon(self._answer, exchange, scope)
+        self._nursery.start_soon(self._answer, cycle, scope)
 
-    async def _answer(self, exchange: Exchange, scope: dict[str, Any]) -> None:
+    async def _answer(self, cycle: RequestCycle, scope: dict[str, Any]) -> None:
         path = scope["path"]
         spawn, call = trio.to_thread.run_sync, trio.from_thread.run
         try:
-            await self.app(scope, exchange.receive, exchange.send, spawn, call)  # type: ignore[arg-type]
+            await self.app(scope, cycle.receive, cycle.send, spawn, call)  # type: ignore[arg-type]
             del scope  # A stream can be long.
-            await exchange.send_stream()
+            await cycle.send_stream()
         except* ClientLost:
-            exchange.abandoned = True
+            cycle.abandoned = True
             self.close_now()
         except* Exception as faults:
             log.error("a request failed: %s", path, exc_info=faults)
-        if exchange.abandoned:
+        if cycle.abandoned:
             return
-        if not exchange.begun:
+        if not cycle.begun:
             detail = "The server has met a bug; its log says more."
-            exchange.answer("internal_error", detail, path)
-            await self._outbox.flush()
+            cycle.answer("internal_error", detail, path)
+            await self._write_buffer.flush()
         self._recycle()
 
     def _recycle(self) -> None:
-        """The exchange has ended: wait for the next request, or let the connection end."""
-        exchange, self._exchange = self._exchange, None
-        assert exchange is not None
-        self._outbox.moved.unpark_all()
+        """The cycle has ended: wait for the next request, or let the connection end."""
+        cycle, self._cycle = self._cycle, None
+        assert cycle is not None
+        self._write_buffer.moved.unpark_all()
         done = self._http.our_state is self._http.their_state is h11.DONE
         if not done or self._retired:
             self._over = True
@@ -379,10 +379,10 @@ class Connection(TCPServer):
 
     def _refuse(self, bad: BadRequest) -> None:
         """Say what is wrong, if it can still be said; the connection ends in any case."""
-        exchange = self._exchange or Exchange(self._http, self._outbox, self._headers)
-        exchange.abandoned = True
+        cycle = self._cycle or RequestCycle(self._http, self._write_buffer, self._headers)
+        cycle.abandoned = True
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            exchange.answer(bad.code, bad.detail)
+            cycle.answer(bad.code, bad.detail)
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         return self.config.response_headers("h11")

@@ -65,8 +65,8 @@ async def serve(
     async with trio.open_nursery() as living:
         await living.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
-        living.start_soon(server.traffic.turns.give)
-        living.start_soon(server.traffic.goodbyes.give)
+        living.start_soon(server.traffic.request_gate.open_each_tick)
+        living.start_soon(server.traffic.close_gate.open_each_tick)
         async with trio.open_nursery() as connections:
             with listening(config) as listeners:
                 async with trio.open_nursery() as accepting:

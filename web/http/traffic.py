@@ -21,12 +21,12 @@ class Closable(Protocol):
         """End it as soon as it has answered what it was asked, or after so many seconds."""
 
 
-AT_ONCE = 4
+ADMITTED_PER_TICK = 4
 """How many requests begin, and how many clients leave, in one round of the loop. Each takes up to a
 millisecond until it waits."""
 
 
-class Turns:
+class AdmissionGate:
     """Who goes on when: what a thousand clients do at once must not stall the loop."""
 
     def __init__(self) -> None:
@@ -34,21 +34,21 @@ class Turns:
         self._next_round = trio.lowlevel.ParkingLot()
         self._some = trio.lowlevel.ParkingLot()
 
-    async def turn(self) -> None:
-        """Wait for one's turn, in the order of coming."""
-        if self._taken < AT_ONCE and not self._next_round:
+    async def admit(self) -> None:
+        """Wait for one's admit, in the order of coming."""
+        if self._taken < ADMITTED_PER_TICK and not self._next_round:
             self._taken += 1
             self._some.unpark()
         else:
             await self._next_round.park()
 
-    async def give(self) -> None:
-        """Give turns, for ever."""
+    async def open_each_tick(self) -> None:
+        """Give request_gate, for ever."""
         while True:
             while not self._taken:
                 await self._some.park()
             await trio.lowlevel.checkpoint()
-            self._taken = len(self._next_round.unpark(count=AT_ONCE))
+            self._taken = len(self._next_round.unpark(count=ADMITTED_PER_TICK))
 
 
 class Traffic:
@@ -56,8 +56,8 @@ class Traffic:
 
     def __init__(self) -> None:
         self.open: set[Closable] = set()
-        self.turns = Turns()
-        self.goodbyes = Turns()
+        self.request_gate = AdmissionGate()
+        self.close_gate = AdmissionGate()
         self.buffered_bytes = 0
         self.ended: Counter[str] = Counter()
         self._idle: dict[Closable, None] = {}

@@ -19,7 +19,7 @@ class ClientLost(trio.BrokenResourceError):
     """The client is gone."""
 
 
-class Outbox:
+class WriteBuffer:
     """The bytes that the kernel has not taken yet."""
 
     __slots__ = (

@@ -12,7 +12,7 @@ from actors.agents.extractive.choosing import Choice
 from actors.agents.extractive.intents import BY_NAME
 from actors.agents.extractive.ranking import Answers, Ranked
 from actors.agents.extractive.targets import Target
-from actors.runtime.cooperative import Sliced
+from actors.runtime.cooperative import Cooperative
 
 MIN_SENTENCES = 2
 MAX_SENTENCES = 4
@@ -21,7 +21,9 @@ _MOST = 0.5
 _MAX_BRIDGES = 2
 
 
-def answer(found: list[Answers], intents: tuple[str, ...], choice: Choice) -> Sliced[list[Ranked]]:
+def answer(
+    found: list[Answers], intents: tuple[str, ...], choice: Choice
+) -> Cooperative[list[Ranked]]:
     """The sentences of the answer in the order in which they were chosen."""
     with_any = [answers for answers in found if answers.ranked]
     if not with_any:
@@ -45,7 +47,7 @@ def answer(found: list[Answers], intents: tuple[str, ...], choice: Choice) -> Sl
     return block
 
 
-def _bridges(found: list[Answers], judging: list[str]) -> Sliced[list[Ranked]]:
+def _bridges(found: list[Answers], judging: list[str]) -> Cooperative[list[Ranked]]:
     """Sentences that name at least two of the things, best advice first."""
     bridges: dict[str, Ranked] = {}
     for answers in found:

@@ -16,7 +16,7 @@ from itertools import takewhile
 from actors.agents.extractive.standing import announces, is_bare, is_citable, is_markup, leans
 from actors.agents.extractive.words import stems
 from actors.library.passages import Part, parts, sentences
-from actors.runtime.cooperative import Sliced, at_once
+from actors.runtime.cooperative import Cooperative, at_once
 from actors.tasks.evidence import Passage
 
 MOST_LINES = 24
@@ -65,7 +65,7 @@ def candidates(passage: Passage) -> list[Candidate]:
     return at_once(read(passage))
 
 
-def read(passage: Passage) -> Sliced[list[Candidate]]:
+def read(passage: Passage) -> Cooperative[list[Candidate]]:
     """`candidates`, in slices."""
     found: list[Candidate] = []
     every = parts(passage.text)

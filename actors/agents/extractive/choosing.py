@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from actors.agents.extractive.candidates import Candidate
 from actors.agents.extractive.ranking import Key, Ranked, key_of
 from actors.agents.extractive.targets import Target
-from actors.runtime.cooperative import Sliced
+from actors.runtime.cooperative import Cooperative
 
 RELEVANCE = 0.75
 """How much relevance counts in MMR; the rest is for being unlike what is there."""
@@ -42,7 +42,7 @@ class Choice:
     def __init__(self) -> None:
         self._taken: list[Candidate] = []
 
-    def take(self, ranked: Iterable[Ranked], most: int, aim: Target) -> Sliced[list[Ranked]]:
+    def take(self, ranked: Iterable[Ranked], most: int, aim: Target) -> Cooperative[list[Ranked]]:
         """Up to `most` of these for one block of text, in the order in which they were chosen."""
         left: list[_Open] = []
         for one in ranked:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.agents.extractive.words import content_words, word_set
-from actors.runtime.cooperative import Sliced
+from actors.runtime.cooperative import Cooperative
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def search_words(text: str) -> tuple[str, ...]:
 
 def intents(
     texts: Iterable[str], default: tuple[str, ...] = ("explain",)
-) -> Sliced[tuple[str, ...]]:
+) -> Cooperative[tuple[str, ...]]:
     """The kinds of work these texts ask for, in the table's order; `default` if none says."""
     asked: set[str] = set()
     for text in texts:

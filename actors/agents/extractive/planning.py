@@ -11,15 +11,15 @@ from actors.agents.extractive.clauses import Clause, clauses
 from actors.agents.extractive.intents import intents
 from actors.agents.extractive.questions import Draft, questions
 from actors.agents.extractive.words import stems
-from actors.runtime.cooperative import Sliced, at_once
-from actors.tasks.helper import Chosen, Helper, spelled
+from actors.runtime.cooperative import Cooperative, at_once
 from actors.tasks.plan import ANALYSIS, Plan, PlannedStep, Question
+from actors.tasks.tool_options import ToolChoice, ToolOption, spelled
 
 MAX_QUESTIONS = 8
 """Questions of a plan. Past it, the last one searches for the words of all that are left."""
 
-MAX_HELPED = 16
-"""Times that helpers are asked, in all."""
+MAX_TOOL_CALLS = 16
+"""Times that tool_options are asked, in all."""
 
 _MAX_WORDS = 32
 _MAX_ASIDE = 12
@@ -35,22 +35,22 @@ def plan(task_description: str, about: str = "") -> Plan:
 
 
 def planned(
-    task_description: str, about: str = "", helpers: tuple[Helper, ...] = ()
-) -> Sliced[Plan]:
-    """`plan`, in slices. Of the `helpers` those are asked that are for a question, with its text."""
+    task_description: str, about: str = "", tool_options: tuple[ToolOption, ...] = ()
+) -> Cooperative[Plan]:
+    """`plan`, in slices. Of the `tool_options` those are asked that are for a question, with its text."""
     before = yield from _listed(about)
     found = yield from _listed(task_description)
     drafts = _capped((yield from questions(found, before)))
     drafts = drafts or [Draft(" ".join(task_description.split()) or "(an empty task)", ())]
     kinds = yield from intents(clause.text for clause in found)
-    return plan_of(drafts, kinds, helpers)
+    return plan_of(drafts, kinds, tool_options)
 
 
 def plan_of(
     drafts: Sequence[Draft],
     kinds: tuple[str, ...],
-    helpers: tuple[Helper, ...] = (),
-    chosen: Sequence[Chosen] | None = None,
+    tool_options: tuple[ToolOption, ...] = (),
+    chosen: Sequence[ToolChoice] | None = None,
 ) -> Plan:
     """The plan that searches these questions, whoever has asked them; at most `MAX_QUESTIONS`.
 
@@ -65,11 +65,11 @@ def plan_of(
         )
         for number, draft in enumerate(drafts, start=2)
     )
-    further = _further(asked, helpers, chosen)
+    further = _further(asked, tool_options, chosen)
     return Plan(_steps(asked, further, kinds), (*asked, *(q for q, _ in further)), kinds)
 
 
-def _listed(text: str) -> Sliced[list[Clause]]:
+def _listed(text: str) -> Cooperative[list[Clause]]:
     found: list[Clause] = []
     for clause in clauses(text):
         found.append(clause)
@@ -77,23 +77,29 @@ def _listed(text: str) -> Sliced[list[Clause]]:
     return found
 
 
-Further = tuple[tuple[Question, Helper], ...]
+Further = tuple[tuple[Question, ToolOption], ...]
 
 
 def _further(
-    asked: tuple[Question, ...], helpers: tuple[Helper, ...], chosen: Sequence[Chosen] | None
+    asked: tuple[Question, ...],
+    tool_options: tuple[ToolOption, ...],
+    chosen: Sequence[ToolChoice] | None,
 ) -> Further:
-    """What the helpers are asked: each question that one is for, and what a model has chosen.
+    """What the tool_options are asked: each question that one is for, and what a model has chosen.
 
-    A model's call takes the place of the same helper's on the same question, as it was made for it.
+    A model's call takes the place of the same tool_option's on the same question, as it was made for it.
     """
     calls = [
-        (question, one.helper, given if given is not None else one.helper.arguments(question))
+        (
+            question,
+            one.tool_option,
+            given if given is not None else one.tool_option.arguments(question),
+        )
         for one in chosen or ()
         for question, given in [(asked[one.question], one.arguments)]
     ]
     called = {(q.step_id, h.name) for q, h, _ in calls}
-    due = [h for h in helpers if h.argument and not (h.left_to_model and chosen is not None)]
+    due = [h for h in tool_options if h.argument and not (h.left_to_model and chosen is not None)]
     wanted = [
         (q, h, h.arguments(q))
         for q in asked
@@ -102,13 +108,17 @@ def _further(
     ]
     return tuple(
         (Question(f"s{number}", q.text, q.query, q.step_id, arguments), h)
-        for number, (q, h, arguments) in enumerate((wanted + calls)[:MAX_HELPED], len(asked) + 2)
+        for number, (q, h, arguments) in enumerate(
+            (wanted + calls)[:MAX_TOOL_CALLS], len(asked) + 2
+        )
     )
 
 
-def _is_for(helper: Helper, question: Question) -> bool:
+def _is_for(tool_option: ToolOption, question: Question) -> bool:
     said = {*stems(question.text), *stems(question.query)}
-    return not helper.when or any(not said.isdisjoint(stems(word)) for word in helper.when)
+    return not tool_option.when or any(
+        not said.isdisjoint(stems(word)) for word in tool_option.when
+    )
 
 
 def _steps(
@@ -129,7 +139,7 @@ def _steps(
             weigh,
             "synthesis",
             "analyzer",
-            f"Weigh the passages found on {things} ({', '.join(kinds)})",
+            f"Synthesize the passages found on {things} ({', '.join(kinds)})",
             searches,
         ),
         PlannedStep(
@@ -138,10 +148,10 @@ def _steps(
     )
 
 
-def _asking(helper: Helper, question: Question) -> str:
-    """What a step does that asks a helper; with the arguments, if they are not the question."""
-    line = f"Ask {helper.name} about: {question.text}"
-    if question.arguments == helper.arguments(question):
+def _asking(tool_option: ToolOption, question: Question) -> str:
+    """What a step does that asks a tool_option; with the arguments, if they are not the question."""
+    line = f"Ask {tool_option.name} about: {question.text}"
+    if question.arguments == tool_option.arguments(question):
         return line
     return f"{line} ({spelled(question.arguments)})"
 

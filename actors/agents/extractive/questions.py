@@ -16,7 +16,7 @@ from actors.agents.extractive.comparisons import Side, enumerated, side_by_side
 from actors.agents.extractive.intents import EMPTY, is_weak, names_nothing, search_words
 from actors.agents.extractive.orders import asked
 from actors.agents.extractive.words import terms, word_set
-from actors.runtime.cooperative import Sliced
+from actors.runtime.cooperative import Cooperative
 
 _LEANS = re.compile(
     r"\b(?:it|its|they|them|their|theirs|these|those|this|both|each|ones|one(?!\s+(?!is|are|was|should|to|do|does|can|could|would|of|for|or|and)\w)|the (?:two|latter|"
@@ -55,7 +55,7 @@ class Draft:
     aside: tuple[str, ...] = ()
 
 
-def questions(clauses: list[Clause], before: Sequence[Clause] = ()) -> Sliced[list[Draft]]:
+def questions(clauses: list[Clause], before: Sequence[Clause] = ()) -> Cooperative[list[Draft]]:
     """The questions in their order, each once; they may lean on the clauses `before` them."""
     drafts: list[Draft] = []
     subjects: list[tuple[str, ...]] = []

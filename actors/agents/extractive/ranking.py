@@ -15,7 +15,7 @@ from actors.agents.extractive.relevance import coverage, style
 from actors.agents.extractive.targets import Rarity, Target, target
 from actors.agents.extractive.theme import Theme
 from actors.agents.extractive.words import stems
-from actors.runtime.cooperative import Sliced
+from actors.runtime.cooperative import Cooperative
 from actors.tasks.evidence import Evidence, Passage
 from actors.tasks.plan import Plan
 
@@ -58,7 +58,7 @@ class Pool:
         self._headings: dict[Key, frozenset[str]] = {}
         self._words: dict[Key, frozenset[str]] = {}
 
-    def read(self, passage: Passage) -> Sliced[None]:
+    def read(self, passage: Passage) -> Cooperative[None]:
         """Take the passage's sentences in."""
         key = key_of(passage)
         if key not in self._of:
@@ -78,7 +78,7 @@ class Pool:
         """The stems of all of the passage, its heading included."""
         return self._words[key_of(passage)]
 
-    def rarity(self) -> Sliced[Rarity]:
+    def rarity(self) -> Cooperative[Rarity]:
         """How rare words are among all that was read."""
         rarity = Rarity()
         for found in self._of.values():
@@ -88,7 +88,7 @@ class Pool:
         return rarity
 
 
-def _stems(text: str) -> Sliced[frozenset[str]]:
+def _stems(text: str) -> Cooperative[frozenset[str]]:
     """The stems of a text, a few words at a time."""
     found: set[str] = set()
     said = text.split()
@@ -103,7 +103,7 @@ def key_of(passage: Passage) -> Key:
     return passage.document_id, passage.position
 
 
-def answers(plan: Plan, evidence: tuple[Evidence, ...]) -> Sliced[list[Answers]]:
+def answers(plan: Plan, evidence: tuple[Evidence, ...]) -> Cooperative[list[Answers]]:
     """For each piece of evidence, what may answer its question."""
     pool = Pool()
     for found in evidence:
@@ -125,7 +125,7 @@ def _with_others(found: Evidence, evidence: tuple[Evidence, ...]) -> tuple[Passa
     return tuple({key_of(passage): passage for passage in (*found.passages, *rest)}.values())
 
 
-def _answers(passages: Sequence[Passage], aim: Target, pool: Pool) -> Sliced[Answers]:
+def _answers(passages: Sequence[Passage], aim: Target, pool: Pool) -> Cooperative[Answers]:
     theme = Theme()
     focus_of: dict[int, float] = {}
     for rank, passage in enumerate(passages):

@@ -19,7 +19,7 @@ from actors.agents.extractive.intents import EMPTY, FILLERS, intents, is_weak
 from actors.agents.extractive.stemming import singular, stem
 from actors.agents.extractive.synonyms import synonyms
 from actors.agents.extractive.words import content_words, stems, word_set
-from actors.runtime.cooperative import Sliced, at_once
+from actors.runtime.cooperative import Cooperative, at_once
 from actors.tasks.plan import Question
 
 _LENT = 0.8
@@ -168,7 +168,7 @@ class Target:
 
 def target(
     question: Question, others: list[Question], asked: tuple[str, ...], rarity: Rarity
-) -> Sliced[Target]:
+) -> Cooperative[Target]:
     """What sentences are measured against for this question among the others of its task."""
     named = [word for word in content_words(question.text) if word not in EMPTY]
     own = dict.fromkeys(stem(word) for word in named) or dict.fromkeys(stems(question.query))

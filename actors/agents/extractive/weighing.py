@@ -10,7 +10,7 @@ from actors.agents.extractive.answering import answer
 from actors.agents.extractive.choosing import Choice, in_reading_order
 from actors.agents.extractive.intents import BY_EXAMPLE
 from actors.agents.extractive.ranking import Key, Ranked, answers, key_of
-from actors.runtime.cooperative import Sliced, at_once
+from actors.runtime.cooperative import Cooperative, at_once
 from actors.tasks.evidence import Evidence, Finding, Findings, Passage, Section
 from actors.tasks.plan import Plan
 
@@ -23,7 +23,7 @@ def weigh(plan: Plan, evidence: tuple[Evidence, ...]) -> Findings:
     return at_once(weighed(plan, evidence))
 
 
-def weighed(plan: Plan, evidence: tuple[Evidence, ...]) -> Sliced[Findings]:
+def weighed(plan: Plan, evidence: tuple[Evidence, ...]) -> Cooperative[Findings]:
     """`weigh`, in slices."""
     found = yield from answers(plan, evidence)
     choice, cited = Choice(), _Cited(plan.intents)

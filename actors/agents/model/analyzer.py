@@ -21,7 +21,7 @@ from actors.agents.model.passages import chosen
 from actors.agents.model.prompts import plan_prompt, repair_prompt
 from actors.agents.model.proposal import ProposedPlan, drafts_of, intents_of
 from actors.errors import ActorError, BudgetReached, InvalidPlan, ModelRejected, ModelUnavailable
-from actors.messages import Analyze, Weigh
+from actors.messages import Analyze, Synthesize
 from actors.models.fallback import stood_in
 from actors.models.model import InvalidAnswer, Model, Prompt
 from actors.runtime.call import Call
@@ -51,7 +51,7 @@ class _Answered:
 class ModelAnalyzer:
     """Plans with a language model; weighs as the analyzer without one does.
 
-    With a `check` of arguments the model chooses among the helpers, and what it proposes is checked.
+    With a `check` of arguments the model chooses among the tool_options, and what it proposes is checked.
 
     Failure mode: retried, as without a model. A model that cannot be reached or refuses is raised,
     or, with `fallback_to_extractive`, the task is planned without it at once.
@@ -73,12 +73,12 @@ class ModelAnalyzer:
         self._falls_back = fallback_to_extractive
         self._extractive = extractive or AnalyzerAgent()
 
-    async def handle(self, request: Analyze | Weigh, call: Call[Any]) -> Plan | Findings:
-        """A `Plan` for `Analyze`, `Findings` for `Weigh`; both say what a model has used."""
+    async def handle(self, request: Analyze | Synthesize, call: Call[Any]) -> Plan | Findings:
+        """A `Plan` for `Analyze`, `Findings` for `Synthesize`; both say what a model has used."""
         match request:
             case Analyze():
                 return await self._plan(request)
-            case Weigh():
+            case Synthesize():
                 findings = await self._extractive.handle(_by_their_text(request), call)
                 assert isinstance(findings, Findings)
                 return replace(findings, passages=chosen(findings, gathered(request)))
@@ -86,7 +86,7 @@ class ModelAnalyzer:
                 assert_never(request)
 
     async def _plan(self, request: Analyze) -> Plan:
-        offer = offer_of(request.helpers if self._check else ())
+        offer = offer_of(request.tool_options if self._check else ())
         prompt = plan_prompt(request, offer)
         usage, plan = NO_USAGE, None
         why: ActorError = InvalidPlan(_UNUSABLE)
@@ -114,7 +114,7 @@ class ModelAnalyzer:
 
     async def _answered(self, request: Analyze, prompt: Prompt, offer: Offer) -> _Answered:
         """Ask once, and make a plan of the answer if there is one in it."""
-        shape = plan_with_calls(tuple(offer.helpers)) if offer else ProposedPlan
+        shape = plan_with_calls(tuple(offer.tool_options)) if offer else ProposedPlan
         try:
             answer = await self._model.structured(prompt, shape)
         except InvalidAnswer as invalid:
@@ -129,7 +129,7 @@ class ModelAnalyzer:
         if calls.wrong:
             log.info("a model's calls that are left out of a plan: %s", " ".join(calls.wrong))
         kinds = intents_of(proposed) or (await _planned(request)).intents
-        made = plan_of(drafts.questions, kinds, request.helpers, calls.chosen)
+        made = plan_of(drafts.questions, kinds, request.tool_options, calls.chosen)
         other = stood_in(self._model, answer.answered_by)
         plan = replace(made, degraded=other, by_model=True)
         return _Answered(plan, answer.usage, said, " ".join(calls.wrong))
@@ -138,8 +138,8 @@ class ModelAnalyzer:
         return replace(await _planned(request), degraded=Failure.of(why), usage=usage)
 
 
-def _by_their_text(request: Weigh) -> Weigh:
-    """Weigh on a model's questions by their own words: what it would search for besides is a guess,
+def _by_their_text(request: Synthesize) -> Synthesize:
+    """Synthesize on a model's questions by their own words: what it would search for besides is a guess,
     while the words that our own plans add to a question are its subject."""
     plan = request.plan
     if not plan.by_model:
@@ -152,4 +152,4 @@ def _by_their_text(request: Weigh) -> Weigh:
 
 async def _planned(request: Analyze) -> Plan:
     """The plan that needs no model."""
-    return await with_pauses(planned(request.task_description, request.about, request.helpers))
+    return await with_pauses(planned(request.task_description, request.about, request.tool_options))

@@ -1,4 +1,4 @@
-"""The helpers that a model would ask beside the library, and what of that is taken.
+"""The tool_options that a model would ask beside the library, and what of that is taken.
 
 Rule: only who was offered is asked, only with arguments that its schema allows, and within bounds.
 A call that cannot be taken is left out and said to be wrong; it never costs the plan. Whom a question
@@ -15,10 +15,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, create_model
 
-from actors.agents.extractive.planning import MAX_HELPED, MAX_QUESTIONS
+from actors.agents.extractive.planning import MAX_QUESTIONS, MAX_TOOL_CALLS
 from actors.agents.model.offer import Offer
 from actors.agents.model.proposal import ProposedPlan
-from actors.tasks.helper import Chosen, Helper
+from actors.tasks.tool_options import ToolChoice, ToolOption
 
 MOST_ARGUMENTS = 4_000
 """Bytes of the arguments of one call, as JSON."""
@@ -27,15 +27,15 @@ _MOST_WRITTEN = 1_000
 """Characters that a model may write for the arguments of a call, where that is enforced."""
 _MOST_TOLD = 200
 
-Check = Callable[[Helper, Mapping[str, Any]], Awaitable[str]]
-"""What is wrong with these arguments for this helper, in words; nothing if it can be asked them."""
+Check = Callable[[ToolOption, Mapping[str, Any]], Awaitable[str]]
+"""What is wrong with these arguments for this tool_option, in words; nothing if it can be asked them."""
 
 
 def _calls(value: Any) -> list[Any]:
     """What can be a call at all: a plan is not refused for what else a model writes here."""
     several = value if isinstance(value, list) else []
     found = [_NOTHING | one for one in several if isinstance(one, dict)]
-    return found[:MAX_HELPED]
+    return found[:MAX_TOOL_CALLS]
 
 
 _NOTHING = {"question": None, "tool": None, "arguments": None}
@@ -48,7 +48,7 @@ _TEXT = {
 
 
 class ProposedCall(BaseModel):
-    """A helper that is asked for one of the questions. The types are for the model; we check."""
+    """A tool_option that is asked for one of the questions. The types are for the model; we check."""
 
     question: Annotated[Any, WithJsonSchema(_NUMBER)]
     tool: Any
@@ -56,7 +56,7 @@ class ProposedCall(BaseModel):
 
 
 class PlanWithCalls(ProposedPlan):
-    """The shape that a model is asked for when it may ask helpers, too; see `plan_with_calls`."""
+    """The shape that a model is asked for when it may ask tool_options, too; see `plan_with_calls`."""
 
     calls: list[Any] = Field(default_factory=list)
 
@@ -67,7 +67,7 @@ def plan_with_calls(names: tuple[str, ...]) -> type[PlanWithCalls]:
     tool = Annotated[Any, WithJsonSchema({"type": "string", "enum": list(names)})]
     call: Any = create_model(ProposedCall.__name__, __base__=ProposedCall, tool=(tool, ...))
     calls = Annotated[list[call], BeforeValidator(_calls)]
-    bounded: Any = Field(default_factory=list, max_length=MAX_HELPED)
+    bounded: Any = Field(default_factory=list, max_length=MAX_TOOL_CALLS)
     return create_model(PlanWithCalls.__name__, __base__=PlanWithCalls, calls=(calls, bounded))
 
 
@@ -75,7 +75,7 @@ def plan_with_calls(names: tuple[str, ...]) -> type[PlanWithCalls]:
 class Taken:
     """The calls that can be made, and what is wrong with the others."""
 
-    chosen: tuple[Chosen, ...] = ()
+    chosen: tuple[ToolChoice, ...] = ()
     wrong: tuple[str, ...] = ()
 
 
@@ -87,58 +87,62 @@ async def taken(
     proposed: ProposedPlan, places: Sequence[int | None], offer: Offer, check: Check
 ) -> Taken:
     """Look at each call that is proposed. `places` says where each proposed question has gone."""
-    chosen: dict[tuple[int, str, str], Chosen] = {}
+    chosen: dict[tuple[int, str, str], ToolChoice] = {}
     wrong: list[str] = []
     for call in proposed.calls if isinstance(proposed, PlanWithCalls) else ():
         try:
-            place, helper = _for_whom(call, places, offer)
-            arguments = await _checked(helper, call.arguments, check)
+            place, tool_option = _for_whom(call, places, offer)
+            arguments = await _checked(tool_option, call.arguments, check)
         except _Unusable as why:
             wrong.append(str(why)[:_MOST_TOLD])
         else:
-            same = place, helper.name, json.dumps(arguments, sort_keys=True)
-            chosen.setdefault(same, Chosen(place, helper, arguments))
+            same = place, tool_option.name, json.dumps(arguments, sort_keys=True)
+            chosen.setdefault(same, ToolChoice(place, tool_option, arguments))
     return Taken(tuple(chosen.values()), tuple(dict.fromkeys(wrong)))
 
 
-def _for_whom(call: ProposedCall, places: Sequence[int | None], offer: Offer) -> tuple[int, Helper]:
+def _for_whom(
+    call: ProposedCall, places: Sequence[int | None], offer: Offer
+) -> tuple[int, ToolOption]:
     """The place of the question, and who is to be asked."""
-    helper = offer.helpers.get(call.tool) if isinstance(call.tool, str) else None
-    if helper is None:
-        raise _Unusable(f"There is no tool {call.tool!r}. There are: {', '.join(offer.helpers)}.")
+    tool_option = offer.tool_options.get(call.tool) if isinstance(call.tool, str) else None
+    if tool_option is None:
+        raise _Unusable(
+            f"There is no tool {call.tool!r}. There are: {', '.join(offer.tool_options)}."
+        )
     number = call.question
     if isinstance(number, bool) or not (isinstance(number, int) and 1 <= number <= len(places)):
-        raise _Unusable(f"There is no question {number!r} for {helper.name}.")
+        raise _Unusable(f"There is no question {number!r} for {tool_option.name}.")
     place = places[number - 1]
     if place is None:
-        raise _Unusable(f"Question {number} for {helper.name} cannot be used.")
-    return place, helper
+        raise _Unusable(f"Question {number} for {tool_option.name} cannot be used.")
+    return place, tool_option
 
 
-async def _checked(helper: Helper, given: Any, check: Check) -> dict[str, Any] | None:
-    """The arguments; None for unusable ones of a helper for which the question will do."""
+async def _checked(tool_option: ToolOption, given: Any, check: Check) -> dict[str, Any] | None:
+    """The arguments; None for unusable ones of a tool_option for which the question will do."""
     try:
-        arguments = _arguments(helper, given)
-        if fault := await check(helper, arguments):
+        arguments = _arguments(tool_option, given)
+        if fault := await check(tool_option, arguments):
             raise _Unusable(fault)
     except _Unusable:
-        if helper.argument is None:
+        if tool_option.argument is None:
             raise
         return None
     return arguments
 
 
-def _arguments(helper: Helper, given: Any) -> dict[str, Any]:
+def _arguments(tool_option: ToolOption, given: Any) -> dict[str, Any]:
     """An object that can be stored and sent, whether it came as text or as it is."""
     try:
         value = json.loads(given) if isinstance(given, str) else given
         size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
     except (ValueError, RecursionError):  # Lone halves of pairs, NaN and endless numbers, too.
-        raise _Unusable(f"The arguments for {helper.name} are not JSON.") from None
+        raise _Unusable(f"The arguments for {tool_option.name} are not JSON.") from None
     if not isinstance(value, dict):
-        raise _Unusable(f"The arguments for {helper.name} are not a JSON object.")
+        raise _Unusable(f"The arguments for {tool_option.name} are not a JSON object.")
     if size > MOST_ARGUMENTS or _depth(value) > MOST_DEPTH:
-        raise _Unusable(f"The arguments for {helper.name} are too large.")
+        raise _Unusable(f"The arguments for {tool_option.name} are too large.")
     return value
 
 

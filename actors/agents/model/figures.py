@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from actors.library.sentences import each_sentence
-from actors.runtime.cooperative import Sliced
+from actors.runtime.cooperative import Cooperative
 
 _FENCE = re.compile(r"^```[^`\n]*$", re.MULTILINE)
 _CODE = re.compile(r"(?<!`)(`+)(?!`).*?[^`]\1(?!`)")
@@ -22,7 +22,7 @@ _FEWEST_WORDS = 3
 _SENTENCES_AT_ONCE = 16
 
 
-def sentence_figures(text: str) -> Sliced[tuple[int, int]]:
+def sentence_figures(text: str) -> Cooperative[tuple[int, int]]:
     """How many sentences of a checked text are cited, and how many are not."""
     unfenced = "\n".join(_FENCE.split(text)[::2])  # In a checked text fences come in pairs.
     prose = _CODE.sub("code", _HEADING.sub("\n", unfenced))

@@ -1,4 +1,4 @@
-"""What a model is told of the helpers that it may ask: names, descriptions, and their arguments.
+"""What a model is told of the tool_options that it may ask: names, descriptions, and their arguments.
 
 Rule: all of it but the names comes from other programs, so it is data: cleaned, bounded one by one
 and in all, and between marks that it cannot forge. Who is not shown cannot be asked.
@@ -14,12 +14,12 @@ from typing import Any
 
 from actors.agents.model.fence import as_data, mark_for
 from actors.agents.model.markup import plain
-from actors.tasks.helper import Helper
+from actors.tasks.tool_options import ToolOption
 
 log = logging.getLogger(__name__)
 
 MOST_SHOWN = 8_000
-"""Characters of all helpers together: about half of what a small model can read."""
+"""Characters of all tool_options together: about half of what a small model can read."""
 MOST_NAME = 128
 _MOST_DEPTH = 8
 _MOST_ENTRIES = 32
@@ -28,7 +28,7 @@ _MOST_TEXT = 200
 
 @dataclass(frozen=True, slots=True)
 class _Length:
-    """How much is told of one helper."""
+    """How much is told of one tool_option."""
 
     does: int
     schema: int
@@ -47,41 +47,41 @@ _OF_NAMES = frozenset({"properties", "$defs", "definitions"})
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The helpers that may be asked, by name, and how they are told to a model."""
+    """The tool_options that may be asked, by name, and how they are told to a model."""
 
-    helpers: Mapping[str, Helper]
+    tool_options: Mapping[str, ToolOption]
     text: str
     mark: str
 
     def __bool__(self) -> bool:
-        return bool(self.helpers)
+        return bool(self.tool_options)
 
 
-def offer_of(helpers: Sequence[Helper]) -> Offer:
-    """As many of the helpers as there is room for, in their order."""
-    by_name = {helper.name: helper for helper in helpers}
+def offer_of(tool_options: Sequence[ToolOption]) -> Offer:
+    """As many of the tool_options as there is room for, in their order."""
+    by_name = {tool_option.name: tool_option for tool_option in tool_options}
     named = [one for name, one in by_name.items() if name == as_data(name)[:MOST_NAME]]
-    told = [_told(helper, _LONG) for helper in named]
+    told = [_told(tool_option, _LONG) for tool_option in named]
     if sum(map(len, told)) > MOST_SHOWN:
-        told = [_told(helper, _SHORT) for helper in named]
-    shown: dict[str, Helper] = {}
+        told = [_told(tool_option, _SHORT) for tool_option in named]
+    shown: dict[str, ToolOption] = {}
     room = MOST_SHOWN
-    for helper, text in zip(named, told, strict=True):
+    for tool_option, text in zip(named, told, strict=True):
         room -= len(text)
         if room >= 0:
-            shown[helper.name] = helper
+            shown[tool_option.name] = tool_option
     if left_out := [name for name in by_name if name not in shown]:
         log.warning("too much for a model to read, so it cannot ask: %s", ", ".join(left_out))
     text = "\n\n".join(told[: len(shown)])
     return Offer(shown, text, mark_for(text))
 
 
-def _told(helper: Helper, length: _Length) -> str:
-    does = as_data(plain(helper.does))[: length.does]
+def _told(tool_option: ToolOption, length: _Length) -> str:
+    does = as_data(plain(tool_option.does))[: length.does]
     schema = json.dumps(
-        _shown(helper.schema, length.describes, _MOST_DEPTH), ensure_ascii=False, default=str
+        _shown(tool_option.schema, length.describes, _MOST_DEPTH), ensure_ascii=False, default=str
     )
-    return f"{helper.name}: {does}\narguments: {as_data(schema)[: length.schema]}"
+    return f"{tool_option.name}: {does}\narguments: {as_data(schema)[: length.schema]}"
 
 
 def _shown(node: Any, describes: bool, depth: int) -> Any:

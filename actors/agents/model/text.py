@@ -15,7 +15,7 @@ from collections.abc import Collection
 
 from actors.agents.model.markup import characters
 from actors.agents.model.pieces import MOST_HELD, Pieces
-from actors.runtime.cooperative import Sliced
+from actors.runtime.cooperative import Cooperative
 
 _SLICE = 16
 """Characters that are read at once; many of them may make much work of what is held back."""
@@ -75,7 +75,7 @@ class CheckedText:
         """How many characters are held back."""
         return len(self._opening or "") + len(self._heading) + self._pieces.held
 
-    def feed(self, text: str) -> Sliced[str]:
+    def feed(self, text: str) -> Cooperative[str]:
         """What may be shown now that this has come."""
         yield from self._read(text)
         return self._pieces.taken()
@@ -91,7 +91,7 @@ class CheckedText:
             self._pieces.close_fence()
         return self._pieces.taken()
 
-    def go_on_from(self, kept: str) -> Sliced[None]:
+    def go_on_from(self, kept: str) -> Cooperative[None]:
         """Begin where another one of these has ended; `kept` is what came out of it."""
         self._pieces.started = bool(kept)
         yield from self._read(kept)
@@ -101,7 +101,7 @@ class CheckedText:
         self._pieces.begin()
         self._joins = kept[-1:]
 
-    def _read(self, text: str) -> Sliced[None]:
+    def _read(self, text: str) -> Cooperative[None]:
         for start in range(0, len(text), _SLICE):
             self._read_slice(characters(text[start : start + _SLICE]))
             yield

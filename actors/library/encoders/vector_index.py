@@ -1,4 +1,4 @@
-"""The vectors of a shelf in memory, and which of them are nearest to a query.
+"""The vectors of a database in memory, and which of them are nearest to a query.
 
 A search looks at every vector: 256 multiplications each, in slices of a few milliseconds. That
 grows with the library: about 0.2 ms and 0.3 MB for a thousand passages, 0.2 s and 270 MB for

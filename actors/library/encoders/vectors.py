@@ -4,7 +4,7 @@ A document's vectors are made when it is added and stored with it. Passages that
 (before the extra was installed, say) get theirs in the background while the library is open, a few
 at a time, and are found by their words until then.
 
-Rule: all that takes time is handed to a shelf, in slices of at most about 20 ms; between two of
+Rule: all that takes time is handed to a database, in slices of at most about 20 ms; between two of
 them whoever asked may leave.
 """
 
@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from actors.errors import StorageUnavailable
-from actors.library.database import Shelf
+from actors.library.database import Database
 from actors.library.encoders import vector_statements
-from actors.library.parsed import Reading
+from actors.library.parsed import ParsedDocument
 from actors.library.parsing.blocks import storable
 
 if TYPE_CHECKING:
@@ -61,13 +61,13 @@ def embeddable(title: str, section: str, text: str) -> str:
 
 
 class Vectors:
-    """The vectors of one shelf. What takes time but no documents is done by `workshop`."""
+    """The vectors of one database. What takes time but no documents is done by `workshop`."""
 
-    def __init__(self, embedder: Embedder, shelf: Shelf, workshop: Shelf) -> None:
+    def __init__(self, embedder: Embedder, database: Database, workshop: Database) -> None:
         from actors.library.encoders.vector_index import VectorIndex
 
         self._embedder = embedder
-        self._shelf = shelf
+        self._database = database
         self._compute = workshop.compute
         self._index = VectorIndex()
         self._dropped = 0
@@ -76,10 +76,10 @@ class Vectors:
     async def adopt(self) -> None:
         """Forget vectors that another model made."""
         model = self._embedder.model
-        if await self._shelf.read(vector_statements.model) != model:
-            await self._shelf.write(partial(vector_statements.adopt, model=model))
+        if await self._database.read(vector_statements.model) != model:
+            await self._database.write(partial(vector_statements.adopt, model=model))
 
-    async def with_vectors(self, reading: Reading) -> Reading:
+    async def with_vectors(self, reading: ParsedDocument) -> ParsedDocument:
         """A document on its way into the library, with a vector for each of its passages."""
         title = reading.document.title
         texts = [embeddable(title, cut.section, cut.text) for cut in reading.cuts]
@@ -95,14 +95,14 @@ class Vectors:
 
     async def fill(self, pause_s: float = 0.0) -> None:
         """Give a vector to every passage that has none."""
-        if await self._shelf.read(vector_statements.is_complete):
+        if await self._database.read(vector_statements.is_complete):
             return
         after = 0
-        while passages := await self._shelf.read(
+        while passages := await self._database.read(
             partial(vector_statements.bare, after=after, limit=_TEXTS_AT_ONCE)
         ):
             embeddings = await self.embeddings([embeddable(*row[1:]) for row in passages])
-            await self._shelf.write(
+            await self._database.write(
                 partial(vector_statements.clothe, passages=passages, embeddings=embeddings)
             )
             after = passages[-1][0]
@@ -132,17 +132,17 @@ class Vectors:
         return await self._compute(partial(ranking.best, most))
 
     async def _refresh(self) -> None:
-        """Bring the index to where the shelf is."""
+        """Bring the index to where the database is."""
         while True:
             room = min(_ROWS_AT_ONCE, self._index.room)
             newer = partial(vector_statements.newer, last=self._index.last, limit=room)
-            rows, dropped = await self._shelf.read(newer)
+            rows, dropped = await self._database.read(newer)
             if not len(self._index):
                 self._dropped = dropped
             if rows:
                 await self._compute(partial(self._index.append, rows))
             elif dropped != self._dropped:
-                left = await self._shelf.read(vector_statements.numbers)
+                left = await self._database.read(vector_statements.numbers)
                 await self._compute(partial(self._index.keep, left))
                 self._dropped = dropped
             else:

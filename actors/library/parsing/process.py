@@ -66,7 +66,7 @@ class ProcessParser:
             except (trio.BrokenResourceError, trio.ClosedResourceError, EOFError):
                 await child.kill()
                 raise UnreadableDocument(
-                    "Reading this document failed. Open it in its program and save it anew."
+                    "ParsedDocument this document failed. Open it in its program and save it anew."
                 ) from None
             except BaseException:
                 await child.kill()
@@ -74,7 +74,7 @@ class ProcessParser:
             if parsed is None:
                 await child.kill()
                 raise UnreadableDocument(
-                    f"Reading this document took longer than {self._limit_s:g} s. "
+                    f"ParsedDocument this document took longer than {self._limit_s:g} s. "
                     "Send it in smaller parts."
                 )
             self._idle.append(child)

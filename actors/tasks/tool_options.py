@@ -18,7 +18,7 @@ MOST_SPELLED = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Helper:
+class ToolOption:
     """A tool or an agent of a person's own; `schema` is the JSON schema of what it is asked.
 
     `argument` is the name of the one text that it must be asked with; None: it wants more than that,
@@ -45,14 +45,14 @@ class Helper:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ToolChoice:
     """A call that a model has chosen: whom, with what, and for which question, counted from 0.
 
     Without arguments the question is what it is asked.
     """
 
     question: int
-    helper: Helper
+    tool_option: ToolOption
     arguments: Mapping[str, Any] | None
 
 

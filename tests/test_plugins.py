@@ -15,11 +15,11 @@ from scripted import Cast
 
 from actors import About, Passage, Settings, open_system
 from actors.agents.extractive.planning import planned
-from actors.agents.plugin import UnusableAgent, described
-from actors.agents.plugin_loading import own_agents
+from actors.agents.plugin import UnusablePlugin, described
+from actors.agents.plugin_loading import load_plugins
 from actors.runtime.cooperative import at_once
 from actors.tasks.events import Stamped
-from actors.tasks.helper import Helper
+from actors.tasks.tool_options import ToolOption
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -58,7 +58,7 @@ def fresh() -> None:
 
 
 async def run(agent: str, task: str) -> list[Stamped]:
-    settings = Settings(data_dir=None, agents=(f"test_own_agents:{agent}",))
+    settings = Settings(data_dir=None, agents=(f"test_plugins:{agent}",))
     async with open_system(settings) as system:
         created = await system.create(task)
         return [event async for event in system.execute(created.task_id)]
@@ -124,7 +124,7 @@ async def test_an_agent_without_which_the_task_makes_no_sense_fails_it() -> None
 
 async def test_many_bugs_of_an_agent_do_not_end_the_system() -> None:
     Prices.replies += [ValueError("a bug")] * 30
-    settings = Settings(data_dir=None, agents=("test_own_agents:Prices",))
+    settings = Settings(data_dir=None, agents=("test_plugins:Prices",))
     async with open_system(settings) as system:
         for _ in range(8):
             task = await system.create("What does a frog cost?")
@@ -172,7 +172,7 @@ class OddlyAsked(Prices):
 
 
 async def test_a_bug_in_the_model_of_what_it_is_asked_is_a_failure_of_the_step() -> None:
-    settings = Settings(data_dir=None, agents=("test_own_agents:OddlyAsked",))
+    settings = Settings(data_dir=None, agents=("test_plugins:OddlyAsked",))
     async with open_system(settings) as system:
         for _ in range(8):
             task = await system.create("What does a frog cost?")
@@ -237,7 +237,7 @@ class Stubborn(Prices):
 async def test_a_bug_while_it_is_cancelled_ends_neither_agent_nor_system(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    settings = Settings(data_dir=None, agents=("test_own_agents:Stubborn",))
+    settings = Settings(data_dir=None, agents=("test_plugins:Stubborn",))
     async with open_system(settings) as system:
         for _ in range(8):
             task = await system.create("What does a frog cost?")
@@ -259,7 +259,9 @@ class Unmade(Prices):
 
 async def test_an_agent_that_cannot_be_made_is_told_at_the_start() -> None:
     with pytest.RaisesGroup(
-        pytest.RaisesExc(UnusableAgent, match="The agent unmade cannot be made: OSError: no price"),
+        pytest.RaisesExc(
+            UnusablePlugin, match="The agent unmade cannot be made: OSError: no price"
+        ),
         flatten_subgroups=True,
     ):
         await run("Unmade", "What does a frog cost?")
@@ -283,8 +285,8 @@ async def test_a_question_is_no_answer_to_which_of_some_words() -> None:
 
 
 def test_a_plan_asks_helpers_beside_the_library() -> None:
-    helper = Helper("prices", "Looks up prices.", "product", ("price",))
-    plan = at_once(planned("Compare the prices of frogs and toads", helpers=(helper,)))
+    tool_option = ToolOption("prices", "Looks up prices.", "product", ("price",))
+    plan = at_once(planned("Compare the prices of frogs and toads", tool_options=(tool_option,)))
     further = [question for question in plan.questions if question.of]
     assert [q.arguments["product"] for q in further] == [q.text for q in plan.questions if not q.of]
     assert {step.agent_type for step in plan.steps[-2].depends_on and plan.steps} >= {"prices"}
@@ -292,7 +294,7 @@ def test_a_plan_asks_helpers_beside_the_library() -> None:
 
 
 def test_a_helper_that_wants_more_than_a_text_is_left_to_models() -> None:
-    plan = at_once(planned("frogs", helpers=(Helper("map", "Draws maps.", None),)))
+    plan = at_once(planned("frogs", tool_options=(ToolOption("map", "Draws maps.", None),)))
     assert not any(question.of for question in plan.questions)
 
 
@@ -328,7 +330,7 @@ def of_fields(**fields: Any) -> type:
     ],
 )
 def test_a_class_that_does_not_say_what_it_must_is_refused(fields: Any, told: str) -> None:
-    with pytest.raises(UnusableAgent, match=re.escape(told)):
+    with pytest.raises(UnusablePlugin, match=re.escape(told)):
         described(of_fields(**fields), "mine.py:Mine")
 
 
@@ -338,17 +340,17 @@ def test_a_class_that_does_not_say_what_it_must_is_refused(fields: Any, told: st
         ("mine.py", 'named like "my_agents.py:MyAgent"'),
         ("nowhere.py:Mine", "there is no"),
         ("no_such_module:Mine", "No module named"),
-        ("test_own_agents:Nobody", "there is no Nobody in it"),
+        ("test_plugins:Nobody", "there is no Nobody in it"),
     ],
 )
 def test_an_agent_that_is_not_there_is_told(named: str, told: str) -> None:
-    with pytest.raises(UnusableAgent, match=re.escape(told)):
-        own_agents([named])
+    with pytest.raises(UnusablePlugin, match=re.escape(told)):
+        load_plugins([named])
 
 
 def test_two_agents_of_one_name_are_refused() -> None:
-    with pytest.raises(UnusableAgent, match="of another"):
-        own_agents(["test_own_agents:Prices", "test_own_agents:Twin"])
+    with pytest.raises(UnusablePlugin, match="of another"):
+        load_plugins(["test_plugins:Prices", "test_plugins:Twin"])
 
 
 class Twin(Prices):
@@ -371,7 +373,7 @@ async def test_the_agent_of_the_readme_works(tmp_path: Path) -> None:
 
 async def test_scripted_agents_know_nothing_of_helpers(autojump_clock: object) -> None:
     """A plan that names none goes on as ever, whoever else is there."""
-    settings = Settings(data_dir=None, agents=("test_own_agents:Prices",))
+    settings = Settings(data_dir=None, agents=("test_plugins:Prices",))
     async with open_system(settings, agents=Cast().factories()) as system:  # type: ignore[arg-type]
         task = await system.create("What does a frog cost?")
         log = [event async for event in system.execute(task.task_id)]

@@ -1,7 +1,7 @@
 """One request and its response, as an ASGI app sees them: `receive` and `send`.
 
-Rule: h11 decides what may follow what; this file turns its events into ASGI messages and back, and
-puts bytes into the outbox. It never reads or writes the socket.
+Rule: h11 decides what may follow what; this file request_gate its events into ASGI messages and back, and
+puts bytes into the write_buffer. It never reads or writes the socket.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import h11
 
 from web.api.problems import CONTENT_TYPE, KINDS, problem_body
-from web.http.write_buffer import Outbox
+from web.http.write_buffer import WriteBuffer
 
 _ASGI = {"spec_version": "2.3", "version": "3.0"}
 
@@ -65,17 +65,30 @@ class BodySink(Protocol):
         """That was all."""
 
 
-class Exchange:
+class RequestCycle:
     """The life of one request; `own_headers` are asked for when the head of the response leaves."""
 
     __slots__ = (
-        *("_bodiless", "_body", "_body_ended", "_body_told", "_half_closed", "_http", "_outbox"),
+        *(
+            "_bodiless",
+            "_body",
+            "_body_ended",
+            "_body_told",
+            "_half_closed",
+            "_http",
+            "_write_buffer",
+        ),
         *("_own_headers", "_sink", "_stream", "abandoned", "begun", "must_close", "quiet"),
         "unread",
     )
 
     def __init__(
-        self, http: h11.Connection, outbox: Outbox, own_headers: Headers, *, head_only: bool = False
+        self,
+        http: h11.Connection,
+        write_buffer: WriteBuffer,
+        own_headers: Headers,
+        *,
+        head_only: bool = False,
     ) -> None:
         self.begun = False
         """Whether the head of the response has been sent."""
@@ -88,7 +101,7 @@ class Exchange:
         self.unread = 0
         """Bytes of the body that the app has not read yet."""
         self._http = http
-        self._outbox = outbox
+        self._write_buffer = write_buffer
         self._own_headers = own_headers
         self._body: list[bytes] = []
         self._body_ended = False
@@ -129,7 +142,7 @@ class Exchange:
             return
         self._body.append(data)
         self.unread += len(data)
-        self._outbox.moved.unpark_all()
+        self._write_buffer.moved.unpark_all()
 
     def body_ended(self) -> None:
         """The client has sent all of it."""
@@ -138,27 +151,29 @@ class Exchange:
             self._sink.set_complete()
             self._sink = None
         else:
-            self._outbox.moved.unpark_all()
+            self._write_buffer.moved.unpark_all()
 
     def half_closed(self) -> None:
         """The client will send no more, and may have left."""
         self._half_closed = True
-        self._outbox.moved.unpark_all()
+        self._write_buffer.moved.unpark_all()
 
     async def send_stream(self) -> None:
         """Send what the app left to be streamed, if anything."""
         if self._stream is None:
             return
         async with self._stream as parts:
-            await self._outbox.flush()  # The first part can take its time, but the head is due.
+            await (
+                self._write_buffer.flush()
+            )  # The first part can take its time, but the head is due.
             if not self._bodiless:  # A stream that is never read from could go on for ever.
                 async for part in parts:
                     self.quiet = False
                     self._event(h11.Data(data=part.encode() if isinstance(part, str) else part))
                     del part  # A client that stalls holds only what is not sent yet.
-                    await self._outbox.flush()
+                    await self._write_buffer.flush()
         self._event(h11.EndOfMessage())
-        await self._outbox.flush()
+        await self._write_buffer.flush()
 
     def let_go(self) -> None:
         """Drop what can be had again: the client takes nothing."""
@@ -193,11 +208,11 @@ class Exchange:
         while self._body_told or not (self._body or self._body_ended):
             if self._body_told and self._half_closed:
                 return {"type": "http.disconnect"}
-            await self._outbox.moved.park()
+            await self._write_buffer.moved.park()
         body = b"".join(self._body)
         self._body.clear()
         self.unread = 0
-        self._outbox.moved.unpark_all()
+        self._write_buffer.moved.unpark_all()
         self._body_told = self._body_ended
         return {"type": "http.request", "body": body, "more_body": not self._body_ended}
 
@@ -234,14 +249,14 @@ class Exchange:
                     self._event(h11.Data(data=data))
                 if not message.get("more_body", False):
                     self._event(h11.EndOfMessage())
-                await self._outbox.flush()
+                await self._write_buffer.flush()
             case other:
                 raise RuntimeError(f"an HTTP response has no {other}")
 
     async def _ask_for_body(self) -> None:
         if self._http.they_are_waiting_for_100_continue and not self.begun:
             self._event(h11.InformationalResponse(status_code=100, headers=[]))
-            await self._outbox.flush()
+            await self._write_buffer.flush()
 
     def _head(self, status: int, headers: Any) -> None:
         said = [*headers, *self._own_headers()]
@@ -255,4 +270,4 @@ class Exchange:
         )
 
     def _event(self, event: Any) -> None:
-        self._outbox.put(self._http.send(event) or b"")
+        self._write_buffer.put(self._http.send(event) or b"")
