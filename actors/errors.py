@@ -215,6 +215,13 @@ class AskCycle(ActorError):
     code = "ask_cycle"
 
 
+def leaf_errors(error: BaseException) -> list[BaseException]:
+    """The errors of an exception group, its nested groups unwrapped; `[error]` if it is no group."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for part in error.exceptions for leaf in leaf_errors(part)]
+
+
 def _all(root: type[ActorError]) -> list[type[ActorError]]:
     return [found for sub in root.__subclasses__() for found in (sub, *_all(sub))]
 

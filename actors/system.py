@@ -1,12 +1,12 @@
-"""The whole system in one nursery: `open_system(settings)`, and the verbs it understands.
+"""The whole system in one nursery: `open_system(settings)`, and its verbs.
 
     async with open_system(Settings(data_dir=None)) as system:
         task = await system.create("Compare threads and async I/O for a web server")
         async for event in system.execute(task.task_id):
             print(event.seq, event.event_type, event.data)
 
-Rule: the lifetime is the block. Whoever leaves it has stopped every actor; if an actor fails for
-good, the block is cancelled and the failure raised from it.
+Rule: the lifetime is the block. Leaving it stops every actor. If an actor fails for good, the block
+is cancelled and raises the failure.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from actors.library.library import Library, open_library
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.models.factory import open_models
 from actors.runs.live_tasks import LiveTasks
-from actors.runs.run import Limits
+from actors.runs.run import RunLimits
 from actors.runs.supervisor import Slots, Supervisor
 from actors.runtime import (
     NO_RESTARTS,
@@ -46,7 +46,6 @@ from actors.runtime import (
     ActorHandle,
     ActorInfo,
     Backoff,
-    DeadLetters,
     Request,
     spawn,
 )
@@ -55,7 +54,7 @@ from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.events import Stamped, decode
 from actors.tasks.life import Task, TaskStatus
 from actors.tools import open_tools
-from actors.wiring import Part, cast, parts_of, spawned, three_voices
+from actors.wiring import AgentSpec, addresses, agent_specs, built_in_agents
 
 R = TypeVar("R")
 
@@ -90,17 +89,15 @@ class System:
         supervisor: ActorHandle,
         journal: ActorHandle,
         agents: Mapping[str, ActorHandle],
-        parts: Mapping[str, Part],
-        dead_letters: DeadLetters,
+        specs: Mapping[str, AgentSpec],
     ) -> None:
         self.settings = settings
         self.library = library
-        self.dead_letters = dead_letters
         self._tasks = tasks
         self._view = tasks.view
         self._supervisor = supervisor
         self._agents = agents
-        self._does = {name: part.does for name, part in parts.items()}
+        self._descriptions = {name: spec.description for name, spec in specs.items()}
         self._actors = [supervisor, journal, *agents.values()]
         self._fetcher = Fetcher(FetchLimits.of(settings))
 
@@ -153,7 +150,7 @@ class System:
         return await self._view.store.page(status, limit, before)
 
     async def cancel(self, task_id: str, reason: str | None = None) -> Task:
-        """Answers when no agent works for the task any more and the log says that it is cancelled.
+        """Answer when no agent works for the task any more and the log says that it is cancelled.
 
         Raises `IllegalState` if it ended in another way, `CancelUnfinished` if work does not stop.
         """
@@ -162,8 +159,8 @@ class System:
         raise CancelUnfinished("The work has not stopped yet. Ask again in a moment.")
 
     def cancel_soon(self, task_id: str, reason: str) -> None:
-        """Cancel without waiting, for whoever is gone; a task that has ended stays as it is."""
-        if not self.draining:  # Then it is the server that ends connections.
+        """Cancel without waiting, for a client that has left; a task that has ended stays as it is."""
+        if not self.draining:  # While draining, it is the server that closes connections.
             self._tasks.runs.start_soon(self._cancel_quietly, task_id, reason)
 
     async def _cancel_quietly(self, task_id: str, reason: str) -> None:
@@ -171,9 +168,9 @@ class System:
             await self.cancel(task_id, reason)
 
     async def retry(self, task_id: str) -> Task:
-        """Let a failed or cancelled task go on; the task as it was queued again.
+        """Resume a failed or cancelled task; returns it as it was queued again.
 
-        Its `last_seq` is that of its `task_queued`, the first event after the ending before.
+        Its `last_seq` is that of its `task_queued`, the first event after the last ending.
         """
         return await self._ask(Retry(task_id))
 
@@ -184,12 +181,14 @@ class System:
     # --- documents --------------------------------------------------------------------------
 
     async def add_page(self, url: str, *, title: str | None = None) -> Added:
-        """Fetch a web page into the library; it takes the place of what came from this URL before.
+        """Fetch a web page into the library; it replaces what came from this URL before.
 
         Raises what `Library.add` does, `FetchRefused`, `FetchFailed` and `Overloaded`.
         """
         if self._fetcher.is_full:
-            raise Overloaded("As many pages as can be are being fetched. Ask again in a moment.")
+            raise Overloaded(
+                "Too many pages are being fetched. Send the request again in a moment."
+            )
         page = await self._fetcher.fetch(url)
         return await self.library.add(
             page.body,
@@ -224,7 +223,7 @@ class System:
             found.append(
                 AgentInfo(
                     name=name,
-                    description=self._does[name],
+                    description=self._descriptions[name],
                     state=info.state,
                     mailbox_depth=info.depth,
                     mailbox_capacity=info.capacity,
@@ -241,7 +240,7 @@ class System:
         return [actor.info() for actor in self._actors]
 
     def gauges(self) -> dict[str, int]:
-        """How full every bounded thing is."""
+        """The current size of every bounded resource."""
         tasks = self._tasks
         return {
             "running_tasks": tasks.running,
@@ -255,7 +254,7 @@ class System:
             call = await self._supervisor.send(request)
         if waiting.cancelled_caught:
             raise Overloaded(
-                "The server has more requests than it can take. Come back in a moment."
+                "The server is busy and its queue is full. Send the request again in a moment."
             )
         return await call.reply()
 
@@ -298,13 +297,13 @@ async def open_system(
     now: Now = wall_clock,
     rng: Random | None = None,
 ) -> AsyncIterator[System]:
-    """A running system; leaving the block stops it, and unfinished tasks go on at the next start.
+    """A running system. Leaving the block stops it; unfinished tasks go on at the next start.
 
-    `store`, `library`, `agents` (factories by name), `now` and `rng` take the place of the real
-    ones, for tests and for programs that bring their own.
+    `store`, `library`, `agents` (factories by name), `now` and `rng` replace the real ones, for tests
+    and for programs that bring their own.
     """
     settings = settings or Settings()
-    own = load_plugins(settings.agents)
+    plugins = load_plugins(settings.agents)
     async with (
         _open_store(settings, store) as the_store,
         _open_library(settings, library, now) as lib,
@@ -312,36 +311,38 @@ async def open_system(
         open_models(settings) as models,
     ):
         orderly = await the_store.claim()
-        makes = {**three_voices(settings, lib, models, tools, own), **(agents or {})}
-        parts = parts_of(settings, makes, tools, own)
+        built_in = built_in_agents(settings, lib, models, tools, plugins)
+        specs = agent_specs(settings, {**built_in, **(agents or {})}, tools, plugins)
         async with trio.open_nursery() as nursery, trio.open_nursery() as runs:
             view = CommittedView(the_store, TailBounds(settings.tail_events, settings.tail_bytes))
-            letters = DeadLetters()
             journal = spawn(
                 nursery,
                 "journal",
                 lambda: Journal(view),
                 capacity=JOURNAL_MAILBOX,
                 limit=NO_RESTARTS,
-                dead_letters=letters,
             )
-            playing = {name: spawned(nursery, name, parts[name], letters) for name in parts}
+            handles = {
+                name: spawn(
+                    nursery, name, spec.make, capacity=spec.mailbox, concurrency=spec.concurrency
+                )
+                for name, spec in specs.items()
+            }
             window = Window(settings.ahead_events, settings.ahead_bytes)
             tasks = LiveTasks(view, journal, now, window, runs)
             tasks.last_end = "shutdown" if orderly else "crash"
-            agents_of_runs = cast(parts, playing, own, tools, settings.tools)
+            run_agents = addresses(specs, handles, tools, plugins, settings.tools)
             supervisor = spawn(
                 nursery,
                 "supervisor",
                 partial(
-                    Supervisor, tasks, agents_of_runs, _limits(settings, now, rng), _slots(settings)
+                    Supervisor, tasks, run_agents, _run_limits(settings, now, rng), _slots(settings)
                 ),
                 capacity=SUPERVISOR_MAILBOX,
                 concurrency=SUPERVISOR_CONCURRENCY,
-                dead_letters=letters,
             )
             await supervisor.ask(Recover())
-            system = System(settings, lib, tasks, supervisor, journal, playing, parts, letters)
+            system = System(settings, lib, tasks, supervisor, journal, handles, specs)
             yield system
             await system.drain(0)
             runs.cancel_scope.cancel()
@@ -349,8 +350,8 @@ async def open_system(
         await the_store.release()
 
 
-def _limits(settings: Settings, now: Now, rng: Random | None) -> Limits:
-    return Limits(
+def _run_limits(settings: Settings, now: Now, rng: Random | None) -> RunLimits:
+    return RunLimits(
         Backoff(settings.retry_delays_s, settings.retry_jitter),
         settings.step_timeout_s,
         settings.max_task_s,

@@ -1,11 +1,12 @@
-"""Who plays: each agent's maker, mailbox and concurrency, and what the supervisor's runs see of them.
+"""Builds the agents from the settings: factory, mailbox capacity and concurrency of each.
 
-Rule: it makes and names; what an agent does is the agent's own, and when it is asked the pipeline's.
+Rule: this module only constructs. What an agent does is in `actors.agents`, and what it is asked in
+`actors.runs.steps`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,146 +26,131 @@ from actors.errors import InvalidRequest
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.library.library import Library
 from actors.models.factory import Models
-from actors.runs.agents import Agents, ToolRef
-from actors.runtime import ActorHandle, Backoff, DeadLetters, spawn
+from actors.runs.agents import AgentAddress, Agents
+from actors.runtime import ActorHandle, Backoff
 from actors.settings import Settings
 from actors.tasks.tool_options import ToolOption
 from actors.tools import Tools
 
+Factory = Callable[[], Any]
+Plugins = tuple[Plugin, ...]
+
 TOOLS_MAILBOX = 64
-TOOLS_WAIT_S = 10.0
-"""A plan that is made while tool servers start waits for them, but not for longer."""
+TOOLS_START_S = 10.0
+"""The longest that a plan waits for tool servers that are starting."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """An agent of the system: how it is made, and how many requests may wait and be worked on."""
+class AgentSpec:
+    """How an agent is built, and how many requests may wait for it and be worked on.
 
-    make: Callable[[], Any]
-    does: str
+    `backoff`, `must_succeed` and `continues` are as in `AgentAddress`.
+    """
+
+    make: Factory
+    description: str
     mailbox: int
     concurrency: int
+    backoff: Backoff | None = None
+    must_succeed: bool = False
+    continues: bool = False
 
 
-def three_voices(
-    settings: Settings,
-    library: Library,
-    models: Models,
-    tools: Tools,
-    own: tuple[Plugin, ...],
-) -> dict[str, Callable[[], Any]]:
-    """The three voices; with a language model where the settings name one."""
-    alone = models.extractive_allowed
-    check = partial(_wrong_with, tools, {agent.name: agent for agent in own})
+def built_in_agents(
+    settings: Settings, library: Library, models: Models, tools: Tools, plugins: Plugins
+) -> dict[str, Factory]:
+    """Factories of the three built-in agents; with a language model where the settings name one."""
+    fallback = models.extractive_allowed
+    check = partial(_argument_fault, tools, {plugin.name: plugin for plugin in plugins})
     pages = None
     if settings.fetch_urls_in_tasks:
         pages = NamedPages(Fetcher(FetchLimits.of(settings)), library)
-    analyzer, writer = models.analyzer, models.writer
-    return {
-        "analyzer": (
-            partial(ModelAnalyzer, analyzer, fallback_to_extractive=alone, check=check)
-            if analyzer
-            else AnalyzerAgent
-        ),
-        "retriever": partial(
-            RetrieverAgent, library, pages=pages, limit=settings.retrieved_passages
-        ),
-        "writer": (
-            partial(ModelWriter, writer, fallback_to_extractive=alone) if writer else WriterAgent
-        ),
-    }
+    analyzer: Factory = AnalyzerAgent
+    if models.analyzer:
+        analyzer = partial(
+            ModelAnalyzer, models.analyzer, fallback_to_extractive=fallback, check=check
+        )
+    writer: Factory = WriterAgent
+    if models.writer:
+        writer = partial(ModelWriter, models.writer, fallback_to_extractive=fallback)
+    limit = settings.retrieved_passages
+    retriever = partial(RetrieverAgent, library, pages=pages, limit=limit)
+    return {"analyzer": analyzer, "retriever": retriever, "writer": writer}
 
 
-def parts_of(
-    settings: Settings,
-    makes: Mapping[str, Callable[[], Any]],
-    tools: Tools,
-    own: tuple[Plugin, ...],
-) -> dict[str, Part]:
-    """Everybody who plays, by name: those of `makes`, one for each tool server, and people's own.
+def agent_specs(
+    settings: Settings, built_in: Mapping[str, Factory], tools: Tools, plugins: Plugins
+) -> dict[str, AgentSpec]:
+    """Every agent by name: built-in ones, one per tool server, and plugins.
 
-    One for each, so that a server that does not answer keeps nobody from the others.
+    Each tool server has an agent of its own, so that one that hangs does not delay the others.
     """
     sizes = {
         "analyzer": (settings.analyzer_mailbox, settings.analyzer_concurrency),
         "retriever": (settings.retriever_mailbox, settings.retriever_concurrency),
         "writer": (settings.writer_mailbox, settings.writer_concurrency),
     }
-    parts = {
-        name: Part(make, str(getattr(make(), "does", "")), *sizes[name])
-        for name, make in makes.items()
-    }
+    specs = {}
+    for name, make in built_in.items():
+        agent = make()
+        continues = bool(getattr(agent, "can_continue", False))
+        does = str(getattr(agent, "does", ""))
+        specs[name] = AgentSpec(make, does, *sizes[name], continues=continues)
     for name, server in settings.tools.items():
         make = partial(ToolAgent, tools)
-        parts[_of_tools(name)] = Part(make, ToolAgent.does, TOOLS_MAILBOX, server.concurrency)
-    for agent in own:
-        played = partial(PluginActor, agent)
-        parts[agent.name] = Part(played, agent.does, agent.mailbox, agent.concurrency)
-    return parts
-
-
-def spawned(nursery: trio.Nursery, name: str, part: Part, dead_letters: DeadLetters) -> ActorHandle:
-    """The actor of a part, at work until the nursery ends."""
-    return spawn(
-        nursery,
-        name,
-        part.make,
-        capacity=part.mailbox,
-        concurrency=part.concurrency,
-        dead_letters=dead_letters,
-    )
-
-
-def cast(
-    parts: Mapping[str, Part],
-    playing: Mapping[str, ActorHandle],
-    own: tuple[Plugin, ...],
-    tools: Tools,
-    servers: Iterable[str],
-) -> Agents:
-    """Everybody as a run asks them."""
-    consulted = {
-        agent.name: ToolRef(
-            playing[agent.name],
-            None if agent.retries_s is None else Backoff(agent.retries_s),
-            agent.on_failure == "fail",
+        specs[_tool_agent(name)] = AgentSpec(
+            make, ToolAgent.does, TOOLS_MAILBOX, server.concurrency
         )
-        for agent in own
+    for plugin in plugins:
+        specs[plugin.name] = AgentSpec(
+            partial(PluginActor, plugin),
+            plugin.does,
+            plugin.mailbox,
+            plugin.concurrency,
+            None if plugin.retries_s is None else Backoff(plugin.retries_s),
+            plugin.on_failure == "fail",
+        )
+    return specs
+
+
+def addresses(
+    specs: Mapping[str, AgentSpec],
+    handles: Mapping[str, ActorHandle],
+    tools: Tools,
+    plugins: Plugins,
+    tool_servers: Mapping[str, Any],
+) -> Agents:
+    """The agents as a run sees them."""
+    found = {
+        name: AgentAddress(handles[name], spec.backoff, spec.must_succeed, spec.continues)
+        for name, spec in specs.items()
     }
-    continues = bool(getattr(parts["writer"].make(), "can_continue", False))
-    return Agents(
-        playing["analyzer"],
-        playing["retriever"],
-        playing["writer"],
-        continues,
-        consulted,
-        tuple(agent.tool_option() for agent in own),
-        {name: playing[_of_tools(name)] for name in servers},
-        partial(_known, tools),
-    )
+    servers = {name: found[_tool_agent(name)] for name in tool_servers}
+    return Agents(found, servers, partial(_tool_options, tools, plugins))
 
 
-def _of_tools(server: str) -> str:
-    """The name of the actor that calls the tools of a server, as its table in the settings."""
+def _tool_agent(server: str) -> str:
+    """The name of the agent that calls the tools of a server: as its table in the settings."""
     return f"tools.{server}"
 
 
-async def _known(tools: Tools) -> list[ToolOption]:
-    """The tools that can be called; servers that have just been started are waited for a while."""
-    with trio.move_on_after(TOOLS_WAIT_S):
+async def _tool_options(tools: Tools, plugins: Plugins) -> list[ToolOption]:
+    """What a plan may call: plugins, and the tools of servers that have started in time."""
+    with trio.move_on_after(TOOLS_START_S):
         await tools.wait_started()
-    return [tool.tool_option() for tool in tools.catalog()]
+    options = [plugin.tool_option() for plugin in plugins]
+    return options + [tool.tool_option() for tool in tools.catalog()]
 
 
-async def _wrong_with(
-    tools: Tools, own: Mapping[str, Plugin], tool_option: ToolOption, arguments: Mapping[str, Any]
+async def _argument_fault(
+    tools: Tools, plugins: Mapping[str, Plugin], option: ToolOption, arguments: Mapping[str, Any]
 ) -> str:
-    """What is wrong with arguments for a tool_option: its own model knows, or the tool's schema."""
-    if tool_option.name not in own:
-        fault = await tools.wrong_with(tool_option.schema, arguments)
-        return f"The tool {tool_option.name} cannot be asked this: {fault}." if fault else ""
+    """Why a tool or plugin cannot be called with these arguments; "" if it can."""
+    if option.name not in plugins:
+        fault = await tools.wrong_with(option.schema, arguments)
+        return f"The tool {option.name} cannot be asked this: {fault}." if fault else ""
     try:
-        own[tool_option.name].read(arguments)
+        plugins[option.name].read(arguments)
     except InvalidRequest as error:
         return error.message
     return ""

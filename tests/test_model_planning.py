@@ -17,8 +17,8 @@ from actors.agents.model.passages import MOST_CHARACTERS, MOST_PASSAGES
 from actors.agents.model.proposal import Intent, ProposedPlan, ProposedQuestion, drafts_of
 from actors.errors import ModelRejected, ModelUnavailable
 from actors.messages import Analyze, Synthesize
+from actors.runs.steps import dump_output, load_output
 from actors.tasks.evidence import Evidence, Findings, Passage
-from actors.tasks.outputs import dump_output, load_output
 from actors.tasks.plan import Plan
 from actors.usage import Usage
 

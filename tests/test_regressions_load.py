@@ -18,9 +18,9 @@ from actors.journal.ledger import Ledger, Window
 from actors.journal.log import Append, Piece
 from actors.journal.memory import MemoryStore
 from actors.journal.tail import TailBounds
-from actors.runs.run import Pipeline
+from actors.runs.run import Run
 from actors.runtime import Call, Request, spawn
-from actors.runtime.actor import TAKEN_AT_ONCE
+from actors.runtime.actor import CALLS_PER_TICK
 from actors.tasks import events as e
 from actors.testing import HANG, Cast, Delay, FaultyStore, scripted_system
 
@@ -96,7 +96,7 @@ async def test_a_run_leaves_nothing_for_the_garbage_collector(autojump_clock: ob
             await system.cancel(cancelled)
             await trio.testing.wait_all_tasks_blocked()
             gc.collect()
-            assert not [one for one in gc.garbage if isinstance(one, Ledger | Pipeline)]
+            assert not [one for one in gc.garbage if isinstance(one, Ledger | Run)]
         finally:
             gc.set_debug(0)
             gc.garbage.clear()
@@ -178,7 +178,7 @@ async def test_an_actor_keeps_up_with_a_busy_loop(nursery: trio.Nursery) -> None
     calls = [await notes.send(Note()) for _ in range(200)]
     answered = [await call.reply() for call in calls[-1:]]
     assert answered == [1]
-    assert counts.rounds <= 200 / TAKEN_AT_ONCE + 10
+    assert counts.rounds <= 200 / CALLS_PER_TICK + 10
 
 
 async def test_what_finds_no_room_at_the_journal_is_committed_when_there_is(

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from actors.errors import ActorStopped, AgentFailed, AskCycle, StepTimeout
-from actors.runtime import ActorHandle, Call, DeadLetters, Ref, Request, StreamRequest, spawn
+from actors.runtime import ActorHandle, Call, Ref, Request, StreamRequest, spawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,8 @@ def parrot() -> Parrot:
 
 
 @pytest.fixture
-def letters() -> DeadLetters:
-    return DeadLetters()
-
-
-@pytest.fixture
-async def ref(nursery: trio.Nursery, parrot: Parrot, letters: DeadLetters) -> ActorHandle:
-    return spawn(nursery, "parrot", lambda: parrot, capacity=1, dead_letters=letters)
+async def ref(nursery: trio.Nursery, parrot: Parrot) -> ActorHandle:
+    return spawn(nursery, "parrot", lambda: parrot, capacity=1)
 
 
 async def test_the_value_and_the_error_of_a_handler_reach_its_asker(ref: ActorHandle) -> None:
@@ -131,7 +126,7 @@ async def test_when_a_cancelled_ask_returns_its_handler_has_stopped(
 
 
 async def test_an_ask_given_up_in_the_mailbox_is_never_handled(
-    ref: ActorHandle, parrot: Parrot, letters: DeadLetters, autojump_clock: object
+    ref: ActorHandle, parrot: Parrot, autojump_clock: object
 ) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ref.ask, Work(10))
@@ -140,18 +135,16 @@ async def test_an_ask_given_up_in_the_mailbox_is_never_handled(
             await ref.ask(Work(99))
     assert await ref.ask(Say("hi")) == "hi"
     assert parrot.finished == [Work(10)]
-    assert letters["asker left"] == 1
 
 
 async def test_what_must_finish_runs_to_its_end_without_its_asker(
-    ref: ActorHandle, parrot: Parrot, letters: DeadLetters, autojump_clock: object
+    ref: ActorHandle, parrot: Parrot, autojump_clock: object
 ) -> None:
     with trio.move_on_after(1):
         await ref.ask(MustWork(10))
     assert trio.current_time() == 1  # The asker does not wait for it, either.
     await trio.sleep(10)
     assert parrot.finished == [MustWork(10)]
-    assert letters["late reply"] == 1
 
 
 async def test_a_full_mailbox_makes_askers_wait(ref: ActorHandle, autojump_clock: object) -> None:

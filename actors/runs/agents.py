@@ -1,50 +1,45 @@
-"""Where the agents are reached, as a run sees them.
+"""Addresses of the agents, as a run sees them.
 
-Rule: names and references only; what is asked of whom, and when, is the pipeline's.
+Rule: names and addresses only. What is asked of an agent stands in `actors.runs.steps`, and when in
+`actors.runs.run`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from actors.runtime import Backoff, Ref
 from actors.tasks.tool_options import ToolOption
 
 
 @dataclass(frozen=True, slots=True)
-class ToolRef:
-    """Where a tool_option is reached, and how its failures are met."""
+class AgentAddress:
+    """Where an agent is reached, and what a run must know of it.
+
+    `backoff` overrides the delays of the settings. With `must_succeed` a step that fails for good
+    fails the task. `continues`: the agent can continue the text of a failed attempt.
+    """
 
     ref: Ref
     backoff: Backoff | None = None
     must_succeed: bool = False
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Agents:
-    """Where the agents are reached."""
+    """The agents by the name that a step's `agent_type` has.
 
-    analyzer: Ref
-    retriever: Ref
-    writer: Ref
-    writer_continues: bool = False
-    """Whether the writer can go on with the text of an attempt that failed."""
-    own: Mapping[str, ToolRef] = field(default_factory=dict)
-    """Agents of a person's own, by name."""
-    plugin_options: tuple[ToolOption, ...] = ()
-    tool_servers: Mapping[str, Ref] = field(default_factory=dict)
-    """Who calls the tools of each server, by its name."""
-    tools: Callable[[], Awaitable[Sequence[ToolOption]]] | None = None
-    """The tools that can be called, once it is known."""
+    A tool is named "SERVER/TOOL"; `tool_servers` holds the agent that calls the tools of a server.
+    `tool_options` lists what a plan may call besides the library.
+    """
 
-    async def tool_options(self) -> tuple[ToolOption, ...]:
-        """Whom a plan may ask, besides the library."""
-        return (*self.plugin_options, *(await self.tools() if self.tools else ()))
+    addresses: Mapping[str, AgentAddress]
+    tool_servers: Mapping[str, AgentAddress]
+    tool_options: Callable[[], Awaitable[Sequence[ToolOption]]]
 
-    def consulted(self, name: str) -> ToolRef | None:
-        """The agent or tool of this name; a tool need not be there at this moment."""
-        server, is_tool, _ = name.partition("/")
-        if is_tool and server in self.tool_servers:
-            return ToolRef(self.tool_servers[server])
-        return self.own.get(name)
+    def address(self, agent_type: str) -> AgentAddress | None:
+        """The agent that does a step; None if the settings no longer have it."""
+        server, is_tool, _ = agent_type.partition("/")
+        return self.tool_servers.get(server) if is_tool else self.addresses.get(agent_type)

@@ -1,7 +1,8 @@
-"""The supervisor's tasks: the tasks that somebody works on, and the queue for a slot.
+"""Live tasks: those that a request or a run works on, and the queue for a slot.
 
-It outlives the supervisor's instances: a rebuilt supervisor finds the running tasks here and goes
-on with them. Rule: the tasks holds facts and makes no decisions.
+They outlive the supervisor's instances: a rebuilt supervisor goes on with the tasks that run.
+
+Rule: facts only. Decisions are the supervisor's.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from actors.runtime import Ref
 from actors.tasks.life import Task
 
 LastEnd = Literal["crash", "shutdown", "storage"]
-"""How the work on a task stopped before it goes on; only a crash uses up an attempt."""
+"""Why the work on a task stopped before it is resumed. Only a crash uses up an attempt."""
 
 
 class LiveTask:
-    """A task on the tasks: its ledger, and while it runs the scope that stops it."""
+    """A task in memory: its ledger, and while it runs the scope that cancels the run."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -46,20 +47,20 @@ class LiveTask:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody needs it on the tasks."""
+        """Whether it can leave memory."""
         return not (self.users or self.queued or self.scope)
 
 
 @dataclass(frozen=True, slots=True)
 class CancelReason:
-    """Why somebody cancels a task; `text` may be None."""
+    """A request to cancel. `text` is the reason given, if any."""
 
     text: str | None
 
 
 @dataclass
 class LiveTasks:
-    """The tasks at work, by id; the ids that wait for a slot; and how many slots are taken.
+    """Live tasks by id, the ids that wait for a slot, and the number of slots taken.
 
     `stalled` holds the ids of tasks whose log could not be written.
     """
@@ -80,8 +81,8 @@ class LiveTasks:
     slot_freed: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
 
     @asynccontextmanager
-    async def take(self, task_id: str, *, create: bool = False) -> AsyncIterator[LiveTask]:
-        """Hold a task on the tasks inside the block; raises `TaskNotFound`.
+    async def hold(self, task_id: str, *, create: bool = False) -> AsyncIterator[LiveTask]:
+        """Keep a task in memory inside the block; raises `TaskNotFound`.
 
         With `create` a task that does not exist gets a ledger with nothing recorded in it.
         """
@@ -100,24 +101,24 @@ class LiveTasks:
         except TaskNotFound as gone:
             if live.forgotten is None:
                 raise
-            await live.forgotten.wait()  # Not even that is told before it is in the log.
+            await live.forgotten.wait()  # Answer only when the deletion is committed.
             raise live.ledger.failed or gone from None
         finally:
             live.users -= 1
             self.clear(live)
 
     def put(self, task_id: str, task: Task | None) -> LiveTask:
-        """On the tasks it goes, unless another was quicker while we read the log; None: a new one."""
+        """Add a task, unless a concurrent request already has; `task` is None for a new one."""
         if task_id not in self.live:
             ledger = Ledger(self.journal, task_id, task, self.now, self.window)
             self.live[task_id] = LiveTask(ledger)
         return self.live[task_id]
 
     def clear(self, live: LiveTask) -> None:
-        """Take it off the tasks if nobody needs it there.
+        """Drop a task from memory if it is idle.
 
-        Until then even one whose log could not be written, or is being deleted, is the task's only
-        one: two at once would run it twice, or cancel it beside its own run.
+        Until then its `LiveTask` is the only one, even if its log cannot be written or is being
+        deleted: two would run the task twice, or cancel it beside its own run.
         """
         if live.idle and self.live.get(live.ledger.task_id) is live:
             del self.live[live.ledger.task_id]

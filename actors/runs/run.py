@@ -1,20 +1,20 @@
-"""One run of a task as a story: the plan, its steps in the order of their needs, the ending.
+"""One run of a task as a story: the plan, its steps in the order of their dependencies, the ending.
 
-    analysis -> retrieval, one per question, side by side -> synthesis -> writing -> ending
+    first step: the plan -> the other steps, side by side as far as they can -> ending
 
-Rule: a run only decides, through its ledger, which has it committed meanwhile. A run that is
-cancelled leaves no ending: whoever cancelled it says what that means.
+Rule: a run only decides, through its ledger, which commits in the background. A cancelled run leaves
+no ending: the supervisor writes it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from graphlib import TopologicalSorter
 from random import Random
-from typing import Any, assert_never
+from typing import Any
 
 import trio
 
@@ -22,32 +22,30 @@ from actors.clock import Now
 from actors.errors import (
     ActorError,
     ActorStopped,
-    BudgetReached,
     DeadlineExceeded,
     Interrupted,
     InvalidRequest,
     OutputTooLarge,
+    leaf_errors,
 )
 from actors.journal.ledger import Ledger
-from actors.messages import Analyze, CallTool, Retrieve, Synthesize, Write
-from actors.runs.agents import Agents
-from actors.runtime import Backoff
+from actors.runs.agents import AgentAddress, Agents
+from actors.runs.steps import CONTRACTS, StepInput, dump_output
+from actors.runtime import Backoff, StreamRequest
 from actors.tasks import events as e
 from actors.tasks.budget import Budget
 from actors.tasks.context import NO_CONTEXT, Context
-from actors.tasks.evidence import Evidence, Findings, Report
+from actors.tasks.evidence import Report
 from actors.tasks.failure import Failure
 from actors.tasks.life import Step
 from actors.tasks.limits import MAX_OUTPUT_BYTES
-from actors.tasks.named_urls import urls_in
-from actors.tasks.outputs import dump_output
-from actors.tasks.plan import ANALYSIS, MAX_STEPS, Plan, PlannedStep, Question
+from actors.tasks.plan import ANALYSIS, Plan, PlannedStep
 from actors.usage import Meter
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What bounds a run, and what it needs of the world."""
+class RunLimits:
+    """Limits of every run, its clock and its source of chance."""
 
     backoff: Backoff
     step_timeout_s: float
@@ -58,21 +56,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What a run goes on from: the outputs of finished steps, and how many attempts of a step do not
-    count. `context` comes from the task that it follows up."""
+class ResumeState:
+    """What a run starts from: outputs of finished steps by step id, and per step the attempts that
+    are not charged to it. `context` comes from the task that this one follows up."""
 
-    outputs: Mapping[str, Any]
-    forgiven: Mapping[str, int]
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    uncharged: Mapping[str, int] = field(default_factory=dict)
     context: Context = NO_CONTEXT
 
 
-MOST_RETRY_AFTER_S = 60.0
-"""Longer than this nobody is waited for, whatever they say."""
+MAX_RETRY_AFTER_S = 60.0
+"""The longest wait that a failed agent may ask for."""
 
 
 class StepGaveUp(Exception):
-    """A step has failed for good, and its failure is the task's."""
+    """A step has failed for good, and the task fails with it."""
 
     def __init__(self, step_id: str, failure: Failure) -> None:
         super().__init__(step_id, failure)
@@ -80,24 +78,27 @@ class StepGaveUp(Exception):
         self.failure = failure
 
 
-class Pipeline:
-    """One run. `retries` counts the attempts after the first, for each actor; `stopped` is told
-    what attempts have used that were stopped in their middle, as there is no event to tell it."""
+class Run:
+    """One run.
+
+    `retries` counts, per actor, attempts after the first. `stopped` adds up what attempts used that
+    were stopped midway, since no event of theirs says it.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         agents: Agents,
-        limits: Limits,
-        kept: Kept,
+        limits: RunLimits,
+        resume: ResumeState,
         retries: Counter[str],
         stopped: Meter,
     ) -> None:
         self._ledger = ledger
         self._agents = agents
         self._limits = limits
-        self._outputs = dict(kept.outputs)
-        self._kept = kept
+        self._outputs = dict(resume.outputs)
+        self._resume = resume
         self._retries = retries
         self._stopped = stopped
 
@@ -107,11 +108,12 @@ class Pipeline:
         failure: tuple[Failure, str | None] | None = None
         with trio.CancelScope(deadline=self._deadline()) as deadline:
             try:
-                await trio.lowlevel.checkpoint()  # A deadline that has passed stops us here.
-                plan: Plan = await self._play(ANALYSIS)
+                await trio.lowlevel.checkpoint()  # A deadline in the past ends the run here.
+                plan: Plan = await self._do(ANALYSIS)
                 await self._walk(plan)
             except* StepGaveUp as gave_up:
-                first = _first(gave_up)
+                first = leaf_errors(gave_up)[0]
+                assert isinstance(first, StepGaveUp)
                 failure = first.failure, first.step_id
         if deadline.cancelled_caught and failure is None:
             limit = task.deadline_s or self._limits.max_task_s
@@ -119,12 +121,12 @@ class Pipeline:
         self._end(failure)
 
     def _deadline(self) -> float:
-        """The end of this run on Trio's clock; time when the server was down counts."""
+        """The end of this run on Trio's clock. Time when the server was down counts."""
         task = self._ledger.task
         assert task.run_started_at is not None
         started = datetime.fromisoformat(task.run_started_at)
-        gone = (self._limits.now() - started).total_seconds()
-        return trio.current_time() + (task.deadline_s or self._limits.max_task_s) - gone
+        elapsed_s = (self._limits.now() - started).total_seconds()
+        return trio.current_time() + (task.deadline_s or self._limits.max_task_s) - elapsed_s
 
     def _end(self, failure: tuple[Failure, str | None] | None) -> None:
         task = self._ledger.task
@@ -146,17 +148,17 @@ class Pipeline:
         used = task.usage + self._stopped.usage
         self._ledger.record(e.TaskFailed(*failure, task.partial_output, used or None))
 
-    # --- steps ------------------------------------------------------------------------------
+    # --- the steps of a plan ----------------------------------------------------------------
 
     async def _walk(self, plan: Plan) -> None:
-        """Play each step as soon as all that it depends on are done."""
+        """Do each step as soon as all that it depends on are done."""
         order = TopologicalSorter({step.step_id: step.depends_on for step in plan.steps})
         order.prepare()
         async with trio.open_nursery() as nursery:
             self._start_ready(plan, order, nursery)
 
-    # Not closures of `_walk`: two that call each other hold the whole run until the garbage
-    # collector finds them, and a thousand such runs stop the loop for a tenth of a second.
+    # Not closures of `_walk`: two that refer to each other keep the whole run alive until the
+    # garbage collector finds them, and a thousand such runs stop the loop for a tenth of a second.
 
     def _start_ready(
         self, plan: Plan, order: TopologicalSorter[str], nursery: trio.Nursery
@@ -164,71 +166,91 @@ class Pipeline:
         ready = order.get_ready()
         for step in plan.steps:
             if step.step_id in ready:
-                nursery.start_soon(self._play_and_go_on, step, plan, order, nursery)
+                nursery.start_soon(self._do_and_go_on, step, plan, order, nursery)
 
-    async def _play_and_go_on(
+    async def _do_and_go_on(
         self, step: PlannedStep, plan: Plan, order: TopologicalSorter[str], nursery: trio.Nursery
     ) -> None:
-        await self._play(step, plan)
+        await self._do(step, len(plan.steps))
         order.done(step.step_id)
         self._start_ready(plan, order, nursery)
 
-    async def _play(self, step: PlannedStep, plan: Plan | None = None) -> Any:
+    async def _do(self, step: PlannedStep, total_steps: int | None = None) -> Any:
         """Attempt a step until it succeeds or gives up, and return its output."""
-        if step.step_id in self._outputs:
-            return self._outputs[step.step_id]
-        output = await self._attempts(step, plan)
-        self._outputs[step.step_id] = output
-        return output
+        if step.step_id not in self._outputs:
+            self._outputs[step.step_id] = await self._attempts(step, total_steps)
+        return self._outputs[step.step_id]
 
-    async def _attempts(self, step: PlannedStep, plan: Plan | None) -> Any:
+    # --- the attempts of a step -------------------------------------------------------------
+
+    async def _attempts(self, step: PlannedStep, total_steps: int | None) -> Any:
         state = self._state(step)
         if state and state.status == "failed" and state.error:
             raise StepGaveUp(step.step_id, state.error)  # A crash came before the run's ending.
         backoff = self._backoff(step)
         if self._tries(step) >= backoff.attempts:
-            gone = Interrupted("The server went down during the last attempt that was left.")
-            return await self._gave_up(step, gone, 0.0)
+            error = Interrupted("The server went down during the last attempt that was left.")
+            return await self._gave_up(step, error, 0.0)
         while True:
             attempt = self._attempt_of(step) + 1
-            kept = self._kept_text(step)
-            await self._record(
-                e.StepStarted(
-                    step.step_id,
-                    step.step,
-                    step_number=self._number(step),
-                    total_steps=len(plan.steps) if plan else None,
-                    agent_type=step.agent_type,
-                    description=step.description,
-                    attempt=attempt,
-                    continues=bool(kept),
-                )
-            )
-            started, meter = trio.current_time(), Meter()
+            given = self._input(step)
+            await self._record_start(step, attempt, total_steps, continues=bool(given.kept_text))
+            started = trio.current_time()
             try:
-                output = await self._work(step, attempt, kept, meter)
+                output = await self._work(given, attempt)
             except (ActorStopped, trio.Cancelled):
-                self._stopped.add(meter.usage)
+                self._stopped.add(given.meter.usage)
                 raise
             except ActorError as error:
                 if error is self._ledger.failed:
                     raise
-                error.usage = error.usage or meter.usage  # Whoever is stopped cannot tell.
-                delay = backoff.delay_s(self._tries(step), self._limits.rng)
-                if delay is None or not error.retryable:
+                error.usage = error.usage or given.meter.usage  # A stopped agent cannot report it.
+                delay_s = backoff.delay_s(self._tries(step), self._limits.rng)
+                if delay_s is None or not error.retryable:
                     return await self._gave_up(step, error, trio.current_time() - started)
-                delay = max(delay, min(error.retry_after_s or 0.0, MOST_RETRY_AFTER_S))
-                await self._retry_after(step, attempt, delay, error)
+                delay_s = max(delay_s, min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S))
+                await self._retry_after(step, attempt, delay_s, error)
             else:
                 await self._completed(step, output, trio.current_time() - started)
                 return output
 
+    async def _work(self, given: StepInput, attempt: int) -> Any:
+        """One attempt: ask the agent that the step names."""
+        step, contract = given.step, CONTRACTS[given.step.step]
+        agent = self._agents.address(step.agent_type)
+        if agent is None:
+            raise InvalidRequest(f"There is no agent or tool {step.agent_type} any more.")
+        request = await contract.request(given)
+        if isinstance(request, StreamRequest):
+            output = await self._stream(agent, request, given, attempt)
+        else:
+            output = await agent.ref.ask(request, handler_s=self._limits.step_timeout_s)
+        return contract.accept(output, given)
+
+    async def _stream(
+        self, agent: AgentAddress, request: StreamRequest[str, Any], given: StepInput, attempt: int
+    ) -> Any:
+        """Record the parts of the answer as they come, within the limit of the task's text."""
+        step, kept = given.step, given.kept_text
+        size = len(e.encode_line({"": kept})) if kept else 0
+        limit = given.budget.output_bytes or MAX_OUTPUT_BYTES
+        async with agent.ref.stream(request, handler_s=self._limits.step_timeout_s) as parts:
+            async for part in parts:
+                text = part.encode(errors="replace").decode()  # UTF-8 has no lone surrogates.
+                size += len(e.encode_line({"": text}))  # As the ending will hold it.
+                if size > limit:
+                    raise OutputTooLarge(f"The text is longer than {limit:,} bytes.")
+                if text:
+                    await self._record(
+                        e.PartialOutput(step.step_id, step.step, attempt, text, bool(kept))
+                    )
+            return parts.result
+
     async def _retry_after(
         self, step: PlannedStep, attempt: int, delay_s: float, error: ActorError
     ) -> None:
-        failure = Failure.of(error)
-        tool_option = self._agents.consulted(step.agent_type)
-        self._retries[tool_option.ref.name if tool_option else step.agent_type] += 1
+        agent = self._agents.address(step.agent_type)
+        self._retries[agent.ref.name if agent else step.agent_type] += 1
         await self._record(
             e.StepRetrying(
                 step.step_id,
@@ -236,23 +258,46 @@ class Pipeline:
                 attempt,
                 attempt + 1,
                 delay_s,
-                failure,
+                Failure.of(error),
                 error.usage or None,
             )
         )
         await trio.sleep(delay_s)
 
     async def _gave_up(self, step: PlannedStep, error: ActorError, duration_s: float) -> Any:
-        """The agent's failure mode: without the library the task goes on, without a plan it ends."""
+        """The failure mode of the step: go on with an empty output, or fail the task."""
         failure = Failure.of(error)
-        tool_option = self._agents.consulted(step.agent_type)
-        if step.step == "retrieval" and not (tool_option and tool_option.must_succeed):
-            empty = Evidence(self._question(step), missed=(failure,), usage=error.usage)
-            await self._completed(step, empty, duration_s)
-            return empty
+        empty_output = CONTRACTS[step.step].empty_output
+        agent = self._agents.address(step.agent_type)
+        if empty_output and not (agent and agent.must_succeed):
+            output = empty_output(self._input(step), failure, error.usage)
+            await self._completed(step, output, duration_s)
+            return output
         attempts, usage = self._attempt_of(step), error.usage or None
         await self._record(e.StepFailed(step.step_id, step.step, attempts, failure, usage))
         raise StepGaveUp(step.step_id, failure)
+
+    # --- what is recorded -------------------------------------------------------------------
+
+    async def _record(self, event: e.Event) -> None:
+        await self._ledger.room()
+        self._ledger.record(event)
+
+    async def _record_start(
+        self, step: PlannedStep, attempt: int, total_steps: int | None, *, continues: bool
+    ) -> None:
+        await self._record(
+            e.StepStarted(
+                step.step_id,
+                step.step,
+                step_number=self._number(step),
+                total_steps=total_steps,
+                agent_type=step.agent_type,
+                description=step.description,
+                attempt=attempt,
+                continues=continues,
+            )
+        )
 
     async def _completed(self, step: PlannedStep, output: Any, duration_s: float) -> None:
         await self._ledger.room()
@@ -265,106 +310,32 @@ class Pipeline:
                 duration_s=round(duration_s, 6),
                 degraded=output.degraded is not None,
                 error=output.degraded,
-                result=summary(output, len(self._ledger.task.text)),
+                result=CONTRACTS[step.step].summary(output, self._input(step)),
                 usage=output.usage or None,
             ),
             step_id=step.step_id,
             output=dump_output(step.step, output),
         )
 
-    async def _work(self, step: PlannedStep, attempt: int, kept: str, meter: Meter) -> Any:
-        """One attempt: ask the agent whose step it is."""
-        task = self._ledger.task
-        key, limit = f"{task.task_id}/{step.step_id}", self._limits.step_timeout_s
-        about, left = task.task_description, self._tokens_left()
-        match step.step:
-            case "analysis":
-                tool_options = await self._agents.tool_options()
-                analyze = Analyze(key, about, self._kept.context.about, left, tool_options, meter)
-                plan = await self._agents.analyzer.ask(analyze, handler_s=limit)
-                return self._within_budget(plan)
-            case "retrieval":
-                return await self._retrieve(step, key)
-            case "synthesis":
-                needs = tuple(self._outputs[q.step_id] for q in self._plan().questions)
-                request = Synthesize(key, about, self._plan(), needs, self._kept.context.passages)
-                return await self._agents.analyzer.ask(request, handler_s=limit)
-            case "writing":
-                (findings,) = (self._outputs[need] for need in step.depends_on)
-                write = Write(key, about, self._plan(), findings, kept, left, meter)
-                return await self._write(step, write, attempt)
-            case _:
-                assert_never(step.step)
+    # --- where a step stands ----------------------------------------------------------------
 
-    async def _retrieve(self, step: PlannedStep, key: str) -> Evidence:
-        """Ask the library, or whoever else the plan names."""
-        question, limit = self._question(step), self._limits.step_timeout_s
-        if not question.of:
-            urls = urls_in(self._ledger.task.task_description)
-            retrieve = Retrieve(key, question, urls)
-            return await self._agents.retriever.ask(retrieve, handler_s=limit)
-        tool_option = self._agents.consulted(step.agent_type)
-        if tool_option is None:
-            raise InvalidRequest(f"There is no agent or tool {step.agent_type} any more.")
-        about = self._ledger.task.task_description
-        consult = CallTool(key, step.agent_type, question, question.arguments, about)
-        return await tool_option.ref.ask(consult, handler_s=limit)
-
-    async def _write(self, step: PlannedStep, request: Write, attempt: int) -> Report:
-        size = len(e.encode_line({"": request.kept})) if request.kept else 0
-        limit = self._budget().output_bytes or MAX_OUTPUT_BYTES
-        on = bool(request.kept)
-        writer = self._agents.writer.stream(request, handler_s=self._limits.step_timeout_s)
-        async with writer as parts:
-            async for part in parts:
-                text = part.encode(errors="replace").decode()  # Lone surrogates have no UTF-8.
-                size += len(e.encode_line({"": text}))  # As the ending will hold it.
-                if size > limit:
-                    raise OutputTooLarge(f"The text is longer than {limit:,} bytes.")
-                if text:
-                    await self._record(e.PartialOutput(step.step_id, step.step, attempt, text, on))
-            return parts.result
-
-    # --- budget -----------------------------------------------------------------------------
-
-    def _budget(self) -> Budget:
-        return self._ledger.task.budget.within(self._limits.budget)
-
-    def _tokens_left(self) -> int | None:
-        most = self._budget().tokens
-        return None if most is None else max(0, most - self._ledger.task.usage.tokens)
-
-    def _within_budget(self, plan: Plan) -> Plan:
-        most = self._budget().steps or MAX_STEPS
-        fitting = plan.within(most)
-        if fitting is plan:
-            return plan
-        steps = f"The plan had {len(plan.steps)} steps, and the budget allows {most}"
-        cut = BudgetReached(f"{steps}: its last questions were left out.")
-        return replace(fitting, degraded=plan.degraded or Failure.of(cut))
-
-    # --- small words ------------------------------------------------------------------------
-
-    async def _record(self, event: e.Event) -> None:
-        await self._ledger.room()
-        self._ledger.record(event)
-
-    def _kept_text(self, step: PlannedStep) -> str:
-        """The text that an attempt to write goes on with."""
-        if step.step != "writing" or not self._agents.writer_continues:
-            return ""
-        return self._ledger.task.text or self._ledger.task.kept_text or ""
-
-    def _question(self, step: PlannedStep) -> Question:
-        return next(q for q in self._plan().questions if q.step_id == step.step_id)
+    def _input(self, step: PlannedStep) -> StepInput:
+        task, agent = self._ledger.task, self._agents.address(step.agent_type)
+        kept = (task.text or task.kept_text or "") if agent and agent.continues else ""
+        return StepInput(
+            step,
+            task,
+            self._outputs,
+            task.budget.within(self._limits.budget),
+            self._agents.tool_options,
+            self._resume.context,
+            kept,
+            Meter(),
+        )
 
     def _backoff(self, step: PlannedStep) -> Backoff:
-        tool_option = self._agents.consulted(step.agent_type)
-        return (tool_option and tool_option.backoff) or self._limits.backoff
-
-    def _plan(self) -> Plan:
-        plan: Plan = self._outputs[ANALYSIS.step_id]
-        return plan
+        agent = self._agents.address(step.agent_type)
+        return (agent and agent.backoff) or self._limits.backoff
 
     def _state(self, step: PlannedStep) -> Step | None:
         return self._ledger.task.steps.get(step.step_id)
@@ -374,34 +345,10 @@ class Pipeline:
         return state.attempts if state else 0
 
     def _tries(self, step: PlannedStep) -> int:
+        """Attempts in this run that are charged to the step."""
         state = self._state(step)
-        return state.tries - self._kept.forgiven.get(step.step_id, 0) if state else 0
+        return state.tries - self._resume.uncharged.get(step.step_id, 0) if state else 0
 
     def _number(self, step: PlannedStep) -> int:
         steps = list(self._ledger.task.steps)
         return steps.index(step.step_id) + 1 if step.step_id in steps else 1
-
-
-def _first(group: BaseExceptionGroup[StepGaveUp]) -> StepGaveUp:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def summary(output: Any, characters: int) -> dict[str, Any]:
-    """What `step_completed` tells people of a step's output."""
-    match output:
-        case Plan():
-            questions = [question.text for question in output.questions if not question.of]
-            return {"questions": questions, "intents": list(output.intents)}
-        case Evidence():
-            titles = list(dict.fromkeys(passage.title for passage in output.passages))
-            found = {"passages": len(output.passages), "documents": titles}
-            return {"question": output.question.text, **found, "sample": output.sample}
-        case Findings():
-            count = len(output.answer) + sum(len(s.findings) for s in output.sections)
-            return {"findings": count, "sources": len(output.sources)}
-        case Report():
-            figures = {"citations": asdict(output.citations)} if output.citations else {}
-            return {"characters": characters, "sources": len(output.sources), **figures}
-        case _:
-            raise AssertionError(f"no summary of {type(output).__name__}")

@@ -2,11 +2,11 @@
 
     Create -> pending -> Execute -> queued -> a slot is free -> a run, one child task of `tasks.runs`
 
-Each run has a cancel scope, which is its handle; how often steps are tried again is decided here,
-by the `Backoff` in `Limits`; what a run does is told in `actors.runs.run`.
+The cancel scope of a run is its handle. `RunLimits` holds the backoff by which steps are retried. What
+a run does stands in `actors.runs.run`.
 
-Rule: a decision is made without waiting, by `ledger.record`; an answer comes after `flush`, when it
-is in the log. No handler waits for an agent.
+Rule: decide without waiting, by `ledger.record`; answer after `flush`, when the decision is in the
+log. No handler waits for an agent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from actors.journal.journal import Delete
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.runs.agents import Agents
 from actors.runs.live_tasks import CancelReason, LastEnd, LiveTask, LiveTasks
-from actors.runs.run import Kept, Limits, Pipeline
+from actors.runs.run import ResumeState, Run, RunLimits
+from actors.runs.steps import load_output
 from actors.runtime import Call
 from actors.tasks import events as e
 from actors.tasks.context import Context, context_of
@@ -44,12 +45,11 @@ from actors.tasks.life import FINAL, Task
 from actors.tasks.limits import check_budget, check_new_task
 from actors.tasks.outputs import (
     CONTEXT,
-    FORGIVEN,
+    UNCHARGED,
     dump_context,
-    dump_forgiven,
+    dump_uncharged,
     load_context,
-    load_forgiven,
-    load_output,
+    load_uncharged,
 )
 from actors.usage import Meter
 
@@ -59,15 +59,15 @@ KEYED_TASKS = uuid.UUID("2f6f1a0e-6d2b-5a4e-9a55-7c1d5a0c7e11")
 """The namespace (RFC 9562, version 5) that turns an idempotency key into a task id."""
 
 STORAGE_RETRY_S = 2.0
-"""How long tasks wait, whose log could not be written, before they try again."""
+"""Seconds before a task whose log could not be written is resumed."""
 
-STOPPED_AT_ONCE = 64
-"""How many runs are cancelled between two checkpoints, so that the loop never stalls."""
+CANCELS_PER_TICK = 64
+"""Runs cancelled between two checkpoints by a drain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """How many tasks may run, wait for that, and wait to be started."""
+    """Admission limits: tasks that run, that wait for a slot, and that are pending."""
 
     running: int
     queued: int
@@ -75,9 +75,9 @@ class Slots:
 
 
 class Supervisor:
-    """The actor. All it knows is on the tasks, so that a rebuilt one goes on where it was."""
+    """The actor. Its state is in `LiveTasks`, so a rebuilt instance goes on where the old one was."""
 
-    def __init__(self, tasks: LiveTasks, agents: Agents, limits: Limits, slots: Slots) -> None:
+    def __init__(self, tasks: LiveTasks, agents: Agents, limits: RunLimits, slots: Slots) -> None:
         self._tasks = tasks
         self._agents = agents
         self._limits = limits
@@ -97,13 +97,13 @@ class Supervisor:
                 return await self._recover()
             case Ping():
                 return None
-            case Cancel() | Drain():  # These wait for runs, so they leave the control lane free.
-                self._tasks.runs.start_soon(self._aside, request, call)
+            case Cancel() | Drain():  # They wait for runs, and must not hold up the control lane.
+                self._tasks.runs.start_soon(self._in_background, request, call)
                 return call.defer()
             case _:
                 assert_never(request)
 
-    async def _aside(self, request: Cancel | Drain, call: Call[Any]) -> None:
+    async def _in_background(self, request: Cancel | Drain, call: Call[Any]) -> None:
         try:
             match request:
                 case Cancel():
@@ -124,10 +124,10 @@ class Supervisor:
         check_budget(new.budget)
         if new.idempotency_key is None:
             task_id = str(uuid.uuid4())
-            self._tasks.put(task_id, None)  # No need to look whether it exists.
+            self._tasks.put(task_id, None)  # A random id cannot exist yet.
         else:
             task_id = str(uuid.uuid5(KEYED_TASKS, new.idempotency_key))
-        async with self._tasks.take(task_id, create=True) as live:
+        async with self._tasks.hold(task_id, create=True) as live:
             if live.ledger.exists:
                 _check_same(live.task, new)
                 await live.ledger.flush()
@@ -152,7 +152,7 @@ class Supervisor:
             return created
 
     async def _context(self, task_id: str) -> Context:
-        """What the new task takes over from a finished one."""
+        """What the new task takes over from the completed task that it follows up."""
         try:
             task = await self._tasks.view.task(task_id)
             stored = await self._tasks.view.store.outputs(task_id)
@@ -166,7 +166,7 @@ class Supervisor:
         return context_of(task, load_output("writing", stored[writing]))
 
     async def _execute(self, task_id: str) -> Task:
-        async with self._tasks.take(task_id) as live:
+        async with self._tasks.hold(task_id) as live:
             if live.task.status == "pending":
                 self._admit(live)
                 admitted = live.task
@@ -176,7 +176,7 @@ class Supervisor:
         return await self._tasks.view.task(task_id)
 
     async def _retry(self, task_id: str) -> Task:
-        async with self._tasks.take(task_id) as live:
+        async with self._tasks.hold(task_id) as live:
             await self._run_left(live)
             if live.task.status not in ("failed", "cancelled"):
                 raise IllegalState(
@@ -188,14 +188,14 @@ class Supervisor:
             return admitted
 
     async def _flush(self, live: LiveTask, *, pending: int = 0) -> None:
-        """Wait for the commit of what was decided; if there is none, it was not decided."""
+        """Wait until the decision is committed; if it cannot be, undo it."""
         self._tasks.pending += pending
         try:
             await live.ledger.flush()
         except StorageUnavailable:
             self._tasks.pending -= pending
             self._unqueue(live)
-            if live.ledger.committed:  # In the log it may be queued still, and then it goes on.
+            if live.ledger.committed:  # The log may still have it as queued; then it is resumed.
                 self._stall(live.ledger.task_id)
             raise
 
@@ -229,12 +229,12 @@ class Supervisor:
     # --- a run ------------------------------------------------------------------------------
 
     async def _run(self, live: LiveTask, scope: trio.CancelScope) -> None:
-        """One run from its slot to its end, whatever the end is."""
+        """One run, from its slot to its end."""
         stopped = Meter()
         try:
             async with live.ledger.writing():
                 with scope:
-                    await self._play(live, stopped)
+                    await self._run_task(live, stopped)
                 if live.cancelled_for and not live.task.finished:
                     partial, used = live.task.partial_output, live.task.usage + stopped.usage
                     live.ledger.record(
@@ -243,7 +243,7 @@ class Supervisor:
         except* StorageUnavailable:
             self._stall(live.ledger.task_id)
         except* ActorStopped:
-            pass  # The system is going down, and the task goes on at the next start.
+            pass  # The system stops, and the task is resumed at the next start.
         finally:
             self._run_ended(live)
 
@@ -256,16 +256,16 @@ class Supervisor:
         self._tasks.slot_freed.unpark_all()
 
     async def _run_left(self, live: LiveTask) -> None:
-        """A run that has decided its ending still has to commit it; nothing may begin before.
+        """Wait until a run that has decided its ending has committed it.
 
-        Nor before those have been answered who wait to cancel that run, lest they reach the next.
+        Also wait for pending cancels of that run, so that they cannot cancel the next one.
         """
         while live.task.finished and (live.scope is not None or live.cancels):
             await live.ended.park()
 
     def _stall(self, task_id: str) -> None:
-        """The log could not be written: as after a crash, the task goes on when there is room."""
-        log.error("task %s stops until its log can be written", task_id)
+        """The log could not be written: stop, and resume the task later, as after a crash."""
+        log.error("task %s waits until its log can be written", task_id)
         self._tasks.view.close_streams("storage", task_id)
         if not self._tasks.stalled:
             self._tasks.runs.start_soon(self._resume_stalled)
@@ -280,17 +280,17 @@ class Supervisor:
         self._fill_slots()
 
     async def _resume(self, task_id: str, after: LastEnd) -> None:
-        """Queue a task again that nobody works for; the queue's limit does not count here."""
-        async with self._tasks.take(task_id) as live:
+        """Queue a task that has no run. The limit of the queue does not apply."""
+        async with self._tasks.hold(task_id) as live:
             if live.task.status in ("queued", "executing") and not (live.queued or live.scope):
                 live.last_end = after
                 live.queued = True
                 self._tasks.queue.append(task_id)
 
-    async def _play(self, live: LiveTask, stopped: Meter) -> None:
+    async def _run_task(self, live: LiveTask, stopped: Meter) -> None:
         try:
             stored = await self._stored(live.task)
-            forgiven = self._forgiven(live, stored)
+            uncharged = self._uncharged(live, stored)
             outputs = {
                 key: load_output(step.step, stored[key])
                 for key, step in live.task.steps.items()
@@ -298,14 +298,14 @@ class Supervisor:
             }
             live.ledger.record(
                 _opening(live.task),
-                step_id=FORGIVEN,
-                output=dump_forgiven(live.task.run, forgiven) if forgiven else None,
+                step_id=UNCHARGED,
+                output=dump_uncharged(live.task.run, uncharged) if uncharged else None,
             )
-            run = Pipeline(
+            run = Run(
                 live.ledger,
                 self._agents,
                 self._limits,
-                Kept(outputs, forgiven, load_context(stored.get(CONTEXT))),
+                ResumeState(outputs, uncharged, load_context(stored.get(CONTEXT))),
                 self._tasks.retries,
                 stopped,
             )
@@ -313,7 +313,7 @@ class Supervisor:
         except* ActorStopped:
             raise
         except* Exception as crash:
-            # A bug in one run must not end the others, nor come again at every start.
+            # A bug in one run must not end other runs, nor the system at every start.
             if live.ledger.failed:
                 raise
             log.error("the run of task %s crashed", live.ledger.task_id, exc_info=crash)
@@ -322,25 +322,25 @@ class Supervisor:
             live.ledger.record(e.TaskFailed(failure, None, live.task.partial_output, used or None))
 
     async def _stored(self, task: Task) -> dict[str, bytes]:
-        """What stands beside the log; nothing but the context does before the first start."""
+        """What is stored beside the log. Before the first start that is the context at most."""
         fresh = task.status == "queued" and task.run == 1 and task.context_task_id is None
         return {} if fresh else await self._tasks.view.store.outputs(task.task_id)
 
-    def _forgiven(self, live: LiveTask, stored: Mapping[str, bytes]) -> dict[str, int]:
-        """How many attempts of each step do not count: all but a crash stopped them innocently."""
-        forgiven = load_forgiven(stored.get(FORGIVEN), live.task.run)
+    def _uncharged(self, live: LiveTask, stored: Mapping[str, bytes]) -> dict[str, int]:
+        """Attempts per step that are not charged: those that ended otherwise than by a crash."""
+        uncharged = load_uncharged(stored.get(UNCHARGED), live.task.run)
         if live.task.status == "executing" and live.last_end != "crash":
             for key, step in live.task.steps.items():
                 if step.status == "running":
-                    forgiven[key] = forgiven.get(key, 0) + 1
-        return forgiven
+                    uncharged[key] = uncharged.get(key, 0) + 1
+        return uncharged
 
     # --- cancel, delete ---------------------------------------------------------------------
 
     async def _cancel(self, request: Cancel) -> Task:
-        """Answers when the work has stopped and the log says so; a run writes its own ending."""
+        """Answer when no agent works for the task and the log says so. A run writes its own ending."""
         tasks = self._tasks
-        async with tasks.take(request.task_id) as live:
+        async with tasks.hold(request.task_id) as live:
             live.cancels += 1
             try:
                 while live.scope is not None:
@@ -370,7 +370,7 @@ class Supervisor:
             live.queued = False
 
     async def _forget(self, task_id: str) -> None:
-        async with self._tasks.take(task_id) as live:
+        async with self._tasks.hold(task_id) as live:
             await live.ledger.flush()
             await self._run_left(live)
             if live.task.status not in ("pending", *FINAL):
@@ -410,7 +410,7 @@ class Supervisor:
         for number, live in enumerate(running):
             if live.scope:
                 live.scope.cancel()
-            if number % STOPPED_AT_ONCE == 0:
+            if number % CANCELS_PER_TICK == 0:
                 await trio.lowlevel.checkpoint()
         await self._runs_ended()
 
@@ -420,7 +420,7 @@ class Supervisor:
 
 
 def _opening(task: Task) -> e.Event:
-    """The first event of a run that has got its slot."""
+    """The first event of a run that has a slot."""
     kept = tuple(key for key, step in task.steps.items() if step.status == "completed")
     if task.status == "executing":
         return e.TaskResumed("restart", kept, task.run)

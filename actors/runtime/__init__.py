@@ -6,7 +6,7 @@ Rule: what is not exported here is private to the runtime.
 from actors.runtime.actor import Actor, ActorHandle, ActorInfo, RestartLimitExceeded, spawn
 from actors.runtime.backoff import NO_RESTARTS, Backoff, RestartLimit
 from actors.runtime.call import Call, Deferred
-from actors.runtime.ref import DeadLetters, PartStream, Ref
+from actors.runtime.ref import PartStream, Ref
 from actors.runtime.request import Request, StreamRequest
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "ActorInfo",
     "Backoff",
     "Call",
-    "DeadLetters",
     "Deferred",
     "PartStream",
     "Ref",

@@ -1,11 +1,11 @@
 """An actor: a plain class behind a mailbox, served in a nursery.
 
-The contract, for whoever writes one:
+The contract of an actor:
 
     class Parrot:
         async def handle(self, request, call):       # one call at a time, or `concurrency` at once
             return value                             # the reply
-            raise ActorError(...)                    # an answer, too: nothing has crashed
+                raise ActorError(...)                    # an answer as well; not a crash
             return call.defer()                      # answered later: call.settle(...), call.fail(...)
             await call.part(...)                     # one part of a streamed answer
         async def background(self): ...              # optional: runs beside the handlers
@@ -14,7 +14,7 @@ Any other exception is a crash: that ask is answered with `AgentCrashed`, and th
 from its factory, within its restart limit; past it `RestartLimitExceeded` ends the nursery. The old
 instance finishes its other handlers, while new calls go to the new one.
 
-Rule: whatever happens to an actor, every call it has taken or will find in its mailbox is settled.
+Rule: every call that an actor has taken or finds in its mailbox is settled, whatever happens to it.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ import trio
 from actors.errors import ActorError, ActorStopped, AgentCrashed, StepTimeout
 from actors.runtime.backoff import RestartLimit
 from actors.runtime.call import DEFERRED, Call, CallState
-from actors.runtime.ref import DeadLetters, Mailbox, Ref, askers
+from actors.runtime.ref import Mailbox, Ref, askers
 
 log = logging.getLogger(__name__)
 
 CONTROL_CAPACITY = 4096
-"""How many control requests may wait; their handlers never wait, so the lane is mostly empty."""
+"""Control requests that may wait. Their handlers never wait, so the lane is mostly empty."""
 
-TAKEN_AT_ONCE = 16
-"""How many calls that are handled without waiting a worker takes before it lets others go first."""
+CALLS_PER_TICK = 16
+"""Calls a worker handles without a checkpoint, if none of them waits."""
 
 
 class Actor(Protocol):
@@ -50,12 +50,12 @@ class Actor(Protocol):
 
 
 class RestartLimitExceeded(Exception):
-    """An actor crashed too often; the system ends rather than limps. The operator's move."""
+    """An actor crashed too often, so the system ends. The operator's move: read the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActorInfo:
-    """One line of the tree: `depth` of `capacity` calls wait, `in_flight` of `concurrency` run."""
+    """An actor's figures: `depth` of `capacity` calls wait, `in_flight` of `concurrency` run."""
 
     name: str
     state: str
@@ -75,17 +75,15 @@ def spawn(
     capacity: int,
     concurrency: int = 1,
     limit: RestartLimit | None = None,
-    dead_letters: DeadLetters | None = None,
 ) -> ActorHandle:
     """Start an actor in `nursery`; requests may be sent at once."""
-    letters = dead_letters if dead_letters is not None else DeadLetters()
-    handle = ActorHandle(name, factory, capacity, concurrency, limit or RestartLimit(), letters)
+    handle = ActorHandle(name, factory, capacity, concurrency, limit or RestartLimit())
     nursery.start_soon(handle._serve, name=f"actor {name}")
     return handle
 
 
 class ActorHandle(Ref):
-    """A ref that also owns the actor: its workers, instances, restarts and figures."""
+    """A ref that owns the actor: its workers, instances, restarts and figures."""
 
     def __init__(
         self,
@@ -94,9 +92,8 @@ class ActorHandle(Ref):
         capacity: int,
         concurrency: int,
         limit: RestartLimit,
-        dead_letters: DeadLetters,
     ) -> None:
-        super().__init__(name, Mailbox(capacity, CONTROL_CAPACITY), dead_letters)
+        super().__init__(name, Mailbox(capacity, CONTROL_CAPACITY))
         self._factory = factory
         self._concurrency = concurrency
         self._limit = limit
@@ -138,32 +135,28 @@ class ActorHandle(Ref):
             self._settle_rest()
 
     async def _work(self, lane: trio.MemoryReceiveChannel[Call[Any]]) -> None:
-        # One scope serves many calls, because making one costs a third of an ask. A call that was
-        # cancelled takes its scope with it, and the next call gets a new one.
+        # One scope serves many calls, because creating one costs a third of an ask. A cancelled call
+        # ends its scope, and the next call gets a new one.
         while not self._stopped:
             with trio.CancelScope() as scope:
                 taken = 0
                 while not scope.cancel_called:
                     taken += 1
-                    call = await self._next(lane, lets_go_first=taken % TAKEN_AT_ONCE == 0)
+                    call = await self._next(lane, yields=taken % CALLS_PER_TICK == 0)
                     call.take(self._open)
                     while self._instance is None:
                         await self._rebuilt.park()
-                    if call.state is CallState.SETTLED:
-                        self._dead_letters["asker left"] += 1
-                    else:
+                    if call.state is not CallState.SETTLED:  # Else its asker has left.
                         await self._handle(call, self._instance, scope)
-                    del call  # A worker at rest keeps nothing of what it was asked last.
+                    del call  # An idle worker holds no reference to its last request.
 
     @staticmethod
-    async def _next(
-        lane: trio.MemoryReceiveChannel[Call[Any]], *, lets_go_first: bool
-    ) -> Call[Any]:
-        """The next call. One that waits is taken at once, unless others have waited long enough.
+    async def _next(lane: trio.MemoryReceiveChannel[Call[Any]], *, yields: bool) -> Call[Any]:
+        """The next call, without a checkpoint if one is in the mailbox and not `yields`.
 
-        Letting the others go first each time would handle one call in each round of a busy loop.
+        A checkpoint for every call would handle one call per event-loop tick on a busy loop.
         """
-        if not lets_go_first:
+        if not yields:
             try:
                 return lane.receive_nowait()
             except trio.WouldBlock:
@@ -184,7 +177,7 @@ class ActorHandle(Ref):
         except Exception as crash:  # noqa: BLE001 - a bug in an agent stays in that agent.
             self._crashed_at(call, instance, crash)
         except BaseExceptionGroup as group:
-            # What a handler raises while it is being cancelled stands beside the cancellation.
+            # A handler that raises while it is cancelled raises a group with both.
             cancelled, rest = group.split(trio.Cancelled)
             if not isinstance(rest, Exception):
                 raise
@@ -194,13 +187,13 @@ class ActorHandle(Ref):
         finally:
             scope.deadline = math.inf
             self._handled += 1
-            if call.state is CallState.RUNNING:  # Cancelled: time is up, or the asker left.
+            if call.state is CallState.RUNNING:  # Cancelled: its time is up, or the asker left.
                 late = f"The {self.name} took longer than {call.handler_s:g} s."
                 gone = f"The actor {self.name} has stopped."
                 call.fail(StepTimeout(late) if scope.cancel_called else ActorStopped(gone))
 
     def _settle_rest(self) -> None:
-        """The actor has ended: tell everyone who waits for it, and everyone who still will."""
+        """The actor has ended: fail all open calls and all calls in the mailbox."""
         for call in list(self._open):
             call.fail(ActorStopped(f"The actor {self.name} has stopped."))
         for lane in (self._mailbox.control_receive, self._mailbox.receive):
@@ -241,7 +234,7 @@ class ActorHandle(Ref):
     def _crashed(self, instance: Actor, crash: Exception) -> None:
         log.error("actor %s crashed", self.name, exc_info=crash)
         if instance is not self._instance:
-            return  # An old instance: it has been replaced already.
+            return  # An old instance, already replaced.
         self._instance = None
         self._background.cancel()
         now = trio.current_time()

@@ -4,10 +4,10 @@
        |                              |                                   |
        +---------asker leaves---------+----value, error, actor stops------+--> SETTLED
 
-Rule: a call is settled exactly once, and whoever asked is told; after that nothing changes it.
-Giving up is cancelling: an asker that leaves a queued call has it skipped, and one that leaves a
-running call waits for the handler's scope to be cancelled and left. Deferred calls, and requests
-that say `must_finish`, run to their end without the asker.
+Rule: a call is settled exactly once and its asker is woken; a later answer changes nothing. Giving up
+is cancelling: a queued call whose asker leaves is skipped; an asker that leaves a running call waits
+until the handler's scope has been cancelled and exited. Deferred calls, and requests with
+`must_finish`, run to their end without the asker.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class CallState(enum.Enum):
 
 
 class Deferred:
-    """What a handler returns after `call.defer()`: the reply comes later, through the call."""
+    """Returned by a handler after `call.defer()`: the reply comes later, through the call."""
 
 
 DEFERRED: Final = Deferred()
@@ -45,14 +45,12 @@ class Call(Generic[R]):
 
     __slots__ = (
         "_error",
-        "_on_late",
         "_open",
         "_scope",
         "_state",
         "_then",
         "_value",
         "_waiter",
-        "abandoned",
         "chain",
         "handler_s",
         "parts",
@@ -63,7 +61,6 @@ class Call(Generic[R]):
         self,
         request: Request[R],
         chain: tuple[str, ...],
-        on_late: Callable[[], None],
         handler_s: float = math.inf,
         parts: trio.MemorySendChannel[Any] | None = None,
         then: Callable[[Call[R]], None] | None = None,
@@ -72,8 +69,6 @@ class Call(Generic[R]):
         self.chain = chain
         self.handler_s = handler_s
         self.parts = parts
-        self.abandoned = False
-        self._on_late = on_late
         self._then = then
         self._state = CallState.QUEUED
         self._scope: trio.CancelScope | None = None
@@ -107,10 +102,9 @@ class Call(Generic[R]):
         return value
 
     async def leave(self) -> None:
-        """Give the call up; when this returns no handler works for it, unless it must finish."""
+        """Give the call up. On return no handler works for it, unless it must finish."""
         if self._state is CallState.SETTLED:
             return
-        self.abandoned = True
         if self._state is CallState.QUEUED:
             self._finish(None, None)
         elif self._state is CallState.RUNNING and not self.request.must_finish:
@@ -139,14 +133,12 @@ class Call(Generic[R]):
         await self.parts.send(value)
 
     def defer(self) -> Deferred:
-        """Keep the slot: the handler returns this, and somebody settles the call later."""
+        """Keep the reply slot open: the handler returns this, and the call is settled later."""
         self._state = CallState.DEFERRED
         return DEFERRED
 
     def settle(self, value: R) -> None:
-        """Answer with a value. An answer to a call that is settled, or that nobody awaits, is late."""
-        if self.abandoned:
-            self._on_late()
+        """Answer with a value. An answer to a settled call is dropped."""
         self._answer(value, None)
 
     def fail(self, error: Exception) -> None:
@@ -156,8 +148,6 @@ class Call(Generic[R]):
     def _answer(self, value: Any, error: Exception | None) -> None:
         if self._state is not CallState.SETTLED:
             self._finish(value, error)
-        elif not self.abandoned:
-            self._on_late()
 
     def _finish(self, value: Any, error: Exception | None) -> None:
         self._state, self._value, self._error = CallState.SETTLED, value, error
@@ -175,7 +165,7 @@ class Call(Generic[R]):
     # --- the actor's side -------------------------------------------------------------------
 
     def take(self, open_calls: set[Call[Any]]) -> None:
-        """The actor takes it from its mailbox; it stays in `open_calls` until it is settled."""
+        """The actor takes the call from its mailbox; it stays in `open_calls` until it is settled."""
         if self._state is not CallState.SETTLED:
             self._open = open_calls
             open_calls.add(self)

@@ -1,13 +1,12 @@
-"""A ref: the address of an actor, all that others know of it.
+"""A ref: the address of an actor.
 
-Rule: requests flow down. Each call carries the chain of actors that wait for it, and asking one of
-those raises `AskCycle` at once where it would otherwise hang.
+Rule: requests flow down. Each call carries the chain of actors that wait for it. Asking an actor of
+that chain raises `AskCycle` at once instead of hanging.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
@@ -23,17 +22,14 @@ R = TypeVar("R")
 P = TypeVar("P")
 
 PARTS_AHEAD = 8
-"""How many parts of a streamed answer may wait for their asker before the handler is paused."""
+"""Parts of a streamed answer that may wait for the asker before the handler is paused."""
 
 askers: ContextVar[tuple[str, ...]] = ContextVar("askers", default=())
-"""The names of the actors that wait for what runs here, the outermost first."""
-
-DeadLetters = Counter[str]
-"""Messages nobody handled, and replies nobody awaited, counted by reason."""
+"""Names of the actors that wait for the current handler, the outermost first."""
 
 
 class Mailbox:
-    """The two lanes of an actor. They belong to its address and outlive its instances."""
+    """The two lanes of an actor: they belong to its address and outlive its instances."""
 
     def __init__(self, capacity: int, control_capacity: int) -> None:
         self.capacity = capacity
@@ -50,10 +46,9 @@ class Mailbox:
 class Ref:
     """Where to send requests to one actor."""
 
-    def __init__(self, name: str, mailbox: Mailbox, dead_letters: DeadLetters) -> None:
+    def __init__(self, name: str, mailbox: Mailbox) -> None:
         self.name = name
         self._mailbox = mailbox
-        self._dead_letters = dead_letters
 
     async def ask(self, request: Request[R], *, handler_s: float = math.inf) -> R:
         """Wait for room, then for the reply, and return it or raise the actor's error.
@@ -65,27 +60,27 @@ class Ref:
 
     async def send(self, request: Request[R], *, handler_s: float = math.inf) -> Call[R]:
         """Wait for room only; then `await call.reply()`. Raises `ActorStopped` or `AskCycle`."""
-        call = Call(request, self._chain(), self._late, handler_s)
+        call = Call(request, self._chain(), handler_s)
         await self._put(call)
         return call
 
     async def send_on(self, request: Request[R], then: Callable[[Call[R]], None]) -> None:
-        """Wait for room only. `then` gets the call once it is settled, and neither waits nor raises.
+        """Wait for room only. `then` is called with the settled call; it must not wait or raise.
 
-        Nobody waits for the reply, so this may be sent from anywhere without an `AskCycle`.
+        Nothing waits for the reply, so it cannot cause an `AskCycle`.
         """
-        await self._put(Call(request, (), self._late, then=then))
+        await self._put(Call(request, (), then=then))
 
     def send_on_nowait(self, request: Request[R], then: Callable[[Call[R]], None]) -> None:
-        """The same, but raises `trio.WouldBlock` if there is no room."""
-        self._put_nowait(Call(request, (), self._late, then=then))
+        """Like `send_on`, but raises `trio.WouldBlock` if there is no room."""
+        self._put_nowait(Call(request, (), then=then))
 
     def stream(
         self, request: StreamRequest[P, R], *, handler_s: float = math.inf
     ) -> PartStream[P, R]:
         """An answer in parts: `async with ref.stream(Write(...)) as parts`, then iterate."""
         send, receive = trio.open_memory_channel[P](PARTS_AHEAD)
-        call = Call(request, self._chain(), self._late, handler_s, send)
+        call = Call(request, self._chain(), handler_s, send)
         return PartStream(self, call, receive)
 
     def _chain(self) -> tuple[str, ...]:
@@ -94,9 +89,6 @@ class Ref:
             raise AskCycle(f"{' -> '.join(chain)} -> {self.name} would wait for itself.")
         return chain
 
-    def _late(self) -> None:
-        self._dead_letters["late reply"] += 1
-
     async def _put(self, call: Call[Any]) -> None:
         try:
             self._put_nowait(call)
@@ -104,19 +96,18 @@ class Ref:
             try:
                 await self._lane(call).send(call)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                raise self._no_longer_there() from None
+                raise self._stopped_error() from None
 
     def _put_nowait(self, call: Call[Any]) -> None:
         try:
             self._lane(call).send_nowait(call)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise self._no_longer_there() from None
+            raise self._stopped_error() from None
 
     def _lane(self, call: Call[Any]) -> trio.MemorySendChannel[Call[Any]]:
         return self._mailbox.control_send if call.request.control else self._mailbox.send
 
-    def _no_longer_there(self) -> ActorStopped:
-        self._dead_letters["actor stopped"] += 1
+    def _stopped_error(self) -> ActorStopped:
         return ActorStopped(f"The actor {self.name} has stopped.")
 
 

@@ -1,6 +1,6 @@
-"""What is stored beside the public log: what a resumed run needs and no reader sees.
+"""What is stored beside the public log besides the outputs of steps: what a resumed run needs.
 
-That is the private output of each finished step, and which attempts do not count.
+Outputs of steps are dumped and loaded by `actors.runs.steps`.
 
 Rule: fields are only ever added to the types below, with a default, so that old outputs stay readable.
 """
@@ -8,31 +8,10 @@ Rule: fields are only ever added to the types below, with a default, so that old
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import TypeAdapter
 
 from actors.tasks.context import NO_CONTEXT, Context
-from actors.tasks.evidence import Evidence, Findings, Report
-from actors.tasks.plan import Plan, StepKind
-
-_ADAPTERS: dict[StepKind, TypeAdapter[Any]] = {
-    "analysis": TypeAdapter(Plan),
-    "retrieval": TypeAdapter(Evidence),
-    "synthesis": TypeAdapter(Findings),
-    "writing": TypeAdapter(Report),
-}
-
-
-def dump_output(step: StepKind, output: Any) -> bytes:
-    """The output of a step of this kind, as JSON."""
-    return _ADAPTERS[step].dump_json(output)
-
-
-def load_output(step: StepKind, body: bytes) -> Any:
-    """What `dump_output` wrote, in this release or an earlier one."""
-    return _ADAPTERS[step].validate_json(body)
-
 
 CONTEXT = "context"
 """Where `dump_context` is stored, beside the outputs of the steps."""
@@ -50,18 +29,18 @@ def load_context(body: bytes | None) -> Context:
     return _CONTEXT.validate_json(body) if body else NO_CONTEXT
 
 
-FORGIVEN = "forgiven"
-"""Where `dump_forgiven` is stored, beside the outputs of the steps."""
+UNCHARGED = "forgiven"
+"""Where `dump_uncharged` is stored, beside the outputs of the steps."""
 
-_FORGIVEN = TypeAdapter(tuple[int, dict[str, int]])
-
-
-def dump_forgiven(run: int, forgiven: Mapping[str, int]) -> bytes:
-    """How many attempts of each step of this run were interrupted through nobody's fault."""
-    return _FORGIVEN.dump_json((run, dict(forgiven)))
+_UNCHARGED = TypeAdapter(tuple[int, dict[str, int]])
 
 
-def load_forgiven(body: bytes | None, run: int) -> dict[str, int]:
-    """What `dump_forgiven` wrote for this run; nothing for another one, or if there is none."""
-    written, forgiven = _FORGIVEN.validate_json(body) if body else (run, {})
-    return forgiven if written == run else {}
+def dump_uncharged(run: int, uncharged: Mapping[str, int]) -> bytes:
+    """Per step of this run, the attempts that are not charged to it."""
+    return _UNCHARGED.dump_json((run, dict(uncharged)))
+
+
+def load_uncharged(body: bytes | None, run: int) -> dict[str, int]:
+    """What `dump_uncharged` wrote for this run; nothing for another one, or if there is none."""
+    written, uncharged = _UNCHARGED.validate_json(body) if body else (run, {})
+    return uncharged if written == run else {}
