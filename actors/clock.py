@@ -1,6 +1,6 @@
-"""Wall-clock time as it stands in events: handed in, so that tests can turn it.
+"""Wall-clock time for events. It is injected, so that tests control it.
 
-Rule: nothing reads the wall clock but a `Now` that was given to it.
+Rule: code reads the wall clock only through the `Now` that it was given.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def wall_clock() -> datetime:
 
 
 def virtual_clock() -> datetime:
-    """Trio's own clock as a date: under `MockClock` it is the same in every run."""
+    """Trio's clock as a date. Under `MockClock` it is the same in every run."""
     return _START + timedelta(seconds=trio.current_time())
 
 
 def rfc3339(moment: datetime) -> str:
-    """Milliseconds and a `Z`: "2026-01-31T12:00:00.123Z"."""
+    """RFC 3339 with milliseconds and a `Z`: "2026-01-31T12:00:00.123Z"."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

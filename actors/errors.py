@@ -13,7 +13,7 @@ from actors.usage import Usage
 
 
 class ActorError(Exception):
-    """What an actor answers when it does not answer with a value."""
+    """An error that an actor replies with instead of a value."""
 
     code: ClassVar[str] = ""
     retryable: ClassVar[bool] = False
@@ -22,9 +22,9 @@ class ActorError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after_s: float | None = None
-        """When trying again makes sense, in seconds from now, if whoever failed has said so."""
+        """Seconds after which another try makes sense, if the failed party named them."""
         self.usage = Usage()
-        """What the attempt had used by then."""
+        """What the attempt had used of language models."""
 
 
 # --- The work of a step did not succeed -------------------------------------------------------
@@ -65,11 +65,11 @@ class ModelRejected(ActorError):
 
 
 class PromptTooLong(ModelRejected):
-    """The model has no room for all that it was to read; with less of it, it may answer."""
+    """The prompt exceeds the context of the model. A shorter one may be answered."""
 
 
 class ToolFailed(ActorError):
-    """A tool did not do what it was called for; worth another try."""
+    """A tool failed; worth another try."""
 
     code = "tool_failed"
     retryable = True
@@ -83,7 +83,7 @@ class FetchFailed(ActorError):
 
 
 class FetchRefused(ActorError):
-    """A web page is not fetched, now or later, by us or by its server. The caller's move: the URL."""
+    """A web page is refused, by our rules or by its server. The caller's move: another URL."""
 
     code = "fetch_refused"
 
@@ -164,12 +164,12 @@ class TooLarge(ActorError):
 
 
 class ExtraMissing(ActorError):
-    """The settings ask for what is not installed. The operator's move: the command it names."""
+    """A setting needs an extra that is not installed. The operator's move: the command in the message."""
 
     code = "extra_missing"
 
     def __init__(self, extra: str, wanted_by: str) -> None:
-        super().__init__(f"{wanted_by} needs more: pip install 'terzetto[{extra}]'")
+        super().__init__(f"{wanted_by} needs the extra {extra}: pip install 'terzetto[{extra}]'")
 
 
 # --- The server cannot do it now --------------------------------------------------------------
@@ -197,7 +197,7 @@ class StorageUnavailable(ActorError):
 
 
 class CancelUnfinished(ActorError):
-    """The work did not stop in time, so it is not called stopped. The caller's move: ask again."""
+    """The work did not stop in time. The caller's move: send the cancel again."""
 
     code = "cancel_unfinished"
     retryable = True
@@ -210,7 +210,7 @@ class ActorStopped(ActorError):
 
 
 class AskCycle(ActorError):
-    """An actor asked one of those that wait for it, which would hang. A bug: the developer's move."""
+    """An actor asked an actor that waits for it, which would hang. A bug: the developer's move."""
 
     code = "ask_cycle"
 

@@ -1,6 +1,6 @@
-"""The messages: what is asked of agents and of the supervisor, and what they reply.
+"""The messages: requests to the agents and to the supervisor.
 
-Rule: a message is data. Requests are imperative, and each names its reply.
+Rule: a message is data. A request is imperative and names its reply.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from actors.usage import Meter
 
 @dataclass(frozen=True, slots=True)
 class Analyze(Request[Plan]):
-    """Make a plan for this task. `key` is "task_id/step_id": stable over attempts.
+    """Make a plan for this task. `key` is "task_id/step_id", the same for all attempts.
 
-    `about` is the description of the task that it follows up; of the tokens of language models
-    `tokens_left` may be used, or any number, and `meter` is told of each; `tool_options` may be asked
-    besides the library.
+    `about` is the description of the task that this one follows up. `tokens_left` bounds the tokens
+    of language models (None: no bound); `meter` counts those used. `tool_options` are the tools and
+    plugins that the plan may call besides the library.
     """
 
     key: str
@@ -37,7 +37,7 @@ class Analyze(Request[Plan]):
 
 @dataclass(frozen=True, slots=True)
 class Retrieve(Request[Evidence]):
-    """Find what the library has on this question, and the pages at `urls`, which the task names."""
+    """Find passages on this question in the library and in the pages at `urls` that the task names."""
 
     key: str
     question: Question
@@ -46,7 +46,7 @@ class Retrieve(Request[Evidence]):
 
 @dataclass(frozen=True, slots=True)
 class CallTool(Request[Evidence]):
-    """Ask a tool_option, by the `name` that plans know it by, with these arguments."""
+    """Call the tool or plugin that plans know by `name`, with these arguments."""
 
     key: str
     name: str
@@ -57,9 +57,9 @@ class CallTool(Request[Evidence]):
 
 @dataclass(frozen=True, slots=True)
 class Synthesize(Request[Findings]):
-    """Choose from the evidence what answers the task. One `Evidence` for each question of the plan.
+    """Choose from the evidence what answers the task. One `Evidence` per question of the plan.
 
-    `context` is what the task that this one follows up has found.
+    `context` holds the passages of the task that this one follows up.
     """
 
     key: str
@@ -73,8 +73,8 @@ class Synthesize(Request[Findings]):
 class Write(StreamRequest[str, Report]):
     """Write the report. The parts, joined, are its text.
 
-    `kept` is the text of the attempt before, if this one is to go on with it: then the parts follow
-    that text. Only a writer that can go on is asked to. `meter` is as in `Analyze`.
+    `kept` is the text of the last attempt if this one continues it: the parts then follow that text.
+    Only a writer that can continue gets it. `meter` is as in `Analyze`.
     """
 
     key: str
@@ -91,7 +91,7 @@ class Write(StreamRequest[str, Report]):
 
 @dataclass(frozen=True, slots=True)
 class Ping(Request[None]):
-    """Are you there?"""
+    """Answered at once by an actor that works."""
 
 
 # --- To the supervisor --------------------------------------------------------------------------
@@ -99,7 +99,7 @@ class Ping(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class Create(Request[Task]):
-    """A new task, pending. The same `idempotency_key` with the same values gives the same task."""
+    """Create a task, pending. The same `idempotency_key` with the same values gives the same task."""
 
     must_finish: ClassVar[bool] = True
 
@@ -113,7 +113,7 @@ class Create(Request[Task]):
 
 @dataclass(frozen=True, slots=True)
 class Execute(Request[Task]):
-    """Start a pending task; the reply is the task as it was queued. Any other stays as it is."""
+    """Start a pending task; the reply is the task as queued. A task in another state is unchanged."""
 
     must_finish: ClassVar[bool] = True
 
@@ -122,7 +122,7 @@ class Execute(Request[Task]):
 
 @dataclass(frozen=True, slots=True)
 class Retry(Request[Task]):
-    """Let a failed or cancelled task go on. The reply is the task as it was queued again."""
+    """Resume a failed or cancelled task. The reply is the task as queued again."""
 
     must_finish: ClassVar[bool] = True
 
@@ -151,7 +151,7 @@ class Forget(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class Recover(Request[int]):
-    """Take up what the last process left; sent once, at the start. The reply counts the tasks."""
+    """Resume what the last process left; sent once, at the start. The reply counts the tasks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
-"""What language models have used for a task.
+"""Tokens that language models used for a task, and their cost.
 
-Rule: figures only add up; what is not known counts as nothing, and a sum says if any of it was
-estimated.
+Rule: figures only add up. Unknown figures count as zero, and a sum says if any part was estimated.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 class Usage:
     """Tokens, and their cost in the currency of the price table of the settings.
 
-    `estimated`: the server has not counted all of them, so that some are guessed from the text.
+    `estimated`: a server did not count some of them, so they were guessed from the text.
     """
 
     input_tokens: int = 0
@@ -23,7 +22,7 @@ class Usage:
 
     @property
     def tokens(self) -> int:
-        """All of them."""
+        """Input and output tokens."""
         return self.input_tokens + self.output_tokens
 
     def __bool__(self) -> bool:
@@ -42,11 +41,11 @@ NO_USAGE = Usage()
 
 
 class Meter:
-    """Adds up what an attempt uses, so that it is known however the attempt ends."""
+    """Adds up what an attempt uses, whatever way the attempt ends."""
 
     def __init__(self) -> None:
         self.usage = NO_USAGE
 
     def add(self, usage: Usage) -> None:
-        """This has been used, too."""
+        """Add what was used."""
         self.usage += usage

@@ -1,6 +1,6 @@
-"""What a task may use.
+"""Budgets: what a task may use, besides time (`deadline_s`).
 
-Rule: a budget is reached, never overdrawn by more than what is under way. Time is `deadline_s`.
+Rule: a budget is exceeded at most by what the running attempts use.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Tokens of language models, steps of the plan, and bytes of text; None: as the settings say."""
+    """Tokens of language models, steps of the plan, bytes of text; None: as the settings say."""
 
     tokens: int | None = None
     steps: int | None = None

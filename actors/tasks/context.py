@@ -1,6 +1,6 @@
-"""What a follow-up takes over from a finished task: its sources, and what its report says beyond them.
+"""What a follow-up task takes over from a completed task: its sources and the text of its report.
 
-Rule: it is copied when the follow-up is created, so that deleting the first task takes nothing away.
+Rule: copied when the follow-up is created, so that deleting the first task loses nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CITATION = re.compile(r"\s*\[\d+\]")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the task was `about`, in its person's words, and the passages, best first."""
+    """The description of the completed task, and passages, best first."""
 
     about: str = ""
     passages: tuple[Passage, ...] = ()
@@ -28,7 +28,7 @@ NO_CONTEXT = Context()
 
 
 def context_of(task: Task, report: Report) -> Context:
-    """The passages of a completed task and of its report, those of the sources first."""
+    """The passages of a completed task: its sources, then paragraphs of its report."""
     sources = [
         Passage(s.document_id, s.title, s.section, s.position, s.text) for s in report.sources
     ]
@@ -43,7 +43,7 @@ def context_of(task: Task, report: Report) -> Context:
 
 
 def _read(report: str) -> tuple[str, list[str]]:
-    """Its title, and its paragraphs without headings, citations and the list of sources."""
+    """The title of a report, and its paragraphs without headings, citations and sources."""
     title, paragraphs = "Report", []
     for block in report.partition("\n## Sources\n")[0].split("\n\n"):
         if block.startswith("# "):

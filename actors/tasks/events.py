@@ -1,8 +1,7 @@
 """The events of a task, and their one encoding: the NDJSON line that every client reads.
 
-Rule: an event is encoded once and its bytes are kept for ever. Fields are only ever added, and
-`decode` accepts every form that was ever released: unknown fields are passed over, missing ones
-take their default.
+Rule: an event is encoded once and its bytes never change. Fields are only ever added, and `decode`
+accepts every released form: it skips unknown fields, and missing ones take their default.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from actors.usage import Usage
 
 
 class Event:
-    """Something that has happened to a task. What is in `seldom` is left out where it is empty."""
+    """Something that happened to a task. Fields named in `seldom` are left out where empty."""
 
     __slots__ = ()
     event_type: ClassVar[str] = ""
@@ -31,7 +30,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TaskCreated(Event):
-    """`context_task_id`: the finished task that this one follows up."""
+    """`context_task_id`: the completed task that this one follows up."""
 
     event_type: ClassVar[str] = "task_created"
     seldom: ClassVar[tuple[str, ...]] = ("context_task_id", "budget")
@@ -69,7 +68,7 @@ class TaskResumed(Event):
 class StepStarted(Event):
     """One attempt begins. `attempt` counts from 1 over the whole log.
 
-    `continues`: it goes on with the text of the attempt before.
+    `continues`: it continues the text of the last attempt.
     """
 
     event_type: ClassVar[str] = "step_started"
@@ -103,7 +102,7 @@ class PartialOutput(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepRetrying(Event):
-    """`usage`: what the attempt that failed had used of language models."""
+    """`usage`: what the failed attempt used of language models."""
 
     event_type: ClassVar[str] = "step_retrying"
     seldom: ClassVar[tuple[str, ...]] = ("usage",)
@@ -118,7 +117,7 @@ class StepRetrying(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepCompleted(Event):
-    """`error` says why a degraded step is degraded; `result` is a short summary for people."""
+    """`error` says why the step is degraded; `result` is a short summary for people."""
 
     event_type: ClassVar[str] = "step_completed"
     seldom: ClassVar[tuple[str, ...]] = ("usage",)
@@ -146,7 +145,7 @@ class StepFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class TaskCompleted(Event):
-    """`usage` is that of all runs; `citations` tells how well the report keeps to its sources."""
+    """`usage` covers all runs; `citations` says how well the report keeps to its sources."""
 
     event_type: ClassVar[str] = "task_completed"
     seldom: ClassVar[tuple[str, ...]] = ("usage", "citations")
@@ -160,7 +159,7 @@ class TaskCompleted(Event):
 
 @dataclass(frozen=True, slots=True)
 class TaskFailed(Event):
-    """`usage` is that of all runs, attempts that were stopped included."""
+    """`usage` covers all runs, stopped attempts included."""
 
     event_type: ClassVar[str] = "task_failed"
     seldom: ClassVar[tuple[str, ...]] = ("usage",)
@@ -172,7 +171,7 @@ class TaskFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class TaskCancelled(Event):
-    """`usage` is that of all runs, attempts that were stopped included."""
+    """`usage` covers all runs, stopped attempts included."""
 
     event_type: ClassVar[str] = "task_cancelled"
     seldom: ClassVar[tuple[str, ...]] = ("usage",)
@@ -206,7 +205,7 @@ ENDINGS = (TaskCompleted, TaskFailed, TaskCancelled)
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """An event with its place in a task's log: `seq` from 1, `timestamp` in RFC 3339, UTC."""
+    """An event at its place in a task's log: `seq` from 1, `timestamp` in RFC 3339, UTC."""
 
     seq: int
     task_id: str
@@ -220,7 +219,7 @@ class Stamped:
 
     @property
     def data(self) -> dict[str, Any]:
-        """Its fields as they stand on the wire."""
+        """Its fields as on the wire."""
         data: dict[str, Any] = json.loads(self.line())["data"]
         return data
 
@@ -238,7 +237,7 @@ class Stamped:
 
 
 def _shown(event: Event) -> Any:
-    """What stands on the line: all fields but the seldom ones that are empty."""
+    """The fields on the line: all but the empty ones of `seldom`."""
     left_out = [name for name in event.seldom if not getattr(event, name)]
     if not left_out:
         return event
@@ -249,7 +248,7 @@ def _shown(event: Event) -> Any:
     }
 
 
-# Some readers of lines, JavaScript's and Python's among them, end a line at these three as well.
+# Some line readers, in JavaScript and Python among others, also end a line at these three.
 _ESCAPED = {c.encode(): f"\\u{ord(c):04x}".encode() for c in "\x85\u2028\u2029"}
 
 

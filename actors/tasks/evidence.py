@@ -1,7 +1,6 @@
-"""What agents hand to one another: passages, evidence, findings, and the report's sources.
+"""Outputs of the agents: passages, evidence, findings, and the report's sources.
 
-Rule: these are the private outputs of steps. They are stored with the step that made them, so
-fields are only ever added, with a default.
+Rule: these are stored as the private outputs of steps, so fields are only ever added, with a default.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What there is on one question, best first; `sample` if it is the sample library's.
+    """Passages on one question, best first; `sample` if they are the sample library's.
 
-    `missed` tells of the sources that could not be read, so that this is without them.
+    `missed` names the sources that could not be read.
     """
 
     question: Question
@@ -44,7 +43,7 @@ class Evidence:
 
     @property
     def degraded(self) -> Failure | None:
-        """All that it misses as one failure."""
+        """All of `missed` as one failure."""
         if not self.missed:
             return None
         return Failure(self.missed[0].code, " ".join(one.message for one in self.missed))

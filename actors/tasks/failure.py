@@ -1,6 +1,6 @@
-"""An error as people see it.
+"""An error as clients see it.
 
-Rule: it is public. Nothing stands in it that is the server's own business.
+Rule: public. It holds no path, secret or traceback of the server.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from actors.errors import ActorError
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error as it stands in events and status: a stable code and a sentence for people."""
+    """An error in events and status: a stable code and a sentence for people."""
 
     code: str
     message: str

@@ -74,12 +74,12 @@ StepEvent: TypeAlias = (
 
 
 class IllegalMove(Exception):
-    """The log would say something that cannot be. A bug: the developer's move."""
+    """An event that its task's state does not allow. A bug: the developer's move."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a task. `attempts` counts over the whole log, `tries` within this run's budget."""
+    """A step of a task. `attempts` counts over the whole log, `tries` within this run."""
 
     step_id: str
     step: StepKind
@@ -96,7 +96,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """All that a task's log says of it. `text` is what the latest writing attempt has written.
+    """A task, folded from its log. `text` is the text of the latest writing attempt.
 
     `run_started_at` is the wall-clock time from which the run's deadline counts.
     """
@@ -228,7 +228,7 @@ def _used(task: Task, usage: Usage | None) -> dict[str, Any]:
 
 
 def _planned(task: Task, planned: tuple[PlannedStep, ...]) -> dict[str, Step]:
-    """All planned steps in their order; the analysis, which is running, keeps what it has."""
+    """All planned steps in their order. The running analysis keeps its state."""
     steps = {
         p.step_id: Step(p.step_id, p.step, p.agent_type, p.description, p.depends_on)
         for p in planned
@@ -237,7 +237,7 @@ def _planned(task: Task, planned: tuple[PlannedStep, ...]) -> dict[str, Step]:
 
 
 def _resumed(task: Task, event: e.TaskResumed, at: str) -> dict[str, Any]:
-    """What a new run, or the same one after a restart, starts from: finished steps stay."""
+    """The steps at the start of a resumed run: completed ones stay as they are."""
     fresh = event.reason == "retry"
     steps = {}
     for key, step in task.steps.items():
@@ -252,7 +252,7 @@ def _resumed(task: Task, event: e.TaskResumed, at: str) -> dict[str, Any]:
 
 
 def _stopped(task: Task) -> dict[str, Step]:
-    """The run has ended before its steps: what had not finished never will in this run."""
+    """The run has ended: steps that have not finished are cancelled."""
     unfinished = ("pending", "running", "retrying")
     return {
         key: replace(step, status="cancelled") if step.status in unfinished else step

@@ -1,6 +1,6 @@
-"""What a new task may hold.
+"""Limits of a new task.
 
-Rule: every door, HTTP or in process, checks by these and nothing else.
+Rule: HTTP and the in-process API check by these and nothing else.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ BUDGET_RANGES = (
     ("steps", 4, MAX_STEPS),
     ("output_bytes", 1_024, MAX_OUTPUT_BYTES),
 )
-"""Each limit of a budget, with the least and the most that it can be. A plan has at least 4 steps."""
+"""Each limit of a budget with its smallest and largest value. A plan has at least 4 steps."""
 
 
 def check_new_task(description: str, deadline_s: float | None, metadata: Mapping[str, str]) -> None:
-    """Raise `InvalidRequest` unless a task may be made of these."""
+    """Raise `InvalidRequest` unless a task may have these values."""
     check_text(description, "task_description", MAX_DESCRIPTION)
     if not description.strip():
-        raise InvalidRequest("task_description is blank. Say in plain words what is to be done.")
+        raise InvalidRequest("task_description is blank. Describe the task in plain words.")
     if deadline_s is not None and not MIN_DEADLINE_S <= deadline_s <= MAX_DEADLINE_S:
         raise InvalidRequest(
             f"deadline_s must be from {MIN_DEADLINE_S:g} to {MAX_DEADLINE_S:g} seconds."
@@ -52,7 +52,7 @@ def check_new_task(description: str, deadline_s: float | None, metadata: Mapping
 
 
 def check_budget(budget: Budget) -> None:
-    """Raise `InvalidRequest` unless every limit of it is one that a task can keep."""
+    """Raise `InvalidRequest` unless every limit is in its range."""
     for name, least, most in BUDGET_RANGES:
         limit = getattr(budget, name)
         if limit is not None and not least <= limit <= most:
@@ -60,7 +60,7 @@ def check_budget(budget: Budget) -> None:
 
 
 def check_text(text: str, name: str, most: int) -> None:
-    """Raise `InvalidRequest` for text that is too long or that no log could hold."""
+    """Raise `InvalidRequest` for text that is too long or cannot be stored."""
     if len(text) > most:
         raise InvalidRequest(f"{name} has {len(text):,} characters, and {most:,} are allowed.")
     if "\0" in text:

@@ -1,6 +1,6 @@
-"""The URLs that the text of a task names.
+"""Find URLs in a task description.
 
-Rule: the same text names the same URLs, in their order, each once.
+Rule: deterministic; each URL once, in the order of the text.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 MOST = 5
-"""URLs of a task; further ones are only words."""
+"""The most URLs of a task; further ones are treated as words."""
 
 _URL = re.compile(r"https?://[^\s<>\"“”«»`|\\^{}]{1,4000}", re.IGNORECASE)
 _AFTER = ".,;:!?'’*_…"
@@ -16,13 +16,13 @@ _PAIRS = {")": "(", "]": "["}
 
 
 def urls_in(text: str) -> tuple[str, ...]:
-    """The first five, without the punctuation that stands behind them."""
+    """The first five URLs, without trailing punctuation."""
     found = (_bare(match.group()) for match in _URL.finditer(text))
     return tuple(dict.fromkeys(url for url in found if not url.endswith("://")))[:MOST]
 
 
 def _bare(url: str) -> str:
-    """A URL without what belongs to the sentence: its last marks, and brackets opened before it."""
+    """A URL without the punctuation of its sentence, and without brackets opened before it."""
     while url:
         last = url[-1]
         opening = _PAIRS.get(last)

@@ -1,7 +1,7 @@
 """A plan: the steps of a task as a graph without cycles.
 
-Rule: a `Plan` that exists can be run. Its constructor refuses unknown and cyclic dependencies, ids
-that stand twice, and anything but one writing step that comes last.
+Rule: a `Plan` that exists can be run. Its constructor refuses unknown and cyclic dependencies,
+repeated ids, and anything but exactly one writing step, the last.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_STEPS = 64
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One step as everybody may see it; `depends_on` holds step ids."""
+    """One step as clients see it; `depends_on` holds step ids."""
 
     step_id: str
     step: StepKind
@@ -33,16 +33,15 @@ class PlannedStep:
 
 
 ANALYSIS = PlannedStep("s1", "analysis", "analyzer", "Work out what the task asks for", ())
-"""The first step of every task: it makes the plan, and stands in it."""
+"""The first step of every task. It makes the plan and is part of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to find out: `text` as a person reads it, `query` as the library searches it.
+    """One thing to find out: `text` for people, `query` for the search.
 
-    Words `aside` tell where to look: what is beside the question counts less than what it names.
-    Where an agent other than the retriever is asked, `of` is the step of the question that it helps
-    with, and `arguments` are what it is asked.
+    The words of `aside` are context terms: they count less than those of `query`. For a tool or
+    plugin, `of` is the step of the question that it adds evidence to, and `arguments` are its input.
     """
 
     step_id: str
@@ -57,9 +56,9 @@ class Question:
 class Plan:
     """The steps in the order of their numbers, the analysis first and the writing last.
 
-    `questions` holds one entry for each retrieval step, in the same order. `intents` names the
-    kinds of work the task asks for, such as "compare" or "recommend". `degraded` says why a plan
-    that a language model should have made was made without one; `usage` is what models used.
+    `questions` holds one entry per retrieval step, in the same order. `intents` names the kinds of
+    work that the task asks for, such as "compare" or "recommend". `degraded` says why the plan was
+    made without a language model that should have made it; `usage` is what models used.
     """
 
     steps: tuple[PlannedStep, ...]
@@ -70,7 +69,7 @@ class Plan:
     by_model: bool = False
 
     def within(self, steps: int) -> Plan:
-        """The plan with at most so many steps, 4 or more: its last questions are left out."""
+        """The plan cut to at most `steps` steps (4 or more): its last questions are left out."""
         over = len(self.steps) - steps
         if over <= 0:
             return self
@@ -94,7 +93,7 @@ class Plan:
 
 
 def check_graph(steps: Iterable[PlannedStep]) -> None:
-    """Raise `InvalidPlan` unless the steps are a graph that can be run from its roots to its end."""
+    """Raise `InvalidPlan` unless the steps form a graph that can be run."""
     steps = list(steps)
     ids = {step.step_id for step in steps}
     if not steps or len(steps) > MAX_STEPS:

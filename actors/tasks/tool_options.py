@@ -1,6 +1,6 @@
-"""Whom a plan may ask besides the library: tools of other programs, and agents of a person's own.
+"""Tool options: the tools and plugins that a plan may call besides the library.
 
-Rule: pure, and data. Who may be asked is settled before a plan is made, and a plan cannot add to it.
+Rule: pure data. The options are fixed before a plan is made, and a plan cannot add any.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from typing import Any
 
 from actors.tasks.plan import Question
 
-_CHOSEN = frozenset({"enum", "const", "pattern", "format"})
-"""What stands in the schema of a string that cannot be just any text."""
+_RESTRICTED = frozenset({"enum", "const", "pattern", "format"})
+"""Keys in the schema of a string that does not take just any text."""
 
-MOST_SPELLED = 120
+MAX_LINE = 120
 
 
 @dataclass(frozen=True, slots=True)
 class ToolOption:
-    """A tool or an agent of a person's own; `schema` is the JSON schema of what it is asked.
+    """A tool or a plugin; `schema` is the JSON schema of its arguments.
 
-    `argument` is the name of the one text that it must be asked with; None: it wants more than that,
-    and only a model can ask it. `when` holds words of questions that it is for; empty: of all.
-    It is asked in a sentence if it is `spoken` to, else in words to search for. If it is
-    `left_to_model`, a model that makes the plan decides alone whether it is asked.
+    `argument` is the name of its one required text; None: it needs other arguments, so only a model
+    can call it. `when` holds words of the questions that it is for; empty: all questions. With
+    `spoken` it gets the question as a sentence, else as search terms. With `left_to_model` a model
+    that makes the plan decides alone whether it is called.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ToolOption:
     left_to_model: bool = False
 
     def arguments(self, question: Question) -> dict[str, str]:
-        """What to ask it on a question, if a text is all that it wants."""
+        """Its arguments for a question, if one text is all that it needs."""
         return (
             {self.argument: question.text if self.spoken else question.query}
             if self.argument
@@ -46,9 +46,9 @@ class ToolOption:
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """A call that a model has chosen: whom, with what, and for which question, counted from 0.
+    """A call that a model has chosen, for the question with this index (from 0).
 
-    Without arguments the question is what it is asked.
+    Without arguments it is called with the question.
     """
 
     question: int
@@ -57,14 +57,14 @@ class ToolChoice:
 
 
 def spelled(arguments: Mapping[str, Any]) -> str:
-    """The arguments on a line for people: no longer than `MOST_SPELLED`, and nothing unprintable."""
+    """The arguments on one line for people: printable, at most `MAX_LINE` characters."""
     named = ", ".join(f"{name}: {value}" for name, value in arguments.items())
     line = " ".join("".join(c if c.isprintable() else " " for c in named).split())
-    return line if len(line) <= MOST_SPELLED else f"{line[: MOST_SPELLED - 1]}…"
+    return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 1]}…"
 
 
 def question_argument(schema: Mapping[str, Any]) -> str | None:
-    """The one argument that it requires, if that is free text, so that a question will do."""
+    """The name of the only required argument, if that is free text."""
     required = schema.get("required")
     properties = schema.get("properties")
     if not (isinstance(required, list) and isinstance(properties, dict) and len(required) == 1):
@@ -73,4 +73,4 @@ def question_argument(schema: Mapping[str, Any]) -> str | None:
     argument = properties.get(name) if isinstance(name, str) else None
     if not isinstance(argument, dict) or argument.get("type") != "string":
         return None
-    return name if _CHOSEN.isdisjoint(argument) else None
+    return name if _RESTRICTED.isdisjoint(argument) else None
