@@ -16,8 +16,7 @@ from actors.agents.analyzer import AnalyzerAgent
 from actors.agents.model.analyzer import ModelAnalyzer
 from actors.agents.model.writer import ModelWriter
 from actors.agents.named_pages import NamedPages
-from actors.agents.plugin import Plugin
-from actors.agents.plugin_actor import PluginActor
+from actors.agents.plugin import Plugin, PluginActor
 from actors.agents.retriever import RetrieverAgent
 from actors.agents.tool import ToolAgent
 from actors.agents.writer import WriterAgent

@@ -15,8 +15,7 @@ from scripted import Cast
 
 from actors import About, Passage, Settings, open_system
 from actors.agents.extractive.planning import planned
-from actors.agents.plugin import UnusablePlugin, described
-from actors.agents.plugin_loading import load_plugins
+from actors.agents.plugin import UnusablePlugin, describe_plugin, load_plugins
 from actors.runtime.cooperative import at_once
 from actors.tasks.events import Stamped
 from actors.tasks.tool_options import ToolOption
@@ -154,7 +153,7 @@ async def test_a_reply_that_is_neither_is_a_failure_of_the_step() -> None:
     Prices.replies += [{"price": 4}] * 3
     log = await run("Prices", "What does a frog cost?")
     (done,) = of(log, "step_completed", "prices")
-    assert "replies with texts or passages" in done["error"]["message"]
+    assert "must reply with texts or passages" in done["error"]["message"]
 
 
 class Odd(BaseModel):
@@ -313,7 +312,7 @@ def of_fields(**fields: Any) -> type:
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"name": "Big"}, "a `name` of its own in small letters"),
+        ({"name": "Big"}, "a `name` of its own in lower-case letters"),
         ({"name": "writer"}, "a `name` of its own"),
         ({"does": " "}, "a sentence that says what it does"),
         ({"asks": dict}, "the pydantic model"),
@@ -331,7 +330,7 @@ def of_fields(**fields: Any) -> type:
 )
 def test_a_class_that_does_not_say_what_it_must_is_refused(fields: Any, told: str) -> None:
     with pytest.raises(UnusablePlugin, match=re.escape(told)):
-        described(of_fields(**fields), "mine.py:Mine")
+        describe_plugin(of_fields(**fields), "mine.py:Mine")
 
 
 @pytest.mark.parametrize(
@@ -349,7 +348,7 @@ def test_an_agent_that_is_not_there_is_told(named: str, told: str) -> None:
 
 
 def test_two_agents_of_one_name_are_refused() -> None:
-    with pytest.raises(UnusablePlugin, match="of another"):
+    with pytest.raises(UnusablePlugin, match="the name of another agent"):
         load_plugins(["test_plugins:Prices", "test_plugins:Twin"])
 
 
