@@ -12,9 +12,9 @@ from typing import Any
 
 import trio
 
-from actors.agents.analyzer import AnalyzerAgent
-from actors.agents.model.analyzer import ModelAnalyzer
-from actors.agents.model.writer import ModelWriter
+from actors.agents.analyzer import AnalyzerAgent, plan_task, weigh_evidence
+from actors.agents.extractive.headline import headline
+from actors.agents.extractive.report import parts
 from actors.agents.named_pages import NamedPages
 from actors.agents.plugin import Plugin, PluginActor
 from actors.agents.retriever import RetrieverAgent
@@ -24,6 +24,7 @@ from actors.errors import InvalidRequest
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.library.library import Library
 from actors.models.factory import Models
+from actors.models.model import Model
 from actors.runs.agents import Agents, ToolRef
 from actors.runtime import ActorHandle, Backoff, DeadLetters, spawn
 from actors.settings import Settings
@@ -61,7 +62,7 @@ def three_voices(
     analyzer, writer = models.analyzer, models.writer
     return {
         "analyzer": (
-            partial(ModelAnalyzer, analyzer, fallback_to_extractive=alone, check=check)
+            partial(model_analyzer, analyzer, fallback_to_extractive=alone, check_arguments=check)
             if analyzer
             else AnalyzerAgent
         ),
@@ -69,9 +70,28 @@ def three_voices(
             RetrieverAgent, library, pages=pages, limit=settings.retrieved_passages
         ),
         "writer": (
-            partial(ModelWriter, writer, fallback_to_extractive=alone) if writer else WriterAgent
+            partial(model_writer, writer, fallback_to_extractive=alone) if writer else WriterAgent
         ),
     }
+
+
+def model_analyzer(model: Model, **options: Any) -> Any:
+    """A `ModelAnalyzer`, with the analyzer without a model for all that it does not ask the model.
+
+    Imported here, because most systems that name no model need not load it.
+    """
+    from actors.agents.model.analyzer import ModelAnalyzer
+
+    return ModelAnalyzer(
+        model, plan_without_model=plan_task, weigh_evidence=weigh_evidence, **options
+    )
+
+
+def model_writer(model: Model, **options: Any) -> Any:
+    """A `ModelWriter`, with the report of the writer without a model."""
+    from actors.agents.model.writer import ModelWriter
+
+    return ModelWriter(model, title=headline, report_parts=parts, **options)
 
 
 def parts_of(

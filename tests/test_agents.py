@@ -10,9 +10,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.agents import AnalyzerAgent, RetrieverAgent, WriterAgent
+from actors.agents.analyzer import AnalyzerAgent
 from actors.agents.extractive.planning import plan
 from actors.agents.extractive.report import parts
+from actors.agents.retriever import RetrieverAgent
+from actors.agents.writer import WriterAgent
 from actors.errors import StorageUnavailable
 from actors.library.documents import Hits
 from actors.library.library import Library, open_library

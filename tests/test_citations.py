@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.agents.model.figures import sentence_figures
+from actors.agents.model.draft import sentence_figures
 from actors.agents.model.markup import urls
-from actors.agents.model.pieces import MOST_HELD
-from actors.agents.model.text import CheckedText
+from actors.agents.model.text import MOST_HELD, CheckedText
 from actors.runtime.cooperative import Cooperative, at_once
 
 UNHURRIED = settings(deadline=None)  # A busy machine is no failure.

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from scripted_model import ASKED, ScriptedModel, Slot
 
-from actors.agents.extractive.planning import MAX_TOOL_CALLS
-from actors.agents.model.analyzer import ModelAnalyzer
-from actors.agents.model.calls import MOST_ARGUMENTS, MOST_DEPTH, plan_with_calls
-from actors.agents.model.offer import MOST_SHOWN, offer_of
+from actors.agents.model.prompts import MOST_SHOWN, tool_catalog
+from actors.agents.model.proposal import MOST_ARGUMENTS, MOST_DEPTH, plan_with_calls
 from actors.errors import ModelUnavailable
 from actors.messages import Analyze
 from actors.models.structured import closed
 from actors.tasks.outputs import dump_output, load_output
 from actors.tasks.plan import Plan
+from actors.tasks.planning import MAX_TOOL_CALLS
 from actors.tasks.tool_options import ToolOption
 from actors.tools.arguments import wrong_with
+from actors.wiring import model_analyzer
 
 TASK = "Compare frogs and toads"
 QUESTIONS = ("What do frogs need?", "What do toads need?")
@@ -67,7 +67,7 @@ async def check(tool_option: ToolOption, arguments: Mapping[str, Any]) -> str:
 
 async def planned(model: ScriptedModel, *tool_options: ToolOption, **more: Any) -> Plan:
     request = Analyze("t/s1", TASK, tool_options=tool_options or (WEATHER, SEARCH), **more)
-    made = await ModelAnalyzer(model, check=check).handle(request, Slot())
+    made = await model_analyzer(model, check_arguments=check).handle(request, Slot())
     assert isinstance(made, Plan)
     assert load_output("analysis", dump_output("analysis", made)) == made
     return made
@@ -125,7 +125,7 @@ async def test_the_model_is_told_of_the_helpers_and_no_others_are_in_the_shape()
     model, alone = ScriptedModel(plans=[proposed()]), ScriptedModel(plans=[proposed()])
 
     await planned(model)
-    await ModelAnalyzer(alone, check=check).handle(Analyze("t/s1", TASK), Slot())
+    await model_analyzer(alone, check_arguments=check).handle(Analyze("t/s1", TASK), Slot())
 
     (told,), (untold,) = model.prompts, alone.prompts
     assert "sky/weather: Tells the weather of a city." in told.user
@@ -291,23 +291,23 @@ def deep(levels: int) -> dict[str, Any]:
 
 
 def test_descriptions_and_schemas_are_data_and_bounded() -> None:
-    offer = offer_of([EVIL, WEATHER])
+    catalog = tool_catalog([EVIL, WEATHER])
 
-    assert list(offer.tool_options) == ["evil/tool", "sky/weather"]
-    first, second = offer.text.split("\n\n")
+    assert list(catalog.tool_options) == ["evil/tool", "sky/weather"]
+    first, second = catalog.text.split("\n\n")
     assert len(first) < 2_200
     assert second.startswith("sky/weather: ")
-    assert not any(forged in offer.text for forged in ("<|", "</s>", "[INST]", "\u202e", "[1]"))
-    assert offer.mark not in offer.text
+    assert not any(forged in catalog.text for forged in ("<|", "</s>", "[INST]", "\u202e", "[1]"))
+    assert catalog.mark not in catalog.text
     assert first.count("\n") == 1
     assert '"title": {"type": "string"' in first
 
 
 @pytest.mark.parametrize("levels", [1, MOST_DEPTH, 400])
 def test_a_deep_schema_is_told_as_deep_as_it_is_of_use(levels: int) -> None:
-    offer = offer_of([ToolOption("a/b", "", None, schema=deep(levels))])
+    catalog = tool_catalog([ToolOption("a/b", "", None, schema=deep(levels))])
 
-    assert len(offer.text) < 2_000
+    assert len(catalog.text) < 2_000
 
 
 def test_many_helpers_are_told_in_short_and_those_without_room_are_not_on_offer() -> None:
@@ -315,15 +315,15 @@ def test_many_helpers_are_told_in_short_and_those_without_room_are_not_on_offer(
         ToolOption(f"a/{n}", "It helps. " * 50, None, schema=WEATHER.schema) for n in range(100)
     ]
 
-    offer = offer_of(many)
+    catalog = tool_catalog(many)
 
-    assert 10 < len(offer.tool_options) < 100
+    assert 10 < len(catalog.tool_options) < 100
     assert (
-        list(offer.tool_options)
-        == [tool_option.name for tool_option in many][: len(offer.tool_options)]
+        list(catalog.tool_options)
+        == [tool_option.name for tool_option in many][: len(catalog.tool_options)]
     )
-    assert len(offer.text) <= MOST_SHOWN + 2 * len(offer.tool_options)
-    assert f"a/{len(offer.tool_options)}:" not in offer.text
+    assert len(catalog.text) <= MOST_SHOWN + 2 * len(catalog.tool_options)
+    assert f"a/{len(catalog.tool_options)}:" not in catalog.text
 
 
 # --- schemas that are made to do harm -------------------------------------------------------------

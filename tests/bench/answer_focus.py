@@ -19,10 +19,10 @@ from typing import Any, cast
 import trio
 from selectolax.lexbor import LexborHTMLParser
 
-from actors.agents import RetrieverAgent
 from actors.agents.extractive.planning import plan
 from actors.agents.extractive.ranking import key_of
 from actors.agents.extractive.weighing import weigh
+from actors.agents.retriever import RetrieverAgent
 from actors.library.library import open_library
 from actors.library.parsing.inline import InlineParser
 from actors.messages import Retrieve

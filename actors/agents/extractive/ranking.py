@@ -14,10 +14,10 @@ from actors.agents.extractive.focus import COMPARED, IN_FOCUS, focus
 from actors.agents.extractive.relevance import coverage, style
 from actors.agents.extractive.targets import Rarity, Target, target
 from actors.agents.extractive.theme import Theme
-from actors.agents.extractive.words import stems
 from actors.runtime.cooperative import Cooperative
 from actors.tasks.evidence import Evidence, Passage
 from actors.tasks.plan import Plan
+from actors.tasks.words import stems
 
 PASSAGE_FLOOR = 0.5
 """The share of a question's words, by weight, that a passage has to name."""
