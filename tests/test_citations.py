@@ -247,7 +247,7 @@ def test_what_was_kept_is_gone_on_from_as_if_nothing_had_been(text: str, cut: in
     before = CheckedText(KNOWN, urls([GOOD_URL]))
     kept = at_once(before.feed("Frogs. " + text[:cut]))
     after = CheckedText(KNOWN, urls([GOOD_URL]))
-    at_once(after.go_on_from(kept))
+    at_once(after.continue_from(kept))
 
     assert at_once(after.feed("")) == ""
     assert after.cited == before.cited
@@ -271,7 +271,7 @@ def test_what_was_kept_is_gone_on_from_as_if_nothing_had_been(text: str, cut: in
 )
 def test_text_goes_on_where_it_ended(kept: str, more: str, ended: str) -> None:
     checker = CheckedText(KNOWN)
-    at_once(checker.go_on_from(kept))
+    at_once(checker.continue_from(kept))
 
     assert kept + at_once(checker.feed(more)) + checker.finish() == ended
 

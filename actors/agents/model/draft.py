@@ -103,7 +103,7 @@ class ReportDraft:
 
     async def _continue(self, body: str) -> None:
         self._checked = CheckedText(self._known, self._known_urls)
-        await with_pauses(self._checked.go_on_from(body))
+        await with_pauses(self._checked.continue_from(body))
         self.body = body
 
     async def _send(self, text: str) -> None:

@@ -25,18 +25,18 @@ MOST_HELD = 400
 """Characters that are held back until it is known what they are."""
 
 MOST_MARKS = 100
-"""Brackets and backticks among them; with more, looking at them again and again takes too long."""
+"""Brackets and backticks among them; with more, matching them again and again takes too long."""
 
-# What is whitespace or outside of ASCII stands neither in a URL nor in markup.
+# Whitespace and characters outside of ASCII are in no URL and in no markup.
 _RUNS = re.compile(r"(?P<run>[!-~]+)|(?P<end>[^!-~])")
 _MARK = re.compile(r"[\[\]()`]")  # Only these make a piece open, or close it.
 _LAST_RUN = re.compile(r"[!-~]+\Z")
 _STOP = re.compile(r"[.,;:!?)]*(?:\n|[.,;:!?)](?:\s|\Z))")
-_BARE_FENCE = re.compile(r"^(\s*)[`~]{3,}")  # What a removal has left at the start of a line.
+_BARE_FENCE = re.compile(r"^(\s*)[`~]{3,}")  # A removal can leave one at the start of a line.
 _BARE_TILDES = re.compile(r"^(\s*)~{3,}")
 
-_SLICE = 16
-"""Characters that are read at once; many of them may make much work of what is held back."""
+_READ_AT_ONCE = 16
+"""Characters that are read between two pauses."""
 
 _LONGEST_OPENING = 120
 _SHORTEST_ENTRY = 5
@@ -60,9 +60,9 @@ _NAMES = (
 
 
 class CheckedText:
-    """Takes a model's text in pieces and gives what may be shown of it.
+    """Checks a model's text as it comes, and returns what may be shown.
 
-    `known` are the numbers that may be cited, `known_urls` the URLs that may stand.
+    `known` are the numbers that may be cited, `known_urls` the URLs that may be shown.
     """
 
     def __init__(self, known: Collection[int], known_urls: frozenset[str] = frozenset()) -> None:
@@ -80,12 +80,12 @@ class CheckedText:
 
     @property
     def removed_citations(self) -> int:
-        """How many citations of no known source were taken out."""
+        """How many citations of unknown sources were removed."""
         return self._pieces.markup.removed_citations
 
     @property
     def removed_links(self) -> int:
-        """How many links, images and unknown URLs were taken out."""
+        """How many links, images and unknown URLs were removed."""
         return self._pieces.markup.removed_links
 
     @property
@@ -94,12 +94,12 @@ class CheckedText:
         return len(self._opening or "") + len(self._heading) + self._pieces.held
 
     def feed(self, text: str) -> Cooperative[str]:
-        """What may be shown now that this has come."""
+        """Add text; return what may be shown now."""
         yield from self._read(text)
         return self._pieces.taken()
 
     def finish(self) -> str:
-        """What was held back, at the end of the text."""
+        """End the text; return what was held back."""
         opening, self._opening = self._opening, None
         if opening:
             self._whole_line(opening)
@@ -109,22 +109,22 @@ class CheckedText:
             self._pieces.close_fence()
         return self._pieces.taken()
 
-    def go_on_from(self, kept: str) -> Cooperative[None]:
-        """Begin where another one of these has ended; `kept` is what came out of it."""
+    def continue_from(self, kept: str) -> Cooperative[None]:
+        """Continue a text; `kept` is the output of another `CheckedText`."""
         self._pieces.started = bool(kept)
         yield from self._read(kept)
         if self._opening:
             self._begun(self._opening)
             self._opening = None
-        self._pieces.begin()
+        self._pieces.start_here()
         self._joins = kept[-1:]
 
     def _read(self, text: str) -> Cooperative[None]:
-        for start in range(0, len(text), _SLICE):
-            self._read_slice(characters(text[start : start + _SLICE]))
+        for start in range(0, len(text), _READ_AT_ONCE):
+            self._read_some(characters(text[start : start + _READ_AT_ONCE]))
             yield
 
-    def _read_slice(self, text: str) -> None:
+    def _read_some(self, text: str) -> None:
         at = 0
         while at < len(text):
             if self._opening is not None or self._joins:
@@ -150,20 +150,20 @@ class CheckedText:
             self._whole_line(opening + character)
         elif len(self._opening) < _LONGEST_OPENING or not _FENCE.fullmatch(self._opening):
             self._opening += character
-            if not self._may_be_special(self._opening):
+            if not self._may_be_markup(self._opening):
                 opening, self._opening = self._opening, None
                 self._begun(opening)
 
     def _stream(self, text: str) -> None:
-        """More of a line that is nothing special."""
+        """Add more of an ordinary line."""
         if not self._skips_line:
             self._pieces.add(text)
         if text.endswith("\n"):
             self._skips_line = False
             self._opening = ""
 
-    def _may_be_special(self, opening: str) -> bool:
-        """Whether a line that begins so may be a fence, a heading, or head a section of sources."""
+    def _may_be_markup(self, opening: str) -> bool:
+        """Whether a line with this beginning may be a fence, a heading or a heading of sources."""
         bare = opening.lstrip(" \t")
         if len(opening) > _LONGEST_OPENING:
             return False
@@ -182,7 +182,7 @@ class CheckedText:
                 self._pieces.close_fence()
             else:
                 self._pieces.add(line)
-        elif self._is_of_sources(line):
+        elif self._is_in_source_list(line):
             pass
         elif fence := _FENCE.fullmatch(line):
             language = _LANGUAGE.match((fence["info"] or fence["tilde_info"] or "").strip())
@@ -193,14 +193,14 @@ class CheckedText:
             self._pieces.add(line)
 
     def _begun(self, opening: str) -> None:
-        """A line that is nothing special has begun; the rest of it streams."""
-        if not self._pieces.fenced and self._is_of_sources(opening):
+        """Begin an ordinary line, of which the rest is streamed."""
+        if not self._pieces.fenced and self._is_in_source_list(opening):
             self._skips_line = True
         else:
             self._pieces.add(opening)
 
-    def _is_of_sources(self, line: str) -> bool:
-        """Whether a line belongs to a section of sources, which is ours to write."""
+    def _is_in_source_list(self, line: str) -> bool:
+        """Whether a line belongs to a list of sources, which is dropped, because we write our own."""
         if not self._heading and not self._in_sources:
             return False
         if not line.strip():
@@ -215,7 +215,7 @@ class CheckedText:
 
 
 class Pieces:
-    """Cleans a text piece by piece; `fenced` while it stands between code fences."""
+    """Cleans a text piece by piece; `fenced` is true between code fences."""
 
     def __init__(self, known: Collection[int], known_urls: frozenset[str]) -> None:
         self.markup = Markup(frozenset(known), known_urls)
@@ -227,7 +227,7 @@ class Pieces:
         self._newlines = 0
         self._at_start = True
         self._in_url = False
-        self._open: bool | None = None  # Not known, since the piece is new or has new marks.
+        self._open: bool | None = None  # None: unknown, because the piece is new or has new marks.
         self._marks = 0
 
     @property
@@ -236,13 +236,13 @@ class Pieces:
         return len(self._piece) + len(self._gap)
 
     def taken(self) -> str:
-        """What has gone out since this was last asked."""
+        """Return the output since the last call."""
         text = "".join(self._out)
         self._out.clear()
         return text
 
     def add(self, text: str) -> None:
-        """More of the text."""
+        """Add more of the text."""
         for run in _RUNS.finditer(text):
             if run.lastgroup == "end":
                 self._add_end(run.group())
@@ -250,7 +250,7 @@ class Pieces:
                 self._add_run(run.group())
 
     def settle(self) -> None:
-        """Clean the piece as it is, and let it go."""
+        """Clean the piece as it is, and output it."""
         piece, self._piece, self._open, self._marks = self._piece, "", None, 0
         if self.fenced:
             text = self.markup.code(piece)
@@ -259,22 +259,22 @@ class Pieces:
             text = self.markup.line(piece)
             if self._at_start:
                 text = _BARE_TILDES.sub(r"\1", text)
-            gone = text[:1] != piece[0] and piece[0] != "]"  # Which only becomes another bracket.
-            self._show_prose(text, after_gone=gone)
+            removed = text[:1] != piece[0] and piece[0] != "]"  # "]" only becomes another bracket.
+            self._show_prose(text, after_removal=removed)
 
     def open_fence(self, language: str) -> None:
-        """What follows is code."""
+        """Begin a block of code."""
         self._show(f"```{language}\n")
         self.fenced = True
 
     def close_fence(self) -> None:
-        """What follows is prose again."""
+        """End the block of code."""
         self.settle()
         self._show("```\n" if self._newlines else "\n```\n")
         self.fenced = False
 
-    def begin(self) -> None:
-        """What was added so far has gone out before; only what follows counts."""
+    def start_here(self) -> None:
+        """Drop the output so far, which another attempt has sent, and count from here."""
         self.settle()
         self._out.clear()
         self._gap = ""
@@ -306,7 +306,7 @@ class Pieces:
         return self._open
 
     def _cut(self) -> None:
-        """The piece is too long to wait for its end: what is open in it stays open."""
+        """End a piece that is too long to wait for its end. What is open in it stays open."""
         last = _LAST_RUN.search(self._piece)
         rest = last.group() if last else ""
         if len(rest) < len(self._piece):
@@ -317,9 +317,9 @@ class Pieces:
         self.settle()
         self._piece = rest
 
-    def _show_prose(self, text: str, *, after_gone: bool) -> None:
-        """Spaces wait for what follows them; `after_gone` if what stood first was taken out."""
-        if after_gone:
+    def _show_prose(self, text: str, *, after_removal: bool) -> None:
+        """Hold spaces until text follows; `after_removal`: the beginning of the piece was removed."""
+        if after_removal:
             text = text.lstrip(" ")
             if _STOP.match(text):
                 self._gap = ""
