@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -30,6 +30,10 @@ from actors.runtime import ActorHandle, Backoff, DeadLetters, spawn
 from actors.settings import Settings
 from actors.tasks.tool_options import ToolOption
 from actors.tools import Tools
+
+if TYPE_CHECKING:
+    from actors.agents.model.analyzer import ModelAnalyzer
+    from actors.agents.model.writer import ModelWriter
 
 TOOLS_MAILBOX = 64
 TOOLS_WAIT_S = 10.0
@@ -75,11 +79,9 @@ def three_voices(
     }
 
 
-def model_analyzer(model: Model, **options: Any) -> Any:
-    """A `ModelAnalyzer`, with the analyzer without a model for all that it does not ask the model.
-
-    Imported here, because most systems that name no model need not load it.
-    """
+def model_analyzer(model: Model, **options: Any) -> ModelAnalyzer:
+    """A `ModelAnalyzer` that uses the analyzer without a model as its fallback and to weigh."""
+    # Imported here, so that a system without a model does not load it.
     from actors.agents.model.analyzer import ModelAnalyzer
 
     return ModelAnalyzer(
@@ -87,8 +89,8 @@ def model_analyzer(model: Model, **options: Any) -> Any:
     )
 
 
-def model_writer(model: Model, **options: Any) -> Any:
-    """A `ModelWriter`, with the report of the writer without a model."""
+def model_writer(model: Model, **options: Any) -> ModelWriter:
+    """A `ModelWriter` that uses the report of the writer without a model as its fallback."""
     from actors.agents.model.writer import ModelWriter
 
     return ModelWriter(model, title=headline, report_parts=parts, **options)

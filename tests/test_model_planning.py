@@ -1,4 +1,4 @@
-"""An analyzer with a language model: the model proposes questions, and the plan is made as ever."""
+"""An analyzer with a language model: the model proposes questions, and the same code makes the plan."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_what_the_model_writes_is_cleaned() -> None:
     assert drafts[2].query_terms == ("newts",)
 
 
-def test_whatever_gets_past_the_shape_is_bounded() -> None:
+def test_an_answer_that_ignores_the_shape_is_bounded() -> None:
     long, search = "long " * 900, "word " * 900
     many = [
         ProposedQuestion.model_construct(question=f"frog {n} {long}", search=search)
@@ -150,7 +150,7 @@ def test_whatever_gets_past_the_shape_is_bounded() -> None:
     assert all(len(" ".join(draft.query_terms)) <= 100 for draft in drafts)
 
 
-async def test_the_weighing_is_as_ever_and_gives_passages_to_write_from() -> None:
+async def test_evidence_is_weighed_as_without_a_model_and_gives_passages_to_write_from() -> None:
     made = plan("What do frogs eat? What do toads eat? What is quantum chromodynamics?")
     frogs = tuple(Passage("f", "Frogs", "", n, f"Frogs eat flies of kind {n}.") for n in (1, 2, 3))
     toads = tuple(Passage("t", "Toads", "", n, f"Toads eat worms of kind {n}.") for n in (1, 2))
