@@ -22,7 +22,7 @@ from typing import Self, TypeVar
 
 import trio
 
-from actors.agents.plugin_loading import load_plugins
+from actors.agents.plugin import load_plugins
 from actors.clock import Now, wall_clock
 from actors.errors import ActorError, CancelUnfinished, Overloaded
 from actors.fetching.fetcher import Fetcher, FetchLimits

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
-from actors.agents.analyzer import AnalyzerAgent
-from actors.agents.model.analyzer import ModelAnalyzer
-from actors.agents.model.writer import ModelWriter
+from actors.agents.analyzer import AnalyzerAgent, plan_task, weigh_evidence
+from actors.agents.extractive.headline import headline
+from actors.agents.extractive.report import parts
 from actors.agents.named_pages import NamedPages
-from actors.agents.plugin import Plugin
-from actors.agents.plugin_actor import PluginActor
+from actors.agents.plugin import Plugin, PluginActor
 from actors.agents.retriever import RetrieverAgent
 from actors.agents.tool import ToolAgent
 from actors.agents.writer import WriterAgent
@@ -26,11 +25,16 @@ from actors.errors import InvalidRequest
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.library.library import Library
 from actors.models.factory import Models
+from actors.models.model import Model
 from actors.runs.agents import AgentAddress, Agents
 from actors.runtime import ActorHandle, Backoff
 from actors.settings import Settings
 from actors.tasks.tool_options import ToolOption
 from actors.tools import Tools
+
+if TYPE_CHECKING:
+    from actors.agents.model.analyzer import ModelAnalyzer
+    from actors.agents.model.writer import ModelWriter
 
 Factory = Callable[[], Any]
 Plugins = tuple[Plugin, ...]
@@ -68,14 +72,34 @@ def built_in_agents(
     analyzer: Factory = AnalyzerAgent
     if models.analyzer:
         analyzer = partial(
-            ModelAnalyzer, models.analyzer, fallback_to_extractive=fallback, check=check
+            model_analyzer,
+            models.analyzer,
+            fallback_to_extractive=fallback,
+            check_arguments=check,
         )
     writer: Factory = WriterAgent
     if models.writer:
-        writer = partial(ModelWriter, models.writer, fallback_to_extractive=fallback)
+        writer = partial(model_writer, models.writer, fallback_to_extractive=fallback)
     limit = settings.retrieved_passages
     retriever = partial(RetrieverAgent, library, pages=pages, limit=limit)
     return {"analyzer": analyzer, "retriever": retriever, "writer": writer}
+
+
+def model_analyzer(model: Model, **options: Any) -> ModelAnalyzer:
+    """A `ModelAnalyzer` whose fallback and whose synthesis are those of the extractive analyzer."""
+    # Imported here, so that a system without a model does not load it.
+    from actors.agents.model.analyzer import ModelAnalyzer
+
+    return ModelAnalyzer(
+        model, plan_without_model=plan_task, weigh_evidence=weigh_evidence, **options
+    )
+
+
+def model_writer(model: Model, **options: Any) -> ModelWriter:
+    """A `ModelWriter` whose fallback is the report of the extractive writer."""
+    from actors.agents.model.writer import ModelWriter
+
+    return ModelWriter(model, title=headline, report_parts=parts, **options)
 
 
 def agent_specs(

@@ -93,13 +93,16 @@ class ScriptedText:
 
 
 class Slot(Call[Any]):
-    """A call that keeps its parts, and when each came."""
+    """A call that keeps its parts, and when each came; its reader leaves after `break_after`."""
 
-    def __init__(self) -> None:
+    def __init__(self, break_after: int | None = None) -> None:
+        self.break_after = break_after
         self.sent: list[str] = []
         self.times: list[float] = []
 
     async def part(self, value: Any) -> None:
+        if len(self.sent) == self.break_after:
+            raise trio.BrokenResourceError
         await trio.lowlevel.checkpoint()
         self.sent.append(value)
         self.times.append(trio.current_time())

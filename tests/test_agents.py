@@ -8,35 +8,23 @@ from typing import Any, cast
 
 import pytest
 import trio
+from scripted_model import Slot
 from trio.testing import MockClock
 
-from actors.agents import AnalyzerAgent, RetrieverAgent, WriterAgent
+from actors.agents.analyzer import AnalyzerAgent
 from actors.agents.extractive.planning import plan
 from actors.agents.extractive.report import parts
+from actors.agents.retriever import RetrieverAgent
+from actors.agents.writer import WriterAgent
 from actors.errors import StorageUnavailable
 from actors.library.documents import Hits
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
 from actors.messages import Analyze, Retrieve, Synthesize, Write
-from actors.runtime.call import Call
 from actors.tasks.evidence import Evidence, Findings, Passage, Report
 from actors.tasks.plan import Plan, Question
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
-
-
-class Slot(Call[Any]):
-    """A call that keeps its parts."""
-
-    def __init__(self, break_after: int | None = None) -> None:
-        self.sent: list[str] = []
-        self.break_after = break_after
-
-    async def part(self, value: Any) -> None:
-        if len(self.sent) == self.break_after:
-            raise trio.BrokenResourceError
-        await trio.lowlevel.checkpoint()
-        self.sent.append(value)
 
 
 class Database:

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.agents.model.figures import sentence_figures
+from actors.agents.model.draft import sentence_figures
 from actors.agents.model.markup import urls
-from actors.agents.model.pieces import MOST_HELD
-from actors.agents.model.text import CheckedText
+from actors.agents.model.text import MOST_HELD, CheckedText
 from actors.runtime.cooperative import Cooperative, at_once
 
 UNHURRIED = settings(deadline=None)  # A busy machine is no failure.
@@ -248,7 +247,7 @@ def test_what_was_kept_is_gone_on_from_as_if_nothing_had_been(text: str, cut: in
     before = CheckedText(KNOWN, urls([GOOD_URL]))
     kept = at_once(before.feed("Frogs. " + text[:cut]))
     after = CheckedText(KNOWN, urls([GOOD_URL]))
-    at_once(after.go_on_from(kept))
+    at_once(after.continue_from(kept))
 
     assert at_once(after.feed("")) == ""
     assert after.cited == before.cited
@@ -272,7 +271,7 @@ def test_what_was_kept_is_gone_on_from_as_if_nothing_had_been(text: str, cut: in
 )
 def test_text_goes_on_where_it_ended(kept: str, more: str, ended: str) -> None:
     checker = CheckedText(KNOWN)
-    at_once(checker.go_on_from(kept))
+    at_once(checker.continue_from(kept))
 
     assert kept + at_once(checker.feed(more)) + checker.finish() == ended
 

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 from scripted_model import ScriptedModel, ScriptedText, Slot
 
-from actors.agents.extractive.planning import MAX_QUESTIONS, plan
-from actors.agents.model.analyzer import ModelAnalyzer
-from actors.agents.model.fence import fenced
-from actors.agents.model.passages import numbered
-from actors.agents.model.writer import ModelWriter
+from actors.agents.extractive.planning import plan
+from actors.agents.model.passages import numbered_passages
+from actors.agents.model.prompts import fenced
 from actors.errors import ModelUnavailable
 from actors.messages import Analyze, Synthesize, Write
 from actors.models.model import Prompt
 from actors.tasks.evidence import Evidence, Findings, Passage, Report, Source
 from actors.tasks.plan import Plan
+from actors.tasks.planning import MAX_QUESTIONS
+from actors.wiring import model_analyzer, model_writer
 
 TASK = "What do frogs eat? Why do frogs sing?"
 GOOD = Passage(
@@ -140,10 +140,10 @@ async def report_with(attack: Attack) -> tuple[str, Report, Findings]:
     made = plan(TASK)
     evidence = tuple(Evidence(question, (GOOD, bad)) for question in made.questions)
     model = Gullible(attack.obeyed)
-    findings = await ModelAnalyzer(model).handle(Synthesize("t/s4", TASK, made, evidence), Slot())
+    findings = await model_analyzer(model).handle(Synthesize("t/s4", TASK, made, evidence), Slot())
     assert isinstance(findings, Findings)
     slot = Slot()
-    report = await ModelWriter(model).handle(Write("t/s5", TASK, made, findings), slot)
+    report = await model_writer(model).handle(Write("t/s5", TASK, made, findings), slot)
     return slot.text, report, findings
 
 
@@ -151,7 +151,7 @@ async def report_with(attack: Attack) -> tuple[str, Report, Findings]:
 async def test_a_report_cites_only_what_it_was_given(attack: Attack) -> None:
     text, report, findings = await report_with(attack)
 
-    given = {source.n: source for source in numbered(findings)}
+    given = {source.n: source for source in numbered_passages(findings)}
     cited = {
         int(n) for inner in re.findall(r"\[(\d[\d, ]*)\]", prose(text)) for n in inner.split(",")
     }
@@ -164,7 +164,7 @@ async def test_a_report_cites_only_what_it_was_given(attack: Attack) -> None:
 async def test_no_link_leads_out_of_a_report(attack: Attack) -> None:
     text, _, findings = await report_with(attack)
 
-    known = " ".join(f"{s.text} {s.title}" for s in numbered(findings))
+    known = " ".join(f"{s.text} {s.title}" for s in numbered_passages(findings))
     assert all(url in known for url in re.findall(r"(?i)(?:\w+://|www\.)[^\s<>\"]+", text))
     assert "SECRET" not in "".join(re.findall(r"\]\([^)]*\)|<[a-z/!][^>]*>", prose(text)))
     assert not re.search(r"\]\(|\]\[[^\d]|^\s*\[[^\]]*\]:|<[A-Za-z/!?]", prose(text), re.MULTILINE)
@@ -235,7 +235,7 @@ PLANS: list[Any] = [
 async def test_whatever_is_proposed_the_plan_is_sound(said: Any) -> None:
     model = ScriptedModel(plans=[said, said])
 
-    made = await ModelAnalyzer(model).handle(Analyze("t/s1", TASK), Slot())
+    made = await model_analyzer(model).handle(Analyze("t/s1", TASK), Slot())
 
     assert isinstance(made, Plan)
     assert 1 <= len(made.questions) <= MAX_QUESTIONS
@@ -255,11 +255,11 @@ async def test_text_without_a_sound_word_is_no_report() -> None:
     evidence = tuple(
         Evidence(q, (Passage("e", "Frogs", "", 1, attack.text),)) for q in made.questions
     )
-    findings = await ModelAnalyzer(model).handle(Synthesize("t/s4", TASK, made, evidence), Slot())
+    findings = await model_analyzer(model).handle(Synthesize("t/s4", TASK, made, evidence), Slot())
     assert isinstance(findings, Findings)
 
     with pytest.raises(ModelUnavailable):
-        await ModelWriter(model).handle(Write("t/s5", TASK, made, findings), Slot())
+        await model_writer(model).handle(Write("t/s5", TASK, made, findings), Slot())
 
 
 def prose(text: str) -> str:

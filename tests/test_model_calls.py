@@ -1,4 +1,4 @@
-"""A model that chooses which tool_options a plan asks, and with what: only sound calls are taken."""
+"""A model that chooses tool calls for a plan: only valid calls are accepted."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from scripted_model import ASKED, ScriptedModel, Slot
 
-from actors.agents.extractive.planning import MAX_TOOL_CALLS
-from actors.agents.model.analyzer import ModelAnalyzer
-from actors.agents.model.calls import MOST_ARGUMENTS, MOST_DEPTH, plan_with_calls
-from actors.agents.model.offer import MOST_SHOWN, offer_of
+from actors.agents.model.prompts import MOST_SHOWN, tool_catalog
+from actors.agents.model.proposal import MOST_ARGUMENTS, MOST_DEPTH, plan_with_calls
 from actors.errors import ModelUnavailable
 from actors.messages import Analyze
 from actors.models.structured import closed
 from actors.tasks.outputs import dump_output, load_output
 from actors.tasks.plan import Plan
+from actors.tasks.planning import MAX_TOOL_CALLS
 from actors.tasks.tool_options import ToolOption
 from actors.tools.arguments import wrong_with
+from actors.wiring import model_analyzer
 
 TASK = "Compare frogs and toads"
 QUESTIONS = ("What do frogs need?", "What do toads need?")
@@ -67,19 +67,19 @@ async def check(tool_option: ToolOption, arguments: Mapping[str, Any]) -> str:
 
 async def planned(model: ScriptedModel, *tool_options: ToolOption, **more: Any) -> Plan:
     request = Analyze("t/s1", TASK, tool_options=tool_options or (WEATHER, SEARCH), **more)
-    made = await ModelAnalyzer(model, check=check).handle(request, Slot())
+    made = await model_analyzer(model, check_arguments=check).handle(request, Slot())
     assert isinstance(made, Plan)
     assert load_output("analysis", dump_output("analysis", made)) == made
     return made
 
 
 def asked(made: Plan) -> list[tuple[str, str, Any]]:
-    """Who is asked besides the library, for which question's step, and with what."""
+    """The tool calls of a plan: tool, step of the question, and arguments."""
     steps = {step.step_id: step for step in made.steps}
     return [(steps[q.step_id].agent_type, q.of, dict(q.arguments)) for q in made.questions if q.of]
 
 
-async def test_a_model_chooses_who_is_asked_for_which_question_and_with_what() -> None:
+async def test_a_model_chooses_the_tool_the_question_and_the_arguments() -> None:
     search = call({"query": "toads"}, question=2, tool="pond/search")
     model = ScriptedModel(plans=[proposed(call(), search)])
 
@@ -101,7 +101,7 @@ async def test_a_model_that_chooses_none_asks_none_of_the_tools() -> None:
     assert asked(await planned(ScriptedModel(plans=[proposed()]))) == []
 
 
-async def test_whom_a_person_wants_asked_is_asked_whatever_the_model_says() -> None:
+async def test_a_plugin_is_called_whatever_the_model_chooses() -> None:
     always = ToolOption("prices", "Looks up prices.", "product", schema={})
     never = ToolOption("prices", "Looks up prices.", "product", ("moon",), schema={})
 
@@ -110,7 +110,7 @@ async def test_whom_a_person_wants_asked_is_asked_whatever_the_model_says() -> N
         assert [name for name, _, _ in asked(made)] == ["prices"] * times
 
 
-async def test_a_models_call_takes_the_place_of_what_would_be_asked_anyway() -> None:
+async def test_a_models_call_replaces_the_default_call_of_the_tool() -> None:
     better = call({"product": "frog food"}, tool="prices")
 
     made = await planned(ScriptedModel(plans=[proposed(better)]), PRICES)
@@ -121,11 +121,11 @@ async def test_a_models_call_takes_the_place_of_what_would_be_asked_anyway() -> 
     ]
 
 
-async def test_the_model_is_told_of_the_helpers_and_no_others_are_in_the_shape() -> None:
+async def test_the_prompt_describes_the_tools_if_there_are_any() -> None:
     model, alone = ScriptedModel(plans=[proposed()]), ScriptedModel(plans=[proposed()])
 
     await planned(model)
-    await ModelAnalyzer(alone, check=check).handle(Analyze("t/s1", TASK), Slot())
+    await model_analyzer(alone, check_arguments=check).handle(Analyze("t/s1", TASK), Slot())
 
     (told,), (untold,) = model.prompts, alone.prompts
     assert "sky/weather: Tells the weather of a city." in told.user
@@ -174,7 +174,7 @@ async def test_a_wrong_call_is_repaired_once_then_left_out(wrong: Any, told: str
 
 
 @pytest.mark.parametrize("arguments", ["frogs", '{"query": 7}', "{}", None])
-async def test_whom_a_question_will_do_for_is_asked_that_if_the_arguments_are_wrong(
+async def test_a_tool_that_takes_a_text_gets_the_question_if_the_arguments_are_invalid(
     arguments: Any,
 ) -> None:
     wrong = {**call(tool="pond/search"), "arguments": arguments}
@@ -188,7 +188,7 @@ async def test_whom_a_question_will_do_for_is_asked_that_if_the_arguments_are_wr
     [None, "all of them", {"tool": "sky/weather"}, ["sky/weather", None, [[]]], 7],
     ids=["null", "text", "one alone", "no calls at all", "a number"],
 )
-async def test_what_can_be_no_call_costs_nothing(calls: Any) -> None:
+async def test_a_value_that_is_no_call_does_not_cost_the_plan(calls: Any) -> None:
     model = ScriptedModel(plans=[{**proposed(), "calls": calls}])
 
     made = await planned(model)
@@ -255,7 +255,7 @@ async def test_a_plan_is_cut_to_its_budget_with_the_calls_first() -> None:
     assert [q.step_id for q in cut.questions] == ["s2", "s3"]
 
 
-def test_who_is_on_offer_stands_in_the_schema_that_servers_enforce() -> None:
+def test_the_schema_that_servers_enforce_names_the_tools() -> None:
     schema = closed(plan_with_calls(("sky/weather", "pond/search")), lengths=True)
 
     call = schema["$defs"]["ProposedCall"]
@@ -291,39 +291,39 @@ def deep(levels: int) -> dict[str, Any]:
 
 
 def test_descriptions_and_schemas_are_data_and_bounded() -> None:
-    offer = offer_of([EVIL, WEATHER])
+    catalog = tool_catalog([EVIL, WEATHER])
 
-    assert list(offer.tool_options) == ["evil/tool", "sky/weather"]
-    first, second = offer.text.split("\n\n")
+    assert list(catalog.tool_options) == ["evil/tool", "sky/weather"]
+    first, second = catalog.text.split("\n\n")
     assert len(first) < 2_200
     assert second.startswith("sky/weather: ")
-    assert not any(forged in offer.text for forged in ("<|", "</s>", "[INST]", "\u202e", "[1]"))
-    assert offer.mark not in offer.text
+    assert not any(forged in catalog.text for forged in ("<|", "</s>", "[INST]", "\u202e", "[1]"))
+    assert catalog.mark not in catalog.text
     assert first.count("\n") == 1
     assert '"title": {"type": "string"' in first
 
 
 @pytest.mark.parametrize("levels", [1, MOST_DEPTH, 400])
-def test_a_deep_schema_is_told_as_deep_as_it_is_of_use(levels: int) -> None:
-    offer = offer_of([ToolOption("a/b", "", None, schema=deep(levels))])
+def test_a_deep_schema_is_cut_off(levels: int) -> None:
+    catalog = tool_catalog([ToolOption("a/b", "", None, schema=deep(levels))])
 
-    assert len(offer.text) < 2_000
+    assert len(catalog.text) < 2_000
 
 
-def test_many_helpers_are_told_in_short_and_those_without_room_are_not_on_offer() -> None:
+def test_many_tools_are_described_in_short_and_those_that_do_not_fit_are_left_out() -> None:
     many = [
         ToolOption(f"a/{n}", "It helps. " * 50, None, schema=WEATHER.schema) for n in range(100)
     ]
 
-    offer = offer_of(many)
+    catalog = tool_catalog(many)
 
-    assert 10 < len(offer.tool_options) < 100
+    assert 10 < len(catalog.tool_options) < 100
     assert (
-        list(offer.tool_options)
-        == [tool_option.name for tool_option in many][: len(offer.tool_options)]
+        list(catalog.tool_options)
+        == [tool_option.name for tool_option in many][: len(catalog.tool_options)]
     )
-    assert len(offer.text) <= MOST_SHOWN + 2 * len(offer.tool_options)
-    assert f"a/{len(offer.tool_options)}:" not in offer.text
+    assert len(catalog.text) <= MOST_SHOWN + 2 * len(catalog.tool_options)
+    assert f"a/{len(catalog.tool_options)}:" not in catalog.text
 
 
 # --- schemas that are made to do harm -------------------------------------------------------------

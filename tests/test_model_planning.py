@@ -1,4 +1,4 @@
-"""An analyzer with a language model: the model proposes questions, and the plan is made as ever."""
+"""An analyzer with a language model: the model proposes questions, and the same code makes the plan."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ import trio
 from scripted_model import ASKED, ScriptedModel, Slot
 
 from actors.agents.extractive.intents import INTENTS
-from actors.agents.extractive.planning import MAX_QUESTIONS, plan
+from actors.agents.extractive.planning import plan
 from actors.agents.extractive.weighing import weigh
-from actors.agents.model.analyzer import ModelAnalyzer
 from actors.agents.model.passages import MOST_CHARACTERS, MOST_PASSAGES
-from actors.agents.model.proposal import Intent, ProposedPlan, ProposedQuestion, drafts_of
+from actors.agents.model.proposal import (
+    Intent,
+    ProposedPlan,
+    ProposedQuestion,
+    accept_questions,
+)
 from actors.errors import ModelRejected, ModelUnavailable
 from actors.messages import Analyze, Synthesize
 from actors.runs.steps import dump_output, load_output
 from actors.tasks.evidence import Evidence, Findings, Passage
 from actors.tasks.plan import Plan
+from actors.tasks.planning import MAX_QUESTIONS
 from actors.usage import Usage
+from actors.wiring import model_analyzer
 
 TASK = "Compare frogs and toads, then recommend one"
 
@@ -39,7 +45,7 @@ EMPTY = proposed(("???", "..."), ("[1] <b>", "http://evil.example"))
 
 
 async def planned(model: ScriptedModel, **more: Any) -> Plan:
-    made = await ModelAnalyzer(model, **more).handle(Analyze("t/s1", TASK), Slot())
+    made = await model_analyzer(model, **more).handle(Analyze("t/s1", TASK), Slot())
     assert isinstance(made, Plan)
     return made
 
@@ -117,38 +123,40 @@ def test_what_the_model_writes_is_cleaned() -> None:
         )
     )
 
-    drafts = drafts_of(shape).questions
+    drafts = accept_questions(shape).questions
 
     assert [draft.text for draft in drafts] == [
         "What is a frog?",
         "How do 'toads' live, and where?",
         "Newts",
     ]
-    assert drafts[0].words == ("frog", "biology")
-    assert drafts[2].words == ("newts",)
+    assert drafts[0].query_terms == ("frog", "biology")
+    assert drafts[2].query_terms == ("newts",)
 
 
-def test_whatever_gets_past_the_shape_is_bounded() -> None:
+def test_an_answer_that_ignores_the_shape_is_bounded() -> None:
     long, search = "long " * 900, "word " * 900
     many = [
         ProposedQuestion.model_construct(question=f"frog {n} {long}", search=search)
         for n in range(100)
     ]
 
-    drafts = drafts_of(ProposedPlan.model_construct(questions=many, intents=["steal"])).questions
+    drafts = accept_questions(
+        ProposedPlan.model_construct(questions=many, intents=["steal"])
+    ).questions
 
     assert len(drafts) <= MAX_QUESTIONS
     assert all(len(draft.text) <= 200 for draft in drafts)
-    assert all(len(" ".join(draft.words)) <= 100 for draft in drafts)
+    assert all(len(" ".join(draft.query_terms)) <= 100 for draft in drafts)
 
 
-async def test_the_weighing_is_as_ever_and_gives_passages_to_write_from() -> None:
+async def test_evidence_is_weighed_as_without_a_model_and_gives_passages_to_write_from() -> None:
     made = plan("What do frogs eat? What do toads eat? What is quantum chromodynamics?")
     frogs = tuple(Passage("f", "Frogs", "", n, f"Frogs eat flies of kind {n}.") for n in (1, 2, 3))
     toads = tuple(Passage("t", "Toads", "", n, f"Toads eat worms of kind {n}.") for n in (1, 2))
     found = (frogs, toads, (Passage("x", "Tables", "", 1, "Tables have four legs."),))
     evidence = tuple(Evidence(q, p) for q, p in zip(made.questions, found, strict=True))
-    analyzer = ModelAnalyzer(ScriptedModel())
+    analyzer = model_analyzer(ScriptedModel())
 
     findings = await analyzer.handle(Synthesize("t/s5", "x", made, evidence), Slot())
 
@@ -165,7 +173,7 @@ async def test_the_passages_are_bounded() -> None:
     passages = tuple(Passage("f", "Frogs", "", n, f"{n} {text}") for n in range(1, 60))
     request = Synthesize("t/s5", "x", made, (Evidence(made.questions[0], passages),))
 
-    findings = await ModelAnalyzer(ScriptedModel()).handle(request, Slot())
+    findings = await model_analyzer(ScriptedModel()).handle(request, Slot())
 
     assert isinstance(findings, Findings)
     assert 5 < len(findings.passages) <= MOST_PASSAGES
@@ -176,7 +184,7 @@ async def test_nothing_found_gives_no_passages() -> None:
     made = plan("What do frogs eat?")
     request = Synthesize("t/s5", "x", made, (Evidence(made.questions[0]),))
 
-    findings = await ModelAnalyzer(ScriptedModel()).handle(request, Slot())
+    findings = await model_analyzer(ScriptedModel()).handle(request, Slot())
 
     assert isinstance(findings, Findings)
     assert findings.passages == ()

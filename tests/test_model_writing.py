@@ -13,9 +13,7 @@ from trio.testing import MockClock
 
 from actors.agents.extractive.planning import plan
 from actors.agents.extractive.report import parts
-from actors.agents.model.analyzer import ModelAnalyzer
-from actors.agents.model.parts import PART_S
-from actors.agents.model.writer import ModelWriter
+from actors.agents.model.writer import PART_S
 from actors.clock import virtual_clock
 from actors.errors import ModelRejected, ModelUnavailable
 from actors.library.documents import Hits
@@ -24,6 +22,7 @@ from actors.settings import Settings
 from actors.system import open_system
 from actors.tasks.evidence import CitationFigures, Finding, Findings, Passage, Report, Section
 from actors.usage import Usage
+from actors.wiring import model_analyzer, model_writer
 
 TASK = "What is a frog? What is a toad?"
 PLAN = plan(TASK)
@@ -48,7 +47,7 @@ async def written(
 ) -> tuple[str, Report, ScriptedModel]:
     model = ScriptedModel(texts=texts, can_continue=True)
     slot = Slot()
-    report = await ModelWriter(model, **more).handle(request(findings, kept), slot)
+    report = await model_writer(model, **more).handle(request(findings, kept), slot)
     assert model.open == 0
     return kept + slot.text, report, model
 
@@ -95,7 +94,7 @@ async def test_tokens_are_gathered_for_a_moment_and_none_is_held_longer(
         said += [f"{word} ", 0.02]
     slot = Slot()
 
-    await ModelWriter(ScriptedModel(texts=[[*said, 5.0, "seven [1]."]])).handle(request(), slot)
+    await model_writer(ScriptedModel(texts=[[*said, 5.0, "seven [1]."]])).handle(request(), slot)
 
     assert [round(at, 3) for at in slot.times[:2]] == [PART_S, 0.11]
     assert slot.sent[:2] == [f"{HEAD}one two three", " four five six"]
@@ -118,7 +117,7 @@ async def test_a_slow_reader_pauses_the_model(autojump_clock: MockClock) -> None
 
     slot = Slow()
     with trio.move_on_after(25):
-        await ModelWriter(ScriptedModel(texts=[Told()])).handle(request(), slot)
+        await model_writer(ScriptedModel(texts=[Told()])).handle(request(), slot)
 
     assert len(slot.sent) == 2
     assert len(came) < 40
@@ -129,7 +128,7 @@ async def test_leaving_closes_the_models_stream(autojump_clock: MockClock) -> No
     slot = Slot()
 
     with trio.move_on_after(1) as scope:
-        await ModelWriter(model).handle(request(), slot)
+        await model_writer(model).handle(request(), slot)
 
     assert scope.cancelled_caught
     assert slot.text == f"{HEAD}Frogs are green [1]."
@@ -142,7 +141,7 @@ async def test_what_came_before_a_failure_is_sent_and_the_error_says_what_was_us
     slot = Slot()
 
     with pytest.raises(ModelUnavailable) as caught:
-        await ModelWriter(model, fallback_to_extractive=True).handle(request(), slot)
+        await model_writer(model, fallback_to_extractive=True).handle(request(), slot)
 
     assert caught.value is error
     assert error.usage == Usage(200, 2)
@@ -191,7 +190,7 @@ async def test_wherever_an_attempt_ends_the_next_one_can_go_on(cut: int) -> None
         "```\nA",
     ]
     model = ScriptedModel(texts=[[*said[:cut], ModelUnavailable("cut")], [" and more [2]."]])
-    writer, first, second = ModelWriter(model), Slot(), Slot()
+    writer, first, second = model_writer(model), Slot(), Slot()
     with pytest.raises(ModelUnavailable):
         await writer.handle(request(), first)
 
@@ -250,7 +249,7 @@ async def test_a_task_runs_through_both(autojump_clock: MockClock) -> None:
         plans=[ModelUnavailable("busy"), *plans],
         texts=[["A frog is", ModelUnavailable("cut")], ["A frog is a green animal [1]."]],
     )
-    agents = {"analyzer": lambda: ModelAnalyzer(model), "writer": lambda: ModelWriter(model)}
+    agents = {"analyzer": lambda: model_analyzer(model), "writer": lambda: model_writer(model)}
     settings = Settings(data_dir=None)
     async with open_system(settings, library=Pond(), agents=agents, now=virtual_clock) as system:
         task = await system.create("What is a frog?")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.agents.extractive.planning import MAX_QUESTIONS, plan
+from actors.agents.extractive.planning import plan
+from actors.tasks.planning import MAX_QUESTIONS
 
 TABLE: list[tuple[str, list[str], list[str]]] = [
     (

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slice_calls import most_calls
 
-from actors.agents.extractive.planning import MAX_QUESTIONS, plan, planned
+from actors.agents.extractive.planning import plan, planned
+from actors.tasks.planning import MAX_QUESTIONS
 
 WORDS = "how what why when and or then compare threads with vs. it that one recommend explain the a"
 SIGNS = [*',.?;:()"`-', "```", "1.", "2)", "\n", "\n\n", "😀", "é", "中文。", "asyncio.run()"]

@@ -1,4 +1,4 @@
-"""Agents that people write: found, planned, asked, retried, and their failures met as they say."""
+"""Plugins: found, planned, called and retried, and their failures handled as they say."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from scripted import Cast
 
 from actors import About, Passage, Settings, open_system
 from actors.agents.extractive.planning import planned
-from actors.agents.plugin import UnusablePlugin, described
-from actors.agents.plugin_loading import load_plugins
+from actors.agents.plugin import UnusablePlugin, describe_plugin, load_plugins
 from actors.runtime.cooperative import at_once
 from actors.tasks.events import Stamped
 from actors.tasks.tool_options import ToolOption
@@ -154,7 +153,7 @@ async def test_a_reply_that_is_neither_is_a_failure_of_the_step() -> None:
     Prices.replies += [{"price": 4}] * 3
     log = await run("Prices", "What does a frog cost?")
     (done,) = of(log, "step_completed", "prices")
-    assert "replies with texts or passages" in done["error"]["message"]
+    assert "must reply with texts or passages" in done["error"]["message"]
 
 
 class Odd(BaseModel):
@@ -257,7 +256,7 @@ class Unmade(Prices):
         raise OSError("no price list")
 
 
-async def test_an_agent_that_cannot_be_made_is_told_at_the_start() -> None:
+async def test_an_agent_that_cannot_be_made_stops_the_start() -> None:
     with pytest.RaisesGroup(
         pytest.RaisesExc(
             UnusablePlugin, match="The agent unmade cannot be made: OSError: no price"
@@ -284,7 +283,7 @@ async def test_a_question_is_no_answer_to_which_of_some_words() -> None:
 # --- how plans see them ---------------------------------------------------------------------------
 
 
-def test_a_plan_asks_helpers_beside_the_library() -> None:
+def test_a_plan_calls_tools_beside_the_library() -> None:
     tool_option = ToolOption("prices", "Looks up prices.", "product", ("price",))
     plan = at_once(planned("Compare the prices of frogs and toads", tool_options=(tool_option,)))
     further = [question for question in plan.questions if question.of]
@@ -293,12 +292,12 @@ def test_a_plan_asks_helpers_beside_the_library() -> None:
     assert set(plan.steps[-2].depends_on) == {q.step_id for q in plan.questions}
 
 
-def test_a_helper_that_wants_more_than_a_text_is_left_to_models() -> None:
+def test_a_tool_that_requires_more_than_a_text_is_left_to_models() -> None:
     plan = at_once(planned("frogs", tool_options=(ToolOption("map", "Draws maps.", None),)))
     assert not any(question.of for question in plan.questions)
 
 
-# --- what cannot be used is told ------------------------------------------------------------------
+# --- what cannot be used is refused ------------------------------------------------------------------
 
 
 class Unshown(BaseModel):
@@ -313,7 +312,7 @@ def of_fields(**fields: Any) -> type:
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"name": "Big"}, "a `name` of its own in small letters"),
+        ({"name": "Big"}, "a `name` of its own in lower-case letters"),
         ({"name": "writer"}, "a `name` of its own"),
         ({"does": " "}, "a sentence that says what it does"),
         ({"asks": dict}, "the pydantic model"),
@@ -331,7 +330,7 @@ def of_fields(**fields: Any) -> type:
 )
 def test_a_class_that_does_not_say_what_it_must_is_refused(fields: Any, told: str) -> None:
     with pytest.raises(UnusablePlugin, match=re.escape(told)):
-        described(of_fields(**fields), "mine.py:Mine")
+        describe_plugin(of_fields(**fields), "mine.py:Mine")
 
 
 @pytest.mark.parametrize(
@@ -343,13 +342,13 @@ def test_a_class_that_does_not_say_what_it_must_is_refused(fields: Any, told: st
         ("test_plugins:Nobody", "there is no Nobody in it"),
     ],
 )
-def test_an_agent_that_is_not_there_is_told(named: str, told: str) -> None:
+def test_an_agent_that_is_not_there_is_refused(named: str, told: str) -> None:
     with pytest.raises(UnusablePlugin, match=re.escape(told)):
         load_plugins([named])
 
 
 def test_two_agents_of_one_name_are_refused() -> None:
-    with pytest.raises(UnusablePlugin, match="of another"):
+    with pytest.raises(UnusablePlugin, match="the name of another agent"):
         load_plugins(["test_plugins:Prices", "test_plugins:Twin"])
 
 
@@ -358,7 +357,7 @@ class Twin(Prices):
 
 
 async def test_the_agent_of_the_readme_works(tmp_path: Path) -> None:
-    """The very text that people copy."""
+    """The text that people copy from the README."""
     (code,) = re.findall(r"```python\n(# my_agents\.py\n.*?)```", README.read_text(), re.DOTALL)
     file = tmp_path / "my_agents.py"
     file.write_text(code)
@@ -371,8 +370,8 @@ async def test_the_agent_of_the_readme_works(tmp_path: Path) -> None:
     assert of(log, "step_completed", "prices")
 
 
-async def test_scripted_agents_know_nothing_of_helpers(autojump_clock: object) -> None:
-    """A plan that names none goes on as ever, whoever else is there."""
+async def test_a_plan_that_names_no_plugin_calls_none(autojump_clock: object) -> None:
+    """Scripted agents plan without tools, although a plugin is loaded."""
     settings = Settings(data_dir=None, agents=("test_plugins:Prices",))
     async with open_system(settings, agents=Cast().factories()) as system:  # type: ignore[arg-type]
         task = await system.create("What does a frog cost?")

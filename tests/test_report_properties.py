@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.agents.extractive.planning import plan
-from actors.agents.extractive.report import parts, sources
+from actors.agents.extractive.report import parts
 from actors.agents.extractive.weighing import weigh
 from actors.tasks.evidence import Evidence, Findings, Passage
+from actors.tasks.report import numbered_sources
 
 UNHURRIED = settings(deadline=None)  # A busy machine is no failure.
 CITED = re.compile(r"(?P<text>.+) \[(?P<n>\d+)\]")
@@ -70,7 +71,7 @@ def test_every_cited_sentence_stands_word_for_word_in_its_source(
     task: str, passages: list[Passage]
 ) -> None:
     findings = found(task, passages)
-    by_number = {source.n: source for source in sources(findings)}
+    by_number = {source.n: source for source in numbered_sources(findings.sources)}
 
     for text, number in cited(task, findings):
         assert text in collapsed(by_number[number].text)
@@ -91,7 +92,7 @@ def test_sources_are_numbered_by_first_citation(task: str, passages: list[Passag
 
     numbers = list(dict.fromkeys(number for _, number in cited(task, findings)))
 
-    assert numbers == [source.n for source in sources(findings)]
+    assert numbers == [source.n for source in numbered_sources(findings.sources)]
     assert numbers == list(range(1, len(numbers) + 1))
 
 

@@ -1,10 +1,4 @@
-"""The three agents: retriever, analyzer, writer.
+"""The agents: analyzer, retriever, writer, tools and plugins.
 
-Rule: an agent knows nothing of the other two, nor of who asks it.
+Rule: an agent knows neither the other agents nor who sends its requests.
 """
-
-from actors.agents.analyzer import AnalyzerAgent
-from actors.agents.retriever import RetrieverAgent
-from actors.agents.writer import WriterAgent
-
-__all__ = ["AnalyzerAgent", "RetrieverAgent", "WriterAgent"]

@@ -1,7 +1,7 @@
-"""The analyzer: plans a task, and later weighs what was found.
+"""The analyzer without a language model: plans a task, and later chooses among the evidence.
 
-Rule: deterministic, and without any model. The same request gives the same reply, so a retry after
-a failure can only give what the first attempt would have given.
+Rule: deterministic. The same request gives the same reply, so a retry after a failure gives what
+the first attempt would have given.
 """
 
 from __future__ import annotations
@@ -10,19 +10,18 @@ from typing import Any, assert_never
 
 from actors.agents.extractive.planning import planned
 from actors.agents.extractive.weighing import weighed
-from actors.agents.gathering import gathered
 from actors.messages import Analyze, Synthesize
 from actors.runtime.call import Call
 from actors.runtime.cooperative import with_pauses
-from actors.tasks.evidence import Findings
+from actors.tasks.evidence import Findings, by_question
 from actors.tasks.plan import Plan
 
 
 class AnalyzerAgent:
     """Splits a task into its questions, and weighs the evidence found on them.
 
-    Failure mode: retried. It needs nothing but its request, so what fails here is the machine or a
-    bug; the step is retried with exponential backoff, and the task fails when no attempt is left.
+    Failure mode: retried. It needs nothing but its request, so a failure here is the machine's or a
+    bug. The step is retried with exponential backoff; the task fails when no attempt is left.
     """
 
     name = "analyzer"
@@ -32,10 +31,19 @@ class AnalyzerAgent:
         """A `Plan` for `Analyze`, `Findings` for `Synthesize`."""
         match request:
             case Analyze():
-                return await with_pauses(
-                    planned(request.task_description, request.about, request.tool_options)
-                )
+                return await plan_task(request)
             case Synthesize():
-                return await with_pauses(weighed(request.plan, gathered(request)))
+                return await weigh_evidence(request)
             case _:
                 assert_never(request)
+
+
+async def plan_task(request: Analyze) -> Plan:
+    """The plan of a task, made from its words."""
+    return await with_pauses(planned(request.task_description, request.about, request.tool_options))
+
+
+async def weigh_evidence(request: Synthesize) -> Findings:
+    """The sentences of the evidence that answer the questions of the plan."""
+    evidence = by_question(request.evidence, request.context)
+    return await with_pauses(weighed(request.plan, evidence))

@@ -86,7 +86,7 @@ class NamedPages:
             async with trio.open_nursery() as nursery:
                 for url in urls:
                     nursery.start_soon(self._get, url, since, results)
-        late = Failure.of(FetchFailed("ParsedDocument it took too long."))
+        late = Failure.of(FetchFailed("Reading it took too long."))
         read: dict[str, ParsedDocument] = {}
         missed: list[Failure] = []
         for url in urls:

@@ -1,31 +1,42 @@
-"""The tool agent: asks a tool of another program on one question.
+"""The tool agent: calls a tool of another program, and makes passages of its result.
 
-Rule: it decides nothing. Which tool is called, and with what, stands in its request, and what may
-be called in the settings.
+Rule: it decides nothing. The request names the tool and its arguments, and the settings say which
+tools may be called. Every word of a passage is the tool's own; the passage names the tool and the
+arguments as its place, so that it can be weighed and cited like a passage of a document.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import trio
 
-from actors.agents.tool_text import tool_passages
+from actors.library.parsing.blocks import Block, collapsed, storable
+from actors.library.parsing.plain_text import parse_text
+from actors.library.passages import passages
 from actors.messages import CallTool
 from actors.runtime.call import Call
-from actors.tasks.evidence import Evidence
+from actors.tasks.evidence import Evidence, Passage
+from actors.tasks.tool_options import spelled
 from actors.tools import Tools
+from actors.tools.catalog import ToolResult
 
 log = logging.getLogger(__name__)
 
+MAX_DEPTH = 32
+"""Levels of nested JSON in a result that are read."""
+
 
 class ToolAgent:
-    """Calls a tool, and makes passages of what it says.
+    """Calls a tool for evidence on a question.
 
-    Failure mode: empty context, as for the retriever. A tool that fails is called again with the
-    same key, by which it can tell another attempt; whether it was called twice is known only to it.
+    Failure mode: empty evidence, as for the retriever. A retry calls the tool with the same key, by
+    which the tool can recognise the earlier attempt; only the tool knows if it acted twice.
     """
 
     name = "tool"
@@ -35,9 +46,63 @@ class ToolAgent:
         self._tools = tools
 
     async def handle(self, request: CallTool, call: Call[Any]) -> Evidence:
-        """The tool's answer as evidence, in its order; empty if it has no text."""
+        """The tool's result as evidence, in its order; empty if it has no text."""
         result = await self._tools.call(request.name, request.arguments, request.key)
         if result.passed_over:
             log.info("of %s passed over: %s", request.name, ", ".join(result.passed_over))
-        reading = partial(tool_passages, request.name, request.arguments, result)
-        return Evidence(request.question, await trio.to_thread.run_sync(reading))
+        read = partial(_passages, request.name, request.arguments, result)
+        return Evidence(request.question, await trio.to_thread.run_sync(read))
+
+
+def _passages(tool: str, arguments: Mapping[str, Any], result: ToolResult) -> tuple[Passage, ...]:
+    """The passages of a result, in its order. Called in a thread, because a result may be long."""
+    section = _section(arguments, result)
+    document_id = f"tool:{tool}:{_hash(arguments)}"
+    blocks = (Block(section, storable(b.text), b.kind) for b in _blocks(result.text))
+    return tuple(
+        Passage(document_id, tool, section, cut.position, cut.text) for cut in passages(blocks)
+    )
+
+
+def _hash(arguments: Mapping[str, Any]) -> str:
+    line = json.dumps(dict(arguments), sort_keys=True, default=str)
+    return hashlib.sha256(line.encode(errors="replace")).hexdigest()[:12]
+
+
+def _section(arguments: Mapping[str, Any], result: ToolResult) -> str:
+    """The arguments on one line, and what of the result is not in the passages."""
+    line = spelled(arguments)
+    without = [*result.passed_over, *(["what did not fit"] if result.cut else [])]
+    return f"{line} (without {', '.join(without)})" if without else line
+
+
+def _blocks(text: str) -> Iterator[Block]:
+    """The blocks of a text; for JSON, its strings and values."""
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            yield from _leaves(value, "", MAX_DEPTH)
+            return
+    yield from parse_text(text).blocks
+
+
+def _leaves(value: Any, name: str, depth: int) -> Iterator[Block]:
+    """The leaves of a JSON value in order: long texts as they are, other values after their names."""
+    match value:
+        case dict() if depth:
+            for key, inner in value.items():
+                yield from _leaves(inner, key, depth - 1)
+        case list() if depth:
+            for inner in value:
+                yield from _leaves(inner, name, depth - 1)
+        case str() if len(value.split()) > 3:
+            yield from parse_text(value).blocks
+        case dict() | list() | None:
+            return
+        case _:
+            line = collapsed(value if isinstance(value, str) else json.dumps(value))
+            if line:
+                yield Block("", f"{name}: {line}" if name else line, "list")

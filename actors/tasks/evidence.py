@@ -5,7 +5,8 @@ Rule: these are stored as the private outputs of steps, so fields are only ever 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from actors.tasks.failure import Failure
 from actors.tasks.plan import Question
@@ -27,6 +28,19 @@ class Passage:
     text: str
     score: float = 0.0
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """Identifies the passage: its document, and its position there."""
+        return self.document_id, self.position
+
+
+def each_once(passages: Iterable[Passage]) -> tuple[Passage, ...]:
+    """The passages in their order, without those that came before."""
+    first: dict[tuple[str, int], Passage] = {}
+    for passage in passages:
+        first.setdefault(passage.key, passage)
+    return tuple(first.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -47,6 +61,21 @@ class Evidence:
         if not self.missed:
             return None
         return Failure(self.missed[0].code, " ".join(one.message for one in self.missed))
+
+
+def by_question(evidence: Iterable[Evidence], context: tuple[Passage, ...]) -> tuple[Evidence, ...]:
+    """One `Evidence` per question: from the library, then from tools, then from the `context`."""
+    evidence = list(evidence)
+    from_tools: dict[str, list[Passage]] = {}
+    for found in evidence:
+        if found.question.of:
+            from_tools.setdefault(found.question.of, []).extend(found.passages)
+    return tuple(
+        replace(found, passages=each_once((*found.passages, *more, *context)))
+        for found in evidence
+        if not found.question.of
+        for more in [from_tools.get(found.question.step_id, [])]
+    )
 
 
 @dataclass(frozen=True, slots=True)

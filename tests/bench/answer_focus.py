@@ -19,10 +19,9 @@ from typing import Any, cast
 import trio
 from selectolax.lexbor import LexborHTMLParser
 
-from actors.agents import RetrieverAgent
 from actors.agents.extractive.planning import plan
-from actors.agents.extractive.ranking import key_of
 from actors.agents.extractive.weighing import weigh
+from actors.agents.retriever import RetrieverAgent
 from actors.library.library import open_library
 from actors.library.parsing.inline import InlineParser
 from actors.messages import Retrieve
@@ -70,17 +69,17 @@ def figures(asked: list[Asked], *, headings: bool) -> str:
     """Shares over the questions whose answer was among what the search found."""
     retrieved = opened = sentences = own = 0
     for question, made, evidence in asked:
-        gold = {key_of(p) for found in evidence for p in found.passages if answers(p, question)}
+        gold = {p.key for found in evidence for p in found.passages if answers(p, question)}
         if not gold:
             continue
         if not headings:
             evidence = tuple(
-                replace(e, passages=tuple(_bare(p) if key_of(p) in gold else p for p in e.passages))
+                replace(e, passages=tuple(_bare(p) if p.key in gold else p for p in e.passages))
                 for e in evidence
             )
         findings = weigh(made, evidence)
         every = [*findings.answer, *(f for s in findings.sections for f in s.findings)]
-        from_own = [key_of(findings.sources[finding.source]) in gold for finding in every]
+        from_own = [findings.sources[finding.source].key in gold for finding in every]
         retrieved += 1
         opened += from_own[:1] == [True]
         sentences += len(every)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from actors.agents.extractive.standing import announces, is_bare, is_citable, is_markup, leans
-from actors.agents.extractive.words import stems
 from actors.library.passages import Part, parts, sentences
 from actors.runtime.cooperative import Cooperative, at_once
 from actors.tasks.evidence import Passage
+from actors.tasks.words import stems
 
 MOST_LINES = 24
 """Lines of a listing that is shown with a sentence."""

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from actors.agents.extractive.candidates import Candidate
-from actors.agents.extractive.ranking import Key, Ranked, key_of
+from actors.agents.extractive.ranking import Key, Ranked
 from actors.agents.extractive.targets import Target
 from actors.runtime.cooperative import Cooperative
 
@@ -100,7 +100,7 @@ class _Block:
             if not entry.can_lean:
                 return False
             needs = 2
-        from_passage = self._from_passage[key_of(candidate.passage)]
+        from_passage = self._from_passage[candidate.passage.key]
         return len(self.chosen) + needs <= self._most and from_passage < _MOST_OF_PASSAGE
 
     def margin(self, entry: _Open) -> float:
@@ -122,7 +122,7 @@ class _Block:
             self.chosen.append(one)
             self._there.append(one.candidate)
             self._said |= one.candidate.stems
-            self._from_passage[key_of(one.candidate.passage)] += 1
+            self._from_passage[one.candidate.passage.key] += 1
         return added
 
 
@@ -140,7 +140,7 @@ def is_near_copy(one: Candidate, other: Candidate) -> bool:
     """
     if one.text.casefold() == other.text.casefold():
         return True
-    if key_of(one.passage) == key_of(other.passage):
+    if one.passage.key == other.passage.key:
         return _contains(one, other) or _contains(other, one)
     if likeness(one, other) >= _SAME_SHARE:
         return True
@@ -157,5 +157,5 @@ def in_reading_order(block: list[Ranked]) -> list[Ranked]:
     """A block with the sentences of one passage together and in its order, best passage first."""
     first: dict[Key, int] = {}
     for number, ranked in enumerate(block):
-        first.setdefault(key_of(ranked.candidate.passage), number)
-    return sorted(block, key=lambda r: (first[key_of(r.candidate.passage)], r.candidate.place))
+        first.setdefault(ranked.candidate.passage.key, number)
+    return sorted(block, key=lambda r: (first[r.candidate.passage.key], r.candidate.place))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from actors.agents.extractive.words import content_words, word_set, words
+from actors.tasks.words import content_words, word_set, words
 
 _PAIR = re.compile(
     r"(?:.*?\b)??(?:compar(?:e|es|ed|ing)(?: and contrast(?:ing)?)?|contrast(?:ing)?|"

@@ -12,8 +12,8 @@ import math
 import re
 
 from actors.agents.extractive.targets import Target
-from actors.agents.extractive.words import stems
 from actors.tasks.evidence import Passage
+from actors.tasks.words import stems
 
 IN_FOCUS = 0.75
 """The share of the best passage's focus that another one needs to be answered from."""

@@ -9,7 +9,7 @@ import re
 
 from actors.agents.extractive.clauses import main_sentence
 from actors.agents.extractive.orders import asked, politely_asked
-from actors.agents.extractive.questions import as_heading
+from actors.tasks.planning import as_heading
 
 _MAX_LENGTH = 120
 _COMPARE = re.compile(r"^(?:compare|contrast)(?: and contrast)?\s+", re.IGNORECASE)

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from actors.agents.extractive.words import content_words, word_set
 from actors.runtime.cooperative import Cooperative
+from actors.tasks.words import content_words, word_set
 
 
 @dataclass(frozen=True, slots=True)

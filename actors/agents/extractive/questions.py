@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from actors.agents.extractive.clauses import Clause
 from actors.agents.extractive.comparisons import Side, enumerated, side_by_side
 from actors.agents.extractive.intents import EMPTY, is_weak, names_nothing, search_words
 from actors.agents.extractive.orders import asked
-from actors.agents.extractive.words import terms, word_set
 from actors.runtime.cooperative import Cooperative
+from actors.tasks.planning import QuestionDraft, as_heading
+from actors.tasks.words import terms, word_set
 
 _LEANS = re.compile(
     r"\b(?:it|its|they|them|their|theirs|these|those|this|both|each|ones|one(?!\s+(?!is|are|was|should|to|do|does|can|could|would|of|for|or|and)\w)|the (?:two|latter|"
@@ -25,17 +26,6 @@ _LEANS = re.compile(
     r"to|for|like|use|and)\s+that\b(?!\s+(?:the|a|an|it|they|we|i|you)\b)",
     re.IGNORECASE,
 )
-_AUXILIARY = (
-    r"(?:is|are|was|were|does|do|did|can|could|should|would|will|has|have|happens?|changed|"
-    r"makes?)\b"
-)
-_IS_QUESTION = re.compile(
-    rf"(?:\w+ )?(?:how|why|when|where|who)(?: and (?:how|why|when|where))?(?: (?:many|much|long|"
-    rf"often|far|fast|big|large|small|soon)(?: \w+)?)? {_AUXILIARY}"
-    rf"|(?:\w+ )?(?:what|which|whose)(?: (?!an?\b|the\b)\w+){{0,3}}? {_AUXILIARY}|{_AUXILIARY}",
-    re.IGNORECASE,
-)
-_PLAIN_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*[,:?]?(?=\s|$)")
 _PLURAL = re.compile(r"\b(?:they|them|their|these|those|both|each)\b", re.IGNORECASE)
 _MAX_COMPARED = 400
 _MAX_SUBJECT = 6
@@ -43,21 +33,11 @@ _MANY_WORDS = 3
 _VERBS_OF_ASKING = word_set("difference differences differ different compare compared")
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A question before it has its number: as people read it, and the words that are searched.
-
-    Words `aside` say where to look, and are no part of the question.
-    """
-
-    text: str
-    words: tuple[str, ...]
-    aside: tuple[str, ...] = ()
-
-
-def questions(clauses: list[Clause], before: Sequence[Clause] = ()) -> Cooperative[list[Draft]]:
+def questions(
+    clauses: list[Clause], before: Sequence[Clause] = ()
+) -> Cooperative[list[QuestionDraft]]:
     """The questions in their order, each once; they may lean on the clauses `before` them."""
-    drafts: list[Draft] = []
+    drafts: list[QuestionDraft] = []
     subjects: list[tuple[str, ...]] = []
     for clause in before:
         subjects += filter(None, [_subject(clause, _own(clause))])
@@ -77,13 +57,13 @@ def questions(clauses: list[Clause], before: Sequence[Clause] = ()) -> Cooperati
         if not subjects or not _leans(clause, own):
             subjects += filter(None, [_subject(clause, own)])
         yield
-    each: dict[tuple[str, ...], Draft] = {}
+    each: dict[tuple[str, ...], QuestionDraft] = {}
     for draft in drafts:
-        each.setdefault(draft.words or (draft.text,), draft)
+        each.setdefault(draft.query_terms or (draft.text,), draft)
     return list(each.values())
 
 
-def _of(clause: Clause, subject: tuple[str, ...]) -> list[Draft]:
+def _of(clause: Clause, subject: tuple[str, ...]) -> list[QuestionDraft]:
     """The questions of one clause: one, or one for each thing that it sets side by side."""
     text = asked(clause.text)
     above = _above(clause)
@@ -102,7 +82,9 @@ def _of(clause: Clause, subject: tuple[str, ...]) -> list[Draft]:
     return [_draft(shown, _merged(own, above, lent), aside)]
 
 
-def _side(clause: Clause, side: Side, beside: tuple[Side, ...], above: tuple[str, ...]) -> Draft:
+def _side(
+    clause: Clause, side: Side, beside: tuple[Side, ...], above: tuple[str, ...]
+) -> QuestionDraft:
     """One of several things. The names of the others, and what is said of all, tell where to look."""
     opening = clause.opening[:1].lower() + clause.opening[1:]
     own = _merged(tuple(terms(side.thing)), above)
@@ -118,8 +100,8 @@ def _told_apart(own: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]
     return (telling, weak) if telling else (own, ())
 
 
-def _draft(text: str, words: tuple[str, ...], aside: tuple[str, ...]) -> Draft:
-    return Draft(text, words, tuple(word for word in aside if word not in words))
+def _draft(text: str, words: tuple[str, ...], aside: tuple[str, ...]) -> QuestionDraft:
+    return QuestionDraft(text, words, tuple(word for word in aside if word not in words))
 
 
 def _own(clause: Clause) -> tuple[str, ...]:
@@ -148,11 +130,3 @@ def _leans(clause: Clause, own: tuple[str, ...]) -> bool:
 
 def _merged(*groups: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for group in groups for word in group))
-
-
-def as_heading(text: str) -> str:
-    """A question as a heading: a capital first, a question mark if it is one, no full stop."""
-    bare = text.strip().rstrip(" .;,:!?？") or text.strip()
-    name = not _PLAIN_WORD.match(bare)  # os.path and sqlite3 keep their small letter.
-    shown = bare if name else bare[:1].upper() + bare[1:]
-    return f"{shown}?" if _IS_QUESTION.match(bare) else shown

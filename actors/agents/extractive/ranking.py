@@ -14,10 +14,10 @@ from actors.agents.extractive.focus import COMPARED, IN_FOCUS, focus
 from actors.agents.extractive.relevance import coverage, style
 from actors.agents.extractive.targets import Rarity, Target, target
 from actors.agents.extractive.theme import Theme
-from actors.agents.extractive.words import stems
 from actors.runtime.cooperative import Cooperative
 from actors.tasks.evidence import Evidence, Passage
 from actors.tasks.plan import Plan
+from actors.tasks.words import stems
 
 PASSAGE_FLOOR = 0.5
 """The share of a question's words, by weight, that a passage has to name."""
@@ -60,7 +60,7 @@ class Pool:
 
     def read(self, passage: Passage) -> Cooperative[None]:
         """Take the passage's sentences in."""
-        key = key_of(passage)
+        key = passage.key
         if key not in self._of:
             self._headings[key] = frozenset(stems(f"{passage.title} {passage.section}"))
             self._words[key] = self._headings[key] | (yield from _stems(passage.text))
@@ -68,15 +68,15 @@ class Pool:
 
     def sentences(self, passage: Passage) -> list[Candidate]:
         """The candidates of a passage that was read."""
-        return self._of[key_of(passage)]
+        return self._of[passage.key]
 
     def heading(self, passage: Passage) -> frozenset[str]:
         """The stems of the passage's title and section."""
-        return self._headings[key_of(passage)]
+        return self._headings[passage.key]
 
     def words(self, passage: Passage) -> frozenset[str]:
         """The stems of all of the passage, its heading included."""
-        return self._words[key_of(passage)]
+        return self._words[passage.key]
 
     def rarity(self) -> Cooperative[Rarity]:
         """How rare words are among all that was read."""
@@ -98,11 +98,6 @@ def _stems(text: str) -> Cooperative[frozenset[str]]:
     return frozenset(found)
 
 
-def key_of(passage: Passage) -> Key:
-    """What tells a passage from every other."""
-    return passage.document_id, passage.position
-
-
 def answers(plan: Plan, evidence: tuple[Evidence, ...]) -> Cooperative[list[Answers]]:
     """For each piece of evidence, what may answer its question."""
     pool = Pool()
@@ -122,7 +117,7 @@ def answers(plan: Plan, evidence: tuple[Evidence, ...]) -> Cooperative[list[Answ
 def _with_others(found: Evidence, evidence: tuple[Evidence, ...]) -> tuple[Passage, ...]:
     """The passages on one of the things compared, then those on the others, which may name it."""
     rest = [passage for other in evidence if other is not found for passage in other.passages]
-    return tuple({key_of(passage): passage for passage in (*found.passages, *rest)}.values())
+    return tuple({passage.key: passage for passage in (*found.passages, *rest)}.values())
 
 
 def _answers(passages: Sequence[Passage], aim: Target, pool: Pool) -> Cooperative[Answers]:

@@ -11,9 +11,8 @@ from functools import lru_cache
 
 from actors.agents.extractive.candidates import Candidate
 from actors.agents.extractive.intents import BY_EXAMPLE, BY_NAME
-from actors.agents.extractive.stemming import singular
 from actors.agents.extractive.targets import Target
-from actors.agents.extractive.words import stems, words
+from actors.tasks.words import singular, stems, words
 
 _HEADING = 0.6
 """Of a word that stands in the passage's heading, against one in the sentence itself."""

@@ -10,14 +10,9 @@ from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
 from actors.agents.extractive.headline import headline
-from actors.tasks.evidence import Finding, Findings, Passage, Section, Source
+from actors.tasks.evidence import Finding, Findings, Section
+from actors.tasks.report import PARAGRAPH, numbered_sources, opening, place
 
-PARAGRAPH = "\n\n"
-
-_SAMPLE = (
-    "*This report draws on Terzetto's sample library. "
-    "Add your own documents with `terzetto ingest PATH`.*\n\n"
-)
 _NOTHING = (
     "The library has nothing on this. "
     "Add documents that cover it with `terzetto ingest PATH`, then ask again.\n"
@@ -26,7 +21,7 @@ _NOTHING = (
 
 def parts(task_description: str, findings: Findings) -> Iterator[str]:
     """The report in Markdown, about a sentence at a time. The parts, joined, are its text."""
-    yield from opening(task_description, findings)
+    yield from opening(headline(task_description), findings)
     if not findings.sources:
         yield _NOTHING
         return
@@ -39,23 +34,8 @@ def parts(task_description: str, findings: Findings) -> Iterator[str]:
         for section in findings.sections:
             yield from _section(section)
     yield "## Sources\n\n"
-    for number, source in enumerate(findings.sources, start=1):
-        yield f"{number}. {place(source)}\n"
-
-
-def opening(task_description: str, findings: Findings) -> Iterator[str]:
-    """The title, and a note if the library is the sample."""
-    yield f"# {headline(task_description)}\n\n"
-    if findings.sample:
-        yield _SAMPLE
-
-
-def sources(findings: Findings) -> tuple[Source, ...]:
-    """The sources with the numbers under which the report cites them."""
-    return tuple(
-        Source(number, s.document_id, s.title, s.section, s.position, s.text)
-        for number, s in enumerate(findings.sources, start=1)
-    )
+    for source in numbered_sources(findings.sources):
+        yield f"{source.n}. {place(source)}\n"
 
 
 def _detail(section: Section) -> Iterator[str]:
@@ -102,9 +82,3 @@ def _fenced(listing: str) -> str:
     while fence in listing:
         fence += "`"
     return f"{fence}\n{listing}\n{fence}{PARAGRAPH}"
-
-
-def place(source: Passage | Source) -> str:
-    """Where a passage stands, as people read it."""
-    section = f", section “{source.section}”" if source.section else ""
-    return f"{source.title}{section}, passage {source.position}"

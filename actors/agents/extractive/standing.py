@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from actors.agents.extractive.words import STOPWORDS, word_set, words
+from actors.tasks.words import STOPWORDS, word_set, words
 
 MIN_WORDS = 5
 MAX_WORDS = 60

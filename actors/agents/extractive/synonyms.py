@@ -6,7 +6,7 @@ none that belongs to one subject.
 
 from __future__ import annotations
 
-from actors.agents.extractive.stemming import stem
+from actors.tasks.words import stem
 
 _GROUPS = (
     "fast faster fastest quick quickly rapid speed efficient efficiently efficiency",

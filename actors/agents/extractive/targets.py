@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from actors.agents.extractive.intents import EMPTY, FILLERS, intents, is_weak
-from actors.agents.extractive.stemming import singular, stem
 from actors.agents.extractive.synonyms import synonyms
-from actors.agents.extractive.words import content_words, stems, word_set
 from actors.runtime.cooperative import Cooperative, at_once
 from actors.tasks.plan import Question
+from actors.tasks.words import content_words, singular, stem, stems, word_set
 
 _LENT = 0.8
 """The weight of a word that the question before lent this one, against a word of its own."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from actors.agents.extractive.answering import answer
 from actors.agents.extractive.choosing import Choice, in_reading_order
 from actors.agents.extractive.intents import BY_EXAMPLE
-from actors.agents.extractive.ranking import Key, Ranked, answers, key_of
+from actors.agents.extractive.ranking import Key, Ranked, answers
 from actors.runtime.cooperative import Cooperative, at_once
 from actors.tasks.evidence import Evidence, Finding, Findings, Passage, Section
 from actors.tasks.plan import Plan
@@ -54,8 +54,8 @@ class _Cited:
 
     def _finding(self, ranked: Ranked) -> Finding:
         passage = ranked.candidate.passage
-        self._sources.setdefault(key_of(passage), passage)
-        number = list(self._sources).index(key_of(passage))
+        self._sources.setdefault(passage.key, passage)
+        number = list(self._sources).index(passage.key)
         said = ranked.candidate
         shows = said.announces or self._by_example
         listing = said.listing if shows else ""

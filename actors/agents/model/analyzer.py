@@ -1,34 +1,38 @@
 """An analyzer that asks a language model for the questions of a plan.
 
-Rule: the model proposes, and the plan is made by the code that makes every plan. It may repair its
-answer once. If there is no usable one then, the task is planned without it, and the plan says so; a
-call that is still wrong is left out.
+Rule: the model proposes, and `assemble_plan` makes the plan, as it does without a model. The model
+may repair its answer once. If it then has given no usable plan, the task is planned without it and
+the plan says so. A tool call that is still wrong is left out.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
-from actors.agents.analyzer import AnalyzerAgent
-from actors.agents.extractive.planning import plan_of, planned
-from actors.agents.extractive.words import terms
-from actors.agents.gathering import gathered
-from actors.agents.model.calls import Check, Taken, plan_with_calls, taken
-from actors.agents.model.offer import Offer, offer_of
-from actors.agents.model.passages import chosen
-from actors.agents.model.prompts import plan_prompt, repair_prompt
-from actors.agents.model.proposal import ProposedPlan, drafts_of, intents_of
+from actors.agents.model.passages import select_passages
+from actors.agents.model.prompts import ToolCatalog, plan_prompt, repair_prompt, tool_catalog
+from actors.agents.model.proposal import (
+    ArgumentCheck,
+    CheckedCalls,
+    ProposedPlan,
+    accept_questions,
+    check_calls,
+    named_intents,
+    plan_with_calls,
+)
 from actors.errors import ActorError, BudgetReached, InvalidPlan, ModelRejected, ModelUnavailable
 from actors.messages import Analyze, Synthesize
 from actors.models.fallback import stood_in
 from actors.models.model import InvalidAnswer, Model, Prompt
 from actors.runtime.call import Call
-from actors.runtime.cooperative import with_pauses
-from actors.tasks.evidence import Findings
+from actors.tasks.evidence import Findings, by_question
 from actors.tasks.failure import Failure
 from actors.tasks.plan import Plan
+from actors.tasks.planning import assemble_plan
+from actors.tasks.words import terms
 from actors.usage import NO_USAGE, Usage
 
 log = logging.getLogger(__name__)
@@ -39,22 +43,23 @@ _NO_QUESTION = "It has no question with words that can be searched for."
 
 
 @dataclass(frozen=True, slots=True)
-class _Answered:
-    """A model's answer: the plan that it gives, if any, and what is wrong with it, if anything."""
+class _PlanAnswer:
+    """A model's answer: the plan made of it, if any, and what is wrong with it, if anything."""
 
     plan: Plan | None
     usage: Usage
-    said: str
+    text: str
     wrong: str
 
 
 class ModelAnalyzer:
-    """Plans with a language model; weighs as the analyzer without one does.
+    """Plans with a language model; weighs evidence as the analyzer without one does.
 
-    With a `check` of arguments the model chooses among the tool_options, and what it proposes is checked.
+    `plan_without_model` plans a task without a model, and `weigh_evidence` weighs evidence. Only
+    with `check_arguments` may the model choose tools, and that checks the arguments it proposes.
 
-    Failure mode: retried, as without a model. A model that cannot be reached or refuses is raised,
-    or, with `fallback_to_extractive`, the task is planned without it at once.
+    Failure mode: retried, as without a model. If the model cannot be reached or refuses, its error
+    is raised; with `fallback_to_extractive` the task is planned without it at once.
     """
 
     name = "analyzer"
@@ -64,14 +69,16 @@ class ModelAnalyzer:
         self,
         model: Model,
         *,
+        plan_without_model: Callable[[Analyze], Awaitable[Plan]],
+        weigh_evidence: Callable[[Synthesize], Awaitable[Findings]],
         fallback_to_extractive: bool = False,
-        check: Check | None = None,
-        extractive: AnalyzerAgent | None = None,
+        check_arguments: ArgumentCheck | None = None,
     ) -> None:
         self._model = model
-        self._check = check
+        self._plan_without_model = plan_without_model
+        self._weigh_evidence = weigh_evidence
         self._falls_back = fallback_to_extractive
-        self._extractive = extractive or AnalyzerAgent()
+        self._check_arguments = check_arguments
 
     async def handle(self, request: Analyze | Synthesize, call: Call[Any]) -> Plan | Findings:
         """A `Plan` for `Analyze`, `Findings` for `Synthesize`; both say what a model has used."""
@@ -79,15 +86,15 @@ class ModelAnalyzer:
             case Analyze():
                 return await self._plan(request)
             case Synthesize():
-                findings = await self._extractive.handle(_by_their_text(request), call)
-                assert isinstance(findings, Findings)
-                return replace(findings, passages=chosen(findings, gathered(request)))
+                findings = await self._weigh_evidence(_by_question_text(request))
+                evidence = by_question(request.evidence, request.context)
+                return replace(findings, passages=select_passages(findings, evidence))
             case _:
                 assert_never(request)
 
     async def _plan(self, request: Analyze) -> Plan:
-        offer = offer_of(request.tool_options if self._check else ())
-        prompt = plan_prompt(request, offer)
+        tools = tool_catalog(request.tool_options if self._check_arguments else ())
+        prompt = plan_prompt(request, tools)
         usage, plan = NO_USAGE, None
         why: ActorError = InvalidPlan(_UNUSABLE)
         for _ in range(2):
@@ -96,60 +103,55 @@ class ModelAnalyzer:
                 why = BudgetReached(_NO_TOKENS)
                 break
             try:
-                answered = await self._answered(request, prompt, offer)
+                answer = await self._answer(request, prompt, tools)
             except (ModelUnavailable, ModelRejected) as error:
                 why, usage = error, usage + error.usage
                 if plan is None and not self._falls_back:
                     error.usage = usage
                     raise
                 break
-            usage += answered.usage
-            plan = answered.plan or plan
-            if not answered.wrong:
+            usage += answer.usage
+            plan = answer.plan or plan
+            if not answer.wrong:
                 break
-            prompt = repair_prompt(request, offer, answered.said, answered.wrong)
+            prompt = repair_prompt(request, tools, answer.text, answer.wrong)
         if plan is None:
-            return await self._without_model(request, why, usage)
+            plan = replace(await self._plan_without_model(request), degraded=Failure.of(why))
         return replace(plan, usage=usage)
 
-    async def _answered(self, request: Analyze, prompt: Prompt, offer: Offer) -> _Answered:
+    async def _answer(self, request: Analyze, prompt: Prompt, tools: ToolCatalog) -> _PlanAnswer:
         """Ask once, and make a plan of the answer if there is one in it."""
-        shape = plan_with_calls(tuple(offer.tool_options)) if offer else ProposedPlan
+        shape = plan_with_calls(tuple(tools.tool_options)) if tools else ProposedPlan
         try:
             answer = await self._model.structured(prompt, shape)
         except InvalidAnswer as invalid:
-            return _Answered(None, invalid.usage, invalid.text, invalid.message)
-        proposed, said = answer.value, answer.value.model_dump_json()
-        drafts = drafts_of(proposed)
-        if not drafts.questions:
-            return _Answered(None, answer.usage, said, _NO_QUESTION)
-        calls = Taken()
-        if self._check:
-            calls = await taken(proposed, drafts.places, offer, self._check)
+            return _PlanAnswer(None, invalid.usage, invalid.text, invalid.message)
+        proposed, text = answer.value, answer.value.model_dump_json()
+        accepted = accept_questions(proposed)
+        if not accepted.questions:
+            return _PlanAnswer(None, answer.usage, text, _NO_QUESTION)
+        calls = CheckedCalls()
+        if self._check_arguments:
+            calls = await check_calls(proposed, accepted.places, tools, self._check_arguments)
         if calls.wrong:
-            log.info("a model's calls that are left out of a plan: %s", " ".join(calls.wrong))
-        kinds = intents_of(proposed) or (await _planned(request)).intents
-        made = plan_of(drafts.questions, kinds, request.tool_options, calls.chosen)
+            log.info("tool calls of a model that are left out of a plan: %s", " ".join(calls.wrong))
+        intents = named_intents(proposed) or (await self._plan_without_model(request)).intents
+        made = assemble_plan(accepted.questions, intents, request.tool_options, calls.choices)
         other = stood_in(self._model, answer.answered_by)
         plan = replace(made, degraded=other, by_model=True)
-        return _Answered(plan, answer.usage, said, " ".join(calls.wrong))
-
-    async def _without_model(self, request: Analyze, why: ActorError, usage: Usage) -> Plan:
-        return replace(await _planned(request), degraded=Failure.of(why), usage=usage)
+        return _PlanAnswer(plan, answer.usage, text, " ".join(calls.wrong))
 
 
-def _by_their_text(request: Synthesize) -> Synthesize:
-    """Synthesize on a model's questions by their own words: what it would search for besides is a guess,
-    while the words that our own plans add to a question are its subject."""
+def _by_question_text(request: Synthesize) -> Synthesize:
+    """The request with the questions' texts as queries, if a model made the plan.
+
+    A model's further search terms are a guess, while the terms that a plan without a model adds to
+    a question are its subject.
+    """
     plan = request.plan
     if not plan.by_model:
         return request
-    meant = {q.step_id: replace(q, query=" ".join(terms(q.text))) for q in plan.questions}
-    evidence = [replace(e, question=meant[e.question.step_id]) for e in request.evidence]
-    questions = tuple(meant[question.step_id] for question in plan.questions)
-    return replace(request, plan=replace(plan, questions=questions), evidence=tuple(evidence))
-
-
-async def _planned(request: Analyze) -> Plan:
-    """The plan that needs no model."""
-    return await with_pauses(planned(request.task_description, request.about, request.tool_options))
+    by_id = {q.step_id: replace(q, query=" ".join(terms(q.text))) for q in plan.questions}
+    evidence = tuple(replace(e, question=by_id[e.question.step_id]) for e in request.evidence)
+    questions = tuple(by_id[question.step_id] for question in plan.questions)
+    return replace(request, plan=replace(plan, questions=questions), evidence=evidence)

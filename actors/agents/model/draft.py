@@ -1,78 +1,83 @@
-"""A report while a language model writes it: our title, its text as it was checked, our sources.
+"""A report while a model writes it: our title, the model's checked text, and our list of sources.
 
-Rule: what was sent is never taken back, so it is checked first, and each part is whole in itself.
+Rule: text that was sent is never taken back, so it is checked first, and each part is complete in
+itself.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
-from actors.agents.extractive.report import PARAGRAPH, place
-from actors.agents.model.figures import sentence_figures
 from actors.agents.model.markup import plain, urls
 from actors.agents.model.text import CheckedText
 from actors.errors import ModelUnavailable
+from actors.library.sentences import each_sentence
 from actors.runtime.call import Call
-from actors.runtime.cooperative import with_pauses
+from actors.runtime.cooperative import Cooperative, with_pauses
 from actors.tasks.evidence import CitationFigures, Report, Source
 from actors.tasks.failure import Failure
+from actors.tasks.report import PARAGRAPH, place
 from actors.usage import Usage
 
 _SOURCES = "## Sources\n\n"
+_FENCE = re.compile(r"^```[^`\n]*$", re.MULTILINE)
+_CODE = re.compile(r"(?<!`)(`+)(?!`).*?[^`]\1(?!`)")
+_HEADING = re.compile(r"^[^\S\n]*+#{1,6}\s.*$", re.MULTILINE)
+_ITEM = re.compile(r"^[^\S\n]*+(?:[-*+•>|]|\d{1,3}[.)])\s+", re.MULTILINE)
+_STOP_FIRST = re.compile(r"(?<![.!?。！？])([.!?。！？]++[\"'”’»)]*+)((?:\s*+\[\d[\d, ]*+\])+)")
+_CITED = re.compile(r"\[\d[\d, ]*\]")
+_WORD = re.compile(r"\w+")
+_FEWEST_WORDS = 3
+_SENTENCES_AT_ONCE = 16
 
 
-class Draft:
-    """The text so far. `body` is the model's part of it: neither our title nor our sources.
+class ReportDraft:
+    """The text so far. `body` is the model's part of it, without our title and our sources.
 
-    `most` is how many characters of a model's answer are taken.
+    `most` is how many characters of a model's answer are read. `complete` is true if the kept text
+    was a complete report, and `begun` once text was sent.
     """
 
-    def __init__(self, given: tuple[Source, ...], call: Call[Any]) -> None:
-        self._given = given
+    def __init__(self, sources: tuple[Source, ...], call: Call[Any]) -> None:
+        self._sources = sources
         self._call = call
-        self._came = 0
-        self._known = [source.n for source in given]
-        self._known_urls = urls(text for s in given for text in (s.text, s.title, s.section))
+        self._received = 0
+        self._allow(sources)
         self._checked = CheckedText(self._known, self._known_urls)
         self._head = ""
         self.too_long = False
         self.most = 0
         self.body = ""
         self.begun = False
-        self.whole = False
+        self.complete = False
 
     async def begin(self, head: str, kept: str) -> None:
-        """Take up what is kept. It is `whole` if our list of sources stands at its end."""
+        """Continue the kept text, which is `complete` if it ends with our list of sources."""
         self._head = "" if kept else head
         before, heading, entries = kept.removeprefix(head).rpartition(_SOURCES)
         if heading:
-            await self._go_on_from(before)
-            self.whole = heading + entries == _source_list(self._cited())
-        if not self.whole:
-            await self._go_on_from(before + heading + entries)
+            await self._continue(before)
+            self.complete = heading + entries == _source_list(self._cited())
+        if not self.complete:
+            await self._continue(before + heading + entries)
 
-    async def _go_on_from(self, body: str) -> None:
-        self._checked = CheckedText(self._known, self._known_urls)
-        await with_pauses(self._checked.go_on_from(body))
-        self.body = body
-
-    async def narrow(self, given: tuple[Source, ...]) -> None:
-        """Only these are shown to the model: besides what is cited already, it may cite no other."""
-        cited = {source.n for source in self._cited()}
-        shown = [*given, *(s for s in self._given if s.n in cited and s not in given)]
-        self._known = [source.n for source in shown]
-        self._known_urls = urls(text for s in shown for text in (s.text, s.title, s.section))
-        await self._go_on_from(self.body)
+    async def narrow(self, sources: tuple[Source, ...]) -> None:
+        """Allow citations only of these sources, and of those that are cited already."""
+        cited = self._cited()
+        self._allow([*sources, *(source for source in cited if source not in sources)])
+        await self._continue(self.body)
 
     async def take(self, text: str) -> bool:
-        """The next of the model's text. False: it is enough."""
-        self._came += len(text)
+        """Check and send the next of the model's text. False: it is too long."""
+        self._received += len(text)
         await self._send(await with_pauses(self._checked.feed(text)))
-        self.too_long = self._came > self.most
+        self.too_long = self._received > self.most
         return not self.too_long
 
     async def finish(self, usage: Usage) -> None:
-        """The end of the model's text; raises `ModelUnavailable` if there is none."""
+        """Send what was held back, and our sources; raises `ModelUnavailable` if there is no text."""
         await self._send(self._checked.finish())
         if not self.body.strip():
             nothing = ModelUnavailable("The model wrote nothing that could be used.")
@@ -81,7 +86,7 @@ class Draft:
         await self._call.part(_break_after(self.body) + _source_list(self._cited()))
 
     async def report(self, usage: Usage, degraded: Failure | None = None) -> Report:
-        """What the writer answers."""
+        """The writer's reply."""
         checked = self._checked
         cited, uncited = await with_pauses(sentence_figures(self.body))
         return Report(
@@ -90,6 +95,16 @@ class Draft:
             degraded,
             usage,
         )
+
+    def _allow(self, sources: Iterable[Source]) -> None:
+        shown = list(sources)
+        self._known = [source.n for source in shown]
+        self._known_urls = urls(text for s in shown for text in (s.text, s.title, s.section))
+
+    async def _continue(self, body: str) -> None:
+        self._checked = CheckedText(self._known, self._known_urls)
+        await with_pauses(self._checked.continue_from(body))
+        self.body = body
 
     async def _send(self, text: str) -> None:
         if not text:
@@ -101,13 +116,34 @@ class Draft:
 
     def _cited(self) -> list[Source]:
         cited = set(self._checked.cited)
-        return [source for source in self._given if source.n in cited]
+        return [source for source in self._sources if source.n in cited]
+
+
+def sentence_figures(text: str) -> Cooperative[tuple[int, int]]:
+    """How many sentences of a checked text are cited, and how many are not.
+
+    Only prose counts: headings, code, and fragments of fewer than three words state nothing. Linear
+    in the length of the text, whatever it contains.
+    """
+    unfenced = "\n".join(_FENCE.split(text)[::2])  # In a checked text fences come in pairs.
+    prose = _CODE.sub("code", _HEADING.sub("\n", unfenced))
+    prose = _ITEM.sub("\n\n", prose)
+    cited = uncited = 0
+    # "Frogs sing. [1]" cites as "Frogs sing [1]." does.
+    for number, sentence in enumerate(each_sentence(_STOP_FIRST.sub(r"\2\1", prose))):
+        if number % _SENTENCES_AT_ONCE == 0:
+            yield
+        if _CITED.search(sentence):
+            cited += 1
+        elif len(_WORD.findall(sentence)) >= _FEWEST_WORDS:
+            uncited += 1
+    return cited, uncited
 
 
 def _source_list(cited: list[Source]) -> str:
-    """Our list: one part, so that it is there as a whole or not at all.
+    """Our list of sources, sent as one part, so that a text has all of it or none.
 
-    Not a numbered list, which Markdown would number anew where the numbers have gaps.
+    Not a numbered list: Markdown would number it anew where the numbers have gaps.
     """
     lines = [f"- [{source.n}] {plain(place(source))}\n" for source in cited]
     return _SOURCES + ("".join(lines) or "The text cites no source.\n")

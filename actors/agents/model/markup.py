@@ -1,9 +1,8 @@
-"""What may stand in prose that a language model wrote: no link, no image, no HTML, known sources only.
+"""Clean Markdown that a model wrote: no links, images or HTML, and only citations of known sources.
 
-Rule: one short piece in, one piece out, until nothing changes any more: what a removal leaves is
-read again, so nothing can be put together from what stood around it. In the result every `[` opens
-a citation of a known source, and every URL is one that stands in a source. Cleaning what is clean
-changes nothing.
+Rule: a piece is cleaned until nothing changes any more, so that no removal can join the text around
+it to something that would have been removed. In the result every `[` opens a citation of a known
+source, and every URL occurs in a source. Cleaning is idempotent.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-_OPEN, _CLOSE = "\ue000", "\ue001"  # Stand for the brackets of a citation that is good.
+_OPEN, _CLOSE = "\ue000", "\ue001"  # Placeholders for the brackets of accepted citations.
 
 _JOINERS = "\u200c\u200d"
 _BRACKETS = {"【": "[", "】": "]", "［": "[", "］": "]", "\u2028": "\n", "\u2029": "\n"}
 
 
 class _Characters(dict[int, str]):
-    """For `str.translate`: what each character becomes, worked out when it is first seen."""
+    """A table for `str.translate`, filled as characters occur."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -37,7 +36,7 @@ class _Characters(dict[int, str]):
 _CHARACTERS: Final = _Characters()
 
 _TRAILING = ".,;:!?'\"*_)]}"
-_URL_TEXT = r"[!#-;=?-~]"  # What is printable in ASCII, but for the double quote, `<` and `>`.
+_URL_TEXT = r"[!#-;=?-~]"  # Printable ASCII without the double quote, `<` and `>`.
 _URL = re.compile(
     rf"(?<![a-z0-9+.-])(?:[a-z0-9+.-]+\\?:\\?/\\?/{_URL_TEXT}*|www\.{_URL_TEXT}+)", re.IGNORECASE
 )
@@ -53,28 +52,28 @@ _CITATION = re.compile(
 )
 _NUMBER = re.compile(r"(\d+)(?:\s*[-–]\s*(\d+))?")
 _CODE = re.compile(r"(?<!`)(`+)(?!`)(.*?[^`])\1(?!`)")
-_MARKED = re.compile(r"[\[\]`<&:]|www", re.IGNORECASE)  # Without these nothing is to be done.
+_MARKED = re.compile(r"[\[\]`<&:]|www", re.IGNORECASE)  # A piece without any of these is clean.
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _MOST_PASSES = 8
-"""A removal may leave something else to remove; what goes on like that is no text of anyone's."""
+"""A removal can leave something else to remove. After so many, all brackets are removed."""
 _NO_MARKS = str.maketrans("", "", "[]&")
 _LONGEST_RANGE = 20
 _LONGEST_PLAIN = 1_000
 
 
 def characters(text: str) -> str:
-    """The text without what nobody sees: control characters, marks of direction, halves of pairs."""
+    """The text without invisible characters: controls, direction marks, lone surrogates."""
     return text.translate(_CHARACTERS)
 
 
 def urls(texts: Iterable[str]) -> frozenset[str]:
-    """The URLs that stand in these texts."""
+    """The URLs in these texts."""
     found = (match.group() for text in texts for match in _URL.finditer(characters(text)))
     return frozenset(url.rstrip(_TRAILING) for url in found)
 
 
 def plain(text: str) -> str:
-    """A title or the like on one line, with nothing in it that Markdown takes for more than text."""
+    """A title or the like as plain text on one line, with nothing that Markdown reads as markup."""
     bare = _LINK.sub(r"\1", characters(text[:_LONGEST_PLAIN]))
     bare = bare.replace("[", "(").replace("]", ")").replace("`", "'")
     return " ".join(Markup().prose(bare).split())
@@ -82,7 +81,7 @@ def plain(text: str) -> str:
 
 @dataclass(slots=True)
 class Markup:
-    """Cleans pieces of text, and counts what it takes out and which sources are cited."""
+    """Cleans pieces of text, and counts removals and the citations of each source."""
 
     known: frozenset[int] = frozenset()
     known_urls: frozenset[str] = frozenset()
@@ -91,7 +90,7 @@ class Markup:
     removed_links: int = 0
 
     def is_open(self, piece: str) -> bool:
-        """Whether something begins in this piece that what follows may end."""
+        """Whether this piece opens something that later text may close."""
         if "`" not in piece and "[" not in piece:
             return False
         bare = _CODE.sub("", piece)
@@ -102,14 +101,14 @@ class Markup:
         return bare.rfind("](") > bare.rfind(")")
 
     def line(self, piece: str) -> str:
-        """A piece of prose that may hold code spans, which keep their brackets."""
+        """Clean prose that may contain code spans, which keep their brackets."""
         if not _MARKED.search(piece):
             return piece
         done = ""
         at = 0
         for code in _CODE.finditer(piece):
             if "|" in code.group():
-                continue  # In a table it would end at the cell: prose, and without backticks.
+                continue  # In a table the cell would end it, so it is cleaned as prose.
             done = _joined(done, self.prose(piece[at : code.start()])).rstrip("\\")
             done += " " if self.ends_in_url(done) else ""
             done = _joined(done, code.group(1) + self.code(code.group(2)) + code.group(1))
@@ -117,7 +116,7 @@ class Markup:
         return _joined(done, self.prose(piece[at:]))
 
     def prose(self, piece: str) -> str:
-        """A piece of prose without code."""
+        """Clean prose without code spans."""
         text = piece.replace("`", "")
         before, passes = None, 0
         while text != before:
@@ -133,14 +132,14 @@ class Markup:
         return self._shown(text)
 
     def code(self, piece: str) -> str:
-        """A piece of code: only URLs are looked at."""
+        """Clean code: remove unknown URLs only."""
         before = None if _MARKED.search(piece) else piece
         while piece != before:
             before, piece = piece, _URL.sub(self._known_url, piece)
         return piece
 
     def ends_in_url(self, piece: str) -> bool:
-        """Whether a piece ends within what may be a URL."""
+        """Whether a piece may end within a URL."""
         return any(found.end() == len(piece) for found in _URL.finditer(piece))
 
     def _unlinked(self, link: re.Match[str]) -> str:
@@ -169,7 +168,7 @@ class Markup:
         for numbers in re.findall(rf"{_OPEN}([\d, ]+){_CLOSE}", text):
             self.cited.update(int(number) for number in numbers.split(","))
         text = _URL_BEFORE.sub(r"\g<0> ", text).replace(_OPEN, "[").replace(_CLOSE, "]")
-        return re.sub(r"\](?=[(:])", "] ", text)  # Else a link, or what a link points to.
+        return re.sub(r"\](?=[(:])", "] ", text)  # Otherwise a link, or the definition of one.
 
 
 def _decoded(entity: re.Match[str]) -> str:
@@ -178,7 +177,7 @@ def _decoded(entity: re.Match[str]) -> str:
 
 
 def _range(first: str, last: str) -> range:
-    """The numbers of "2-4"; none if that is no range that anyone would write."""
+    """The numbers of "2-4"; none if the range is reversed or unreasonably long."""
     if max(len(first), len(last)) > 9:
         return range(0)
     low, high = int(first), int(last)
@@ -186,7 +185,7 @@ def _range(first: str, last: str) -> range:
 
 
 def _joined(before: str, after: str) -> str:
-    """Two pieces side by side; runs of backticks that meet would be read as one."""
+    """Join two pieces, with a space between backticks, which would be read as one run."""
     if before.endswith("`") and after.startswith("`"):
         return f"{before} {after}"
     return before + after

@@ -1,7 +1,8 @@
-"""The passages that a language model may write from.
+"""Select the passages that a language model may write from.
 
-Rule: bounded, and only on questions on which the library has something. What the short answer cites
-comes first; then each question has its turn, with what its findings cite before what was found.
+Rule: bounded, and only for questions on which the library has something. The passages that the
+short answer cites come first. Then the questions take turns, each with the passages that its
+findings cite before its other passages.
 """
 
 from __future__ import annotations
@@ -9,34 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from actors.agents.extractive.ranking import Key, key_of
 from actors.tasks.evidence import Evidence, Findings, Passage, Source
+from actors.tasks.report import numbered_sources
 
 MOST_PASSAGES = 24
 MOST_CHARACTERS = 24_000
 
 
-def chosen(findings: Findings, evidence: tuple[Evidence, ...]) -> tuple[Passage, ...]:
-    """The passages for these findings, from the evidence they were weighed from."""
-    taken: dict[Key, Passage] = {}
+def select_passages(findings: Findings, evidence: tuple[Evidence, ...]) -> tuple[Passage, ...]:
+    """The passages for these findings, from the evidence that they were made of."""
+    selected: dict[tuple[str, int], Passage] = {}
     size = 0
     for passage in _in_turn(findings, evidence):
-        if key_of(passage) in taken:
+        if passage.key in selected:
             continue
         size += len(passage.text)
-        if taken and (len(taken) == MOST_PASSAGES or size > MOST_CHARACTERS):
+        if selected and (len(selected) == MOST_PASSAGES or size > MOST_CHARACTERS):
             break
-        taken[key_of(passage)] = passage
-    return tuple(taken.values())
+        selected[passage.key] = passage
+    return tuple(selected.values())
 
 
-def numbered(findings: Findings) -> tuple[Source, ...]:
+def numbered_passages(findings: Findings) -> tuple[Source, ...]:
     """The passages to write from, with the numbers under which they may be cited."""
-    passages = findings.passages or findings.sources
-    return tuple(
-        Source(n, p.document_id, p.title, p.section, p.position, p.text)
-        for n, p in enumerate(passages[:MOST_PASSAGES], start=1)
-    )
+    return numbered_sources((findings.passages or findings.sources)[:MOST_PASSAGES])
 
 
 def _in_turn(findings: Findings, evidence: tuple[Evidence, ...]) -> Iterator[Passage]:

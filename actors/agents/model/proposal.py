@@ -1,26 +1,54 @@
-"""What a language model proposes for a plan, and what of it is taken.
+"""What a language model proposes for a plan, and the checks of it.
 
-Rule: a model proposes questions, words to search for, and whom to ask (see `model_calls`), nothing
-else: steps, ids and needs are ours. What it writes is cleaned, and refused if nothing is left.
+Rule: a model proposes questions, search terms and tool calls, nothing else; steps, ids and
+dependencies are made by `assemble_plan`. Questions are cleaned, and refused if nothing is left. A
+call is accepted only for a tool of the catalog, with arguments that its schema allows, and within
+bounds. A call that is not accepted is left out and reported; it never costs the plan. If a call
+fails only because its arguments are invalid, and the tool takes one text, the question's text is
+its argument instead.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from functools import lru_cache
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    create_model,
+)
 
-from actors.agents.extractive.intents import INTENTS
-from actors.agents.extractive.planning import MAX_QUESTIONS
-from actors.agents.extractive.questions import Draft, as_heading
-from actors.agents.extractive.words import STOPWORDS, terms, words
 from actors.agents.model.markup import plain
+from actors.agents.model.prompts import ToolCatalog
+from actors.tasks.planning import MAX_QUESTIONS, MAX_TOOL_CALLS, QuestionDraft, as_heading
+from actors.tasks.tool_options import ToolChoice, ToolOption
+from actors.tasks.words import STOPWORDS, terms, words
 
-MOST_TEXT = 200
+MOST_QUESTION = 200
+"""Characters of a question."""
 MOST_SEARCH = 100
+"""Characters of the words to search for."""
 MOST_WORD = 40
+MOST_ARGUMENTS = 4_000
+"""Bytes of the arguments of one call, as JSON."""
+MOST_DEPTH = 8
+"""Levels of nested arguments."""
+
+_FEWEST_LETTERS = 3
+_MOST_WRITTEN = 1_000
+"""Characters of a call's arguments, for servers that enforce a schema."""
+_MOST_REASON = 200
+_LEADING = re.compile(
+    r"^(?:[#>*+•\-\s]+|\(?\d{1,3}[.)]\s+|(?:question|q)\s*\d*\s*[:.)]\s*)+", re.IGNORECASE
+)
 
 Intent = Literal[
     "compare",
@@ -36,64 +64,197 @@ Intent = Literal[
     "summarize",
 ]
 
-_LEADING = re.compile(
-    r"^(?:[#>*+•\-\s]+|\(?\d{1,3}[.)]\s+|(?:question|q)\s*\d*\s*[:.)]\s*)+", re.IGNORECASE
-)
-_FEWEST_LETTERS = 3
+ArgumentCheck = Callable[[ToolOption, Mapping[str, Any]], Awaitable[str]]
+"""What is wrong with these arguments for this tool, in words; empty if it can be called."""
+
+
+# --- questions ------------------------------------------------------------------------------------
 
 
 class ProposedQuestion(BaseModel):
     """One thing to find out."""
 
-    question: Annotated[str, StringConstraints(min_length=3, max_length=MOST_TEXT)]
+    question: Annotated[str, StringConstraints(min_length=3, max_length=MOST_QUESTION)]
     search: Annotated[str, StringConstraints(max_length=MOST_SEARCH)] = ""
 
 
 class ProposedPlan(BaseModel):
-    """The shape that a model is asked for."""
+    """The shape of a model's answer."""
 
     questions: Annotated[list[ProposedQuestion], Field(min_length=1, max_length=MAX_QUESTIONS)]
     intents: Annotated[list[Intent], Field(max_length=4)] = []
 
 
 @dataclass(frozen=True, slots=True)
-class Drafts:
+class AcceptedQuestions:
     """The questions that can be used, each once, in their order.
 
-    `places` has for each question that was proposed its place among them, None for an unusable one.
+    `places` has for each proposed question its index among them, None for an unusable one.
     """
 
-    questions: tuple[Draft, ...]
+    questions: tuple[QuestionDraft, ...]
     places: tuple[int | None, ...]
 
 
-def drafts_of(proposed: ProposedPlan) -> Drafts:
-    """What of the proposed questions is taken."""
-    found: dict[frozenset[str], Draft] = {}
+def accept_questions(proposed: ProposedPlan) -> AcceptedQuestions:
+    """Clean the proposed questions, and leave out those that are empty or repeated."""
+    accepted: dict[frozenset[str], QuestionDraft] = {}
     places: list[int | None] = []
     for question in proposed.questions[:MAX_QUESTIONS]:
-        text = _bare(question.question, MOST_TEXT)
-        # Small models propose words to search for that have nothing to do with their own question.
-        searched = tuple(dict.fromkeys((*_searchable(text), *_searchable(question.search))))
+        text = _cleaned(question.question, MOST_QUESTION)
+        # Small models propose search terms that have nothing to do with their own question.
+        searched = tuple(dict.fromkeys((*_query_terms(text), *_query_terms(question.search))))
         if searched and sum(map(str.isalpha, text)) >= _FEWEST_LETTERS:
             same = frozenset(words(text)) - STOPWORDS or frozenset(words(text))
-            found.setdefault(same, Draft(as_heading(text), searched))
-            places.append(list(found).index(same))
+            accepted.setdefault(same, QuestionDraft(as_heading(text), searched))
+            places.append(list(accepted).index(same))
         else:
             places.append(None)
-    return Drafts(tuple(found.values()), tuple(places))
+    return AcceptedQuestions(tuple(accepted.values()), tuple(places))
 
 
-def intents_of(proposed: ProposedPlan) -> tuple[str, ...]:
-    """The kinds of work that it names, in the order of our table."""
-    return tuple(intent.name for intent in INTENTS if intent.name in proposed.intents)
+def named_intents(proposed: ProposedPlan) -> tuple[str, ...]:
+    """The intents that it names, in the order of `Intent`."""
+    return tuple(intent for intent in get_args(Intent) if intent in proposed.intents)
 
 
-def _bare(text: str, most: int) -> str:
-    """A line of text without markup, marks of lists and citations."""
+def _cleaned(text: str, most: int) -> str:
+    """One line of text without markup, list markers and citations."""
     line = plain(text[: 2 * most]).replace("*", "").replace("|", " ")
     return " ".join(_LEADING.sub("", line)[:most].split())
 
 
-def _searchable(text: str) -> tuple[str, ...]:
-    return tuple(term for term in terms(_bare(text, MOST_SEARCH)) if len(term) <= MOST_WORD)
+def _query_terms(text: str) -> tuple[str, ...]:
+    return tuple(term for term in terms(_cleaned(text, MOST_SEARCH)) if len(term) <= MOST_WORD)
+
+
+# --- tool calls -----------------------------------------------------------------------------------
+
+
+def _dicts(value: Any) -> list[Any]:
+    """The values that may be calls; others are ignored, so that they do not cost the plan."""
+    several = value if isinstance(value, list) else []
+    found = [_NOTHING | one for one in several if isinstance(one, dict)]
+    return found[:MAX_TOOL_CALLS]
+
+
+_NOTHING = {"question": None, "tool": None, "arguments": None}
+_NUMBER = {"type": "integer", "enum": list(range(1, MAX_QUESTIONS + 1))}
+_ARGUMENTS = {
+    "type": "string",
+    "maxLength": _MOST_WRITTEN,
+    "description": "The arguments as a JSON object.",
+}
+
+
+class ProposedCall(BaseModel):
+    """A call of a tool for one of the questions. The schema is for the model; `check_calls` checks."""
+
+    question: Annotated[Any, WithJsonSchema(_NUMBER)]
+    tool: Any
+    arguments: Annotated[Any, WithJsonSchema(_ARGUMENTS)]
+
+
+class PlanWithCalls(ProposedPlan):
+    """The shape of an answer that may call tools; see `plan_with_calls`."""
+
+    calls: list[Any] = Field(default_factory=list)
+
+
+@lru_cache(maxsize=16)
+def plan_with_calls(names: tuple[str, ...]) -> type[PlanWithCalls]:
+    """The shape with the names of these tools, so that a server that enforces it allows no other."""
+    tool = Annotated[Any, WithJsonSchema({"type": "string", "enum": list(names)})]
+    call: Any = create_model(ProposedCall.__name__, __base__=ProposedCall, tool=(tool, ...))
+    calls = Annotated[list[call], BeforeValidator(_dicts)]
+    bounded: Any = Field(default_factory=list, max_length=MAX_TOOL_CALLS)
+    return create_model(PlanWithCalls.__name__, __base__=PlanWithCalls, calls=(calls, bounded))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCalls:
+    """The calls that can be made, and what is wrong with the others."""
+
+    choices: tuple[ToolChoice, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+
+class _UnusableCall(ValueError):
+    """A call cannot be accepted; the message says why."""
+
+
+async def check_calls(
+    proposed: ProposedPlan,
+    places: Sequence[int | None],
+    tools: ToolCatalog,
+    check_arguments: ArgumentCheck,
+) -> CheckedCalls:
+    """Check each proposed call. `places` are those of `AcceptedQuestions`."""
+    choices: dict[tuple[int, str, str], ToolChoice] = {}
+    wrong: list[str] = []
+    for call in proposed.calls if isinstance(proposed, PlanWithCalls) else ():
+        try:
+            place, option = _target(call, places, tools)
+            arguments = await _checked(option, call.arguments, check_arguments)
+        except _UnusableCall as why:
+            wrong.append(str(why)[:_MOST_REASON])
+        else:
+            same = place, option.name, json.dumps(arguments, sort_keys=True)
+            choices.setdefault(same, ToolChoice(place, option, arguments))
+    return CheckedCalls(tuple(choices.values()), tuple(dict.fromkeys(wrong)))
+
+
+def _target(
+    call: ProposedCall, places: Sequence[int | None], tools: ToolCatalog
+) -> tuple[int, ToolOption]:
+    """The index of the question, and the tool to call."""
+    option = tools.tool_options.get(call.tool) if isinstance(call.tool, str) else None
+    if option is None:
+        known = ", ".join(tools.tool_options)
+        raise _UnusableCall(f"There is no tool {call.tool!r}. There are: {known}.")
+    number = call.question
+    if isinstance(number, bool) or not (isinstance(number, int) and 1 <= number <= len(places)):
+        raise _UnusableCall(f"There is no question {number!r} for {option.name}.")
+    place = places[number - 1]
+    if place is None:
+        raise _UnusableCall(f"Question {number} for {option.name} cannot be used.")
+    return place, option
+
+
+async def _checked(
+    option: ToolOption, given: Any, check_arguments: ArgumentCheck
+) -> dict[str, Any] | None:
+    """The arguments; None for invalid ones of a tool that can be called with the question's text."""
+    try:
+        arguments = _arguments(option, given)
+        if fault := await check_arguments(option, arguments):
+            raise _UnusableCall(fault)
+    except _UnusableCall:
+        if option.argument is None:
+            raise
+        return None
+    return arguments
+
+
+def _arguments(option: ToolOption, given: Any) -> dict[str, Any]:
+    """An object that can be stored and sent, from an object or from its JSON."""
+    try:
+        value = json.loads(given) if isinstance(given, str) else given
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, RecursionError):  # ValueError: lone surrogates, NaN, endless numbers, too.
+        raise _UnusableCall(f"The arguments for {option.name} are not JSON.") from None
+    if not isinstance(value, dict):
+        raise _UnusableCall(f"The arguments for {option.name} are not a JSON object.")
+    if size > MOST_ARGUMENTS or _depth(value) > MOST_DEPTH:
+        raise _UnusableCall(f"The arguments for {option.name} are too large.")
+    return value
+
+
+def _depth(value: Any) -> int:
+    """How deep it is nested, counted up to `MOST_DEPTH` + 1."""
+    depth, level = 0, [value]
+    while level and depth <= MOST_DEPTH:
+        depth += 1
+        inner = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [part for one in inner for part in one if isinstance(part, dict | list)]
+    return depth

@@ -1,21 +1,27 @@
 """A writer that has a language model write the report, and checks its text while it streams.
 
-Rule: the title and the list of sources are ours, the model writes what stands between. A budget of
-tokens pays for what the model reads, too; what it does not pay for is done without the model.
+Rule: the title and the list of sources are ours, the model writes the text between them. Tokens that
+the model reads count towards the budget, too; where the budget ends, the report is written without
+the model.
+
+The model is read in a task of its own, so a slow reader pauses the model, and a slow model holds
+back no text. Leaving closes the model's stream.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from actors.agents.extractive.report import opening, parts, sources
-from actors.agents.model.draft import Draft
-from actors.agents.model.parts import Streamed, stream_parts
-from actors.agents.model.passages import numbered
+import trio
+
+from actors.agents.model.draft import ReportDraft
+from actors.agents.model.passages import numbered_passages
 from actors.agents.model.prompts import write_prompt
 from actors.errors import (
+    ActorError,
     BudgetReached,
     ModelRejected,
     ModelUnavailable,
@@ -25,22 +31,31 @@ from actors.errors import (
 from actors.messages import Write
 from actors.models.fallback import stood_in
 from actors.models.metering import tokens_asked
-from actors.models.model import Model, Prompt
+from actors.models.model import Model, Prompt, TextStream
 from actors.runtime.call import Call
 from actors.tasks.evidence import Findings, Report, Source
 from actors.tasks.failure import Failure
+from actors.tasks.report import numbered_sources, opening
 from actors.usage import NO_USAGE, Usage
 
 log = logging.getLogger(__name__)
 
 MAX_TOKENS = 2_000
-"""Tokens of a report, unless the operator says otherwise."""
+"""Tokens of a report, by default."""
+
+PART_S = 0.05
+"""Text that comes within this time is sent as one part."""
+
+MOST_PIECE = 500
+"""Characters that are checked at once; other tasks run in between."""
+
+_AHEAD = 16
 
 _MOST_LETTERS_PER_TOKEN = 8
-"""A model that writes more per token than this does not keep to its limit."""
+"""A model that writes more characters per token than this ignores its limit of tokens."""
 
 _FEWEST_TOKENS = 64
-"""With fewer of them a model is not asked for a text, as it would end in its first sentences."""
+"""With fewer a model is not asked for a text: it would end within its first sentences."""
 
 _ENDS_THERE = "The model had more to write than its limit allows, so its text ends there."
 _NO_TOKENS = "No tokens are left for a language model, so the sources were put together."
@@ -49,11 +64,13 @@ _TAKEN_OVER = "The model was not there to write, so the report was put together 
 
 
 class ModelWriter:
-    """Writes the report with a language model, each sentence checked against the sources.
+    """Writes the report with a language model, its citations checked against the sources.
 
-    Failure mode: partial output kept. `Write.kept`, if the model can continue, is the text of the
-    attempt before, and this one goes on with it. With `fallback_to_extractive`, a model that fails
-    before any text has come is replaced by the writer that needs none.
+    `title` makes the title of a task's report, and `report_parts` is the report without a model.
+
+    Failure mode: partial output is kept. If the model can continue, `Write.kept` is the text of the
+    previous attempt, and this one continues it. If the model fails before it gave any text, and
+    `fallback_to_extractive` is set, the report is written without it.
     """
 
     name = "writer"
@@ -63,65 +80,68 @@ class ModelWriter:
         self,
         model: Model,
         *,
+        title: Callable[[str], str],
+        report_parts: Callable[[str, Findings], Iterable[str]],
         fallback_to_extractive: bool = False,
         max_tokens: int = MAX_TOKENS,
     ) -> None:
         self.can_continue = model.can_continue
         self._model = model
+        self._title = title
+        self._report_parts = report_parts
         self._falls_back = fallback_to_extractive
         self._max_tokens = max_tokens
 
     async def handle(self, request: Write, call: Call[Any]) -> Report:
-        """Streams the text in parts; the reply says what it cites."""
-        findings = request.findings
-        given = numbered(findings)
-        head = "".join(opening(request.task_description, findings))
-        if not given or _is_extractive(request):
-            why = Failure(ModelUnavailable.code, _TAKEN_OVER) if given else None
-            return await _extractive(request, call, why, NO_USAGE)
-        draft = Draft(given, call)
+        """Stream the text in parts; the reply has its sources and citation figures."""
+        sources = numbered_passages(request.findings)
+        head = "".join(opening(self._title(request.task_description), request.findings))
+        if not sources or self._was_without_model(request):
+            why = Failure(ModelUnavailable.code, _TAKEN_OVER) if sources else None
+            return await self._without_model(request, call, why, NO_USAGE)
+        draft = ReportDraft(sources, call)
         await draft.begin(head, request.kept)
-        if draft.whole:
+        if draft.complete:
             return await draft.report(NO_USAGE)
-        left, prompt = request.tokens_left, self._prompt(request, given, draft.body)
+        left, prompt = request.tokens_left, self._prompt(request, sources, draft.body)
         if left is not None and prompt.max_tokens < _FEWEST_TOKENS:
             if not request.kept:
                 why = Failure.of(BudgetReached(_NO_TOKENS))
-                return await _extractive(request, call, why, NO_USAGE)
+                return await self._without_model(request, call, why, NO_USAGE)
             await draft.finish(NO_USAGE)
             return await draft.report(NO_USAGE, Failure.of(BudgetReached(_NO_MORE)))
         draft.most = prompt.max_tokens * _MOST_LETTERS_PER_TOKEN
         try:
-            streamed = await self._streamed(request, prompt, given, draft)
+            streamed = await self._streamed(request, prompt, sources, draft)
             await draft.finish(streamed.usage)
         except (ModelUnavailable, ModelRejected) as error:
             if request.kept or draft.begun or not self._falls_back:
                 raise
-            return await _extractive(request, call, Failure.of(error), error.usage)
+            return await self._without_model(request, call, Failure.of(error), error.usage)
         return await draft.report(streamed.usage, self._shortcoming(streamed, left, draft.too_long))
 
     async def _streamed(
-        self, request: Write, prompt: Prompt, given: tuple[Source, ...], draft: Draft
+        self, request: Write, prompt: Prompt, sources: tuple[Source, ...], draft: ReportDraft
     ) -> Streamed:
-        """The model's text, from as many of the passages, best first, as it has room for."""
+        """Stream the model's text, from as many of the passages, best first, as it can read."""
         while True:
             try:
                 return await stream_parts(self._model, prompt, draft.take)
             except PromptTooLong as error:
-                if draft.begun or len(given) == 1:
+                if draft.begun or len(sources) == 1:
                     raise
-                given = given[: len(given) // 2]
-                log.info("%s The best %d passages are tried.", error.message, len(given))
-            await draft.narrow(given)
-            prompt = self._prompt(request, given, draft.body)
+                sources = sources[: len(sources) // 2]
+                log.info("%s The best %d passages are tried.", error.message, len(sources))
+            await draft.narrow(sources)
+            prompt = self._prompt(request, sources, draft.body)
 
-    def _prompt(self, request: Write, given: tuple[Source, ...], kept: str) -> Prompt:
-        """What the model is asked. Of the tokens that are left it writes those it does not read."""
+    def _prompt(self, request: Write, sources: tuple[Source, ...], kept: str) -> Prompt:
+        """The prompt, limited to the tokens that are left once the model has read it."""
         prompt = write_prompt(
             request.task_description,
             [question.text for question in request.plan.questions],
             _missing(request.findings),
-            given,
+            sources,
             self._max_tokens,
             kept.rstrip(),
         )
@@ -131,12 +151,30 @@ class ModelWriter:
         return replace(prompt, max_tokens=most, meter=request.meter)
 
     def _shortcoming(self, streamed: Streamed, left: int | None, too_long: bool) -> Failure | None:
-        """Why the report is less than what was wanted, if it is."""
+        """Why the report is less than it should be, if it is."""
         if left is not None and streamed.usage.tokens >= left:
             return Failure.of(BudgetReached(_NO_MORE))
         if too_long or streamed.cut_off:
             return Failure(OutputTooLarge.code, _ENDS_THERE)
         return stood_in(self._model, streamed.answered_by)
+
+    def _was_without_model(self, request: Write) -> bool:
+        """Whether the kept text is the beginning of the report without a model."""
+        if not request.kept:
+            return False
+        parts = self._report_parts(request.task_description, request.findings)
+        return "".join(parts).startswith(request.kept)
+
+    async def _without_model(
+        self, request: Write, call: Call[Any], why: Failure | None, usage: Usage
+    ) -> Report:
+        """The report without a model, after the kept text."""
+        skipped = len(request.kept)
+        for part in self._report_parts(request.task_description, request.findings):
+            if rest := part[skipped:]:
+                await call.part(rest)
+            skipped = max(0, skipped - len(part))
+        return Report(numbered_sources(request.findings.sources), degraded=why, usage=usage)
 
 
 def _missing(findings: Findings) -> list[str]:
@@ -147,17 +185,61 @@ def _missing(findings: Findings) -> list[str]:
     ]
 
 
-def _is_extractive(request: Write) -> bool:
-    """Whether the kept text is the beginning of the report that needs no model."""
-    whole = "".join(parts(request.task_description, request.findings))
-    return bool(request.kept) and whole.startswith(request.kept)
+# --- the model's stream -----------------------------------------------------------------------------
 
 
-async def _extractive(request: Write, call: Call[Any], why: Failure | None, usage: Usage) -> Report:
-    """The report put together from the findings, after what was kept of it."""
-    skipped = len(request.kept)
-    for part in parts(request.task_description, request.findings):
-        if rest := part[skipped:]:
-            await call.part(rest)
-        skipped = max(0, skipped - len(part))
-    return Report(sources(request.findings), degraded=why, usage=usage)
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """What an answer used, which model gave it, and whether it ended at its limit of tokens."""
+
+    usage: Usage
+    answered_by: str
+    cut_off: bool
+
+
+async def stream_parts(
+    model: Model, prompt: Prompt, take: Callable[[str], Awaitable[bool]]
+) -> Streamed:
+    """Pass the model's answer to `take`, part by part, until it ends or `take` returns False.
+
+    Text that came before an error is passed on first. The error then carries the usage.
+    """
+    async with model.stream(prompt) as stream:
+        send, receive = trio.open_memory_channel[str](_AHEAD)
+        failures: list[ActorError] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_read, stream, send, failures)
+            while text := await _gathered(receive):
+                if not await take(text):
+                    nursery.cancel_scope.cancel()
+                    break
+        for failure in failures:
+            if not failure.usage.tokens:
+                failure.usage = stream.usage
+            raise failure
+        return Streamed(stream.usage, stream.answered_by, stream.cut_off)
+
+
+async def _read(
+    stream: TextStream, send: trio.MemorySendChannel[str], failures: list[ActorError]
+) -> None:
+    with send:
+        try:
+            async for text in stream:
+                for at in range(0, len(text), MOST_PIECE):
+                    await send.send(text[at : at + MOST_PIECE])
+        except ActorError as failure:  # Raised once the text before it was passed on.
+            failures.append(failure)
+
+
+async def _gathered(receive: trio.MemoryReceiveChannel[str]) -> str:
+    """The next piece and what follows it within `PART_S`; "" at the end."""
+    text = ""
+    try:
+        text = await receive.receive()
+        with trio.move_on_after(PART_S):
+            while len(text) < MOST_PIECE:
+                text += await receive.receive()
+    except trio.EndOfChannel:
+        pass
+    return text

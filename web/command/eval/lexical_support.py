@@ -25,9 +25,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.agents.extractive.words import stems
 from actors.library.sentences import sentences
 from actors.tasks.evidence import Source
+from actors.tasks.words import stems
 
 THRESHOLD = 0.8
 """The share of a statement's words that have to be there."""
