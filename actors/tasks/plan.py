@@ -40,8 +40,9 @@ ANALYSIS = PlannedStep("s1", "analysis", "analyzer", "Work out what the task ask
 class Question:
     """One thing to find out: `text` for people, `query` for the search.
 
-    The words of `aside` are context terms: they count less than those of `query`. For a tool or
-    plugin, `of` is the step of the question that it adds evidence to, and `arguments` are its input.
+    Terms of `context` count less than those of `query`. `sides` are the things that it compares. For
+    a tool or plugin, `of` is the step of the question that it adds evidence to, and `arguments` are
+    its input.
     """
 
     step_id: str
@@ -49,7 +50,8 @@ class Question:
     query: str
     of: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    aside: str = ""
+    context: str = ""
+    sides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,195 @@
+"""Which excerpts answer a question, and in which order.
+
+    score = BM25 of the passage + BM25 of the excerpt          each relative to the best found
+          + coverage of the question by excerpt, heading, title
+          + coverage by the excerpt alone + a little for its heading, its document, its place
+
+then one excerpt after another: the best that is unlike those chosen, with a preference for the
+document that answered first.
+
+Rule: whole excerpts, word for word. A long paragraph is cut to a run of its sentences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from actors.library.sentences import sentences
+from actors.tasks.evidence import Evidence, Excerpt
+from actors.tasks.words import telling_terms, terms
+
+COVERAGE, OWN_COVERAGE, HEADING, DOCUMENT = 0.4, 0.3, 0.1, 0.2
+LEAD, LEAD_OF_NAMED_TITLE = 0.1, 0.2
+"""Weights beside the two BM25 scores, which weigh 1 each. `tests/bench/answers.py` measures them."""
+
+SAME = 0.5
+"""Weight of the likeness to an excerpt chosen before (MMR)."""
+ELSEWHERE = 0.3
+"""Weight of leaving the documents chosen from, by how little of the evidence is there."""
+
+MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS = 5, 190, 80
+STOP = 0.4
+"""An excerpt with less than this share of the best score is not shown."""
+
+NOTHING_AT, CLOSEST_AT = (0.05, 0.05), (0.10, 0.075)
+"""Coverage below a + b lg n, n the excerpts of the library: no answer; no direct answer. By chance
+more words of a question meet in one excerpt of a large library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The excerpts for one question in the order of the report, and whether they answer it."""
+
+    excerpts: tuple[Excerpt, ...]
+    answers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    excerpt: Excerpt
+    terms: frozenset[str]
+    score: float
+    coverage: float
+
+
+def choose(evidence: Evidence) -> Choice:
+    """The excerpts that answer the question of the evidence best."""
+    scored = _scored(evidence)
+    if not scored:
+        return Choice((), answers=False)
+    best = max(one.coverage for one in scored)
+    units = math.log10(max(evidence.units, 10))
+    nothing, closest = (a + b * units for a, b in (NOTHING_AT, CLOSEST_AT))
+    if best < nothing:
+        return Choice((), answers=False)
+    chosen = _greedy(evidence, scored)
+    cut = tuple(_shortened(one.excerpt, evidence.weights) for one in chosen)
+    return Choice(_in_reading_order(cut), answers=best >= closest)
+
+
+# --- scoring ------------------------------------------------------------------------------------
+
+
+def _scored(evidence: Evidence) -> list[_Scored]:
+    """Each excerpt with its score; repeated text only once."""
+    total = sum(evidence.weights.values()) or 1.0
+    shares = _document_shares(evidence.excerpts)
+    best_passage = max((e.passage_score for e in evidence.excerpts), default=0.0) or 1.0
+    best_unit = max((e.score for e in evidence.excerpts), default=0.0) or 1.0
+    found: dict[str, _Scored] = {}
+    for excerpt in evidence.excerpts:
+        own = frozenset(terms(excerpt.text))
+        heading = frozenset(terms(" ".join(excerpt.headings)))
+        title = frozenset(terms(excerpt.title))
+
+        def covered(by: frozenset[str]) -> float:
+            return sum(w for term, w in evidence.weights.items() if term in by) / total
+
+        coverage = covered(own | heading | title)
+        lead = (LEAD_OF_NAMED_TITLE if covered(title) else LEAD) if excerpt.lead else 0.0
+        score = (
+            excerpt.passage_score / best_passage
+            + excerpt.score / best_unit
+            + COVERAGE * coverage
+            + OWN_COVERAGE * covered(own)
+            + HEADING * covered(heading)
+            + DOCUMENT * shares[excerpt.document_id]
+            + lead
+        )
+        found.setdefault(excerpt.text, _Scored(excerpt, own, score, coverage))
+    return sorted(found.values(), key=lambda one: -one.score)
+
+
+def _document_shares(excerpts: Sequence[Excerpt]) -> Mapping[str, float]:
+    """The share of each document in the scores of all passages."""
+    passages = {(e.document_id, e.position): e.passage_score for e in excerpts}
+    shares: defaultdict[str, float] = defaultdict(float)
+    total = sum(passages.values()) or 1.0
+    for (document, _), score in passages.items():
+        shares[document] += score / total
+    return shares
+
+
+# --- choosing -----------------------------------------------------------------------------------
+
+
+def _greedy(evidence: Evidence, scored: list[_Scored]) -> list[_Scored]:
+    """The best excerpt of each side of a comparison, then the best of what is left."""
+    shares = _document_shares(evidence.excerpts)
+    chosen: list[_Scored] = []
+    for side in evidence.question.sides:
+        wanted = frozenset(telling_terms(side))
+        naming = [one for one in scored if one not in chosen and wanted & _all_terms(one)]
+        if naming and not any(wanted <= _all_terms(one) for one in chosen):
+            chosen.append(max(naming, key=lambda one: len(wanted & _all_terms(one)) + one.score))
+    floor = STOP * scored[0].score
+    words = sum(_words(one) for one in chosen)
+    while len(chosen) < MOST_EXCERPTS and words < MOST_WORDS:
+        left = [one for one in scored if one not in chosen]
+        if not left:
+            break
+        best = max(left, key=lambda one: _value(one, chosen, shares))
+        if _value(best, chosen, shares) < floor:
+            break
+        chosen.append(best)
+        words += _words(best)
+    return chosen
+
+
+def _value(one: _Scored, chosen: list[_Scored], shares: Mapping[str, float]) -> float:
+    if not chosen:
+        return one.score
+    likeness = max(_likeness(one.terms, other.terms) for other in chosen)
+    document = one.excerpt.document_id
+    away = all(document != other.excerpt.document_id for other in chosen)
+    return one.score - SAME * likeness - (ELSEWHERE * (1 - shares[document]) if away else 0.0)
+
+
+def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
+    """The share of the smaller set that both have."""
+    return len(one & other) / (min(len(one), len(other)) or 1)
+
+
+def _all_terms(one: _Scored) -> frozenset[str]:
+    excerpt = one.excerpt
+    return one.terms | frozenset(terms(" ".join((*excerpt.headings, excerpt.title))))
+
+
+def _words(one: _Scored) -> int:
+    return min(len(one.excerpt.text.split()), PARAGRAPH_WORDS)
+
+
+def _in_reading_order(excerpts: tuple[Excerpt, ...]) -> tuple[Excerpt, ...]:
+    """The best first, then what stands in its document, in the order of the text, then the others."""
+    first = list(dict.fromkeys(excerpt.document_id for excerpt in excerpts))
+    head, rest = excerpts[:1], excerpts[1:]
+    return head + tuple(sorted(rest, key=lambda e: (first.index(e.document_id), e.start)))
+
+
+# --- cutting ------------------------------------------------------------------------------------
+
+
+def _shortened(excerpt: Excerpt, weights: Mapping[str, float]) -> Excerpt:
+    """A long paragraph cut to the run of whole sentences that covers most of the question."""
+    text, separator, below = excerpt.text.partition("\n\n")
+    if excerpt.kind != "paragraph" or len(text.split()) <= PARAGRAPH_WORDS:
+        return excerpt
+    units = list(sentences(text))
+    best: tuple[float, int, int] = (-1.0, 0, 1)
+    for first in range(len(units)):
+        words, seen, last = 0, set[str](), first
+        while last < len(units) and words + len(units[last].split()) <= PARAGRAPH_WORDS:
+            words += len(units[last].split())
+            seen.update(terms(units[last]))
+            last += 1
+        covered = sum(weight for term, weight in weights.items() if term in seen)
+        if covered > best[0] + 1e-9:
+            best = covered, first, max(last, first + 1)
+    _, first, last = best
+    begin = text.index(units[first])
+    end = text.index(units[last - 1], begin) + len(units[last - 1])
+    marks = ("… " if first else "", " …" if last < len(units) else "")
+    return replace(excerpt, text=f"{marks[0]}{text[begin:end]}{marks[1]}{separator}{below}")
