@@ -215,6 +215,16 @@ class AskCycle(ActorError):
     code = "ask_cycle"
 
 
+def leaf_errors(error: BaseException) -> list[BaseException]:
+    """The errors in nested exception groups, in order; an error that is no group, alone.
+
+    Trio nurseries wrap the errors of their tasks in groups, often of one.
+    """
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for part in error.exceptions for leaf in leaf_errors(part)]
+
+
 def _all(root: type[ActorError]) -> list[type[ActorError]]:
     return [found for sub in root.__subclasses__() for found in (sub, *_all(sub))]
 

@@ -14,7 +14,7 @@ from actors.errors import ActorError, Draining, UnreadableDocument
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from web.command import main
 from web.command.document_files import FoundFiles, find_documents
-from web.command.ingest import FileOrUrl, Intake, ingest_found
+from web.command.ingest import FileOrUrl, IngestResult, ingest_found
 from web.command.search import query_pattern, snippet
 
 Text = pytest.CaptureFixture[str]
@@ -64,10 +64,13 @@ def test_other_kinds_are_counted_in_folders_and_told_when_named(notes: Path) -> 
         (notes / name).touch()
 
     found = find_documents([notes, notes / "z.rst"], MIB)
-    assert found.passed_over == {".png": 2, "no ending": 1}
+    assert found.skipped == {".png": 2, "no extension": 1}
 
     named = find_documents([notes / "x.png"], MIB)
-    assert named.unreadable[0][0] == notes / "x.png" and ".png is not" in named.unreadable[0][1]
+    assert (
+        named.unreadable[0][0] == notes / "x.png"
+        and ".png is not supported" in named.unreadable[0][1]
+    )
 
 
 def test_loops_of_links_end_and_a_file_is_found_once(notes: Path) -> None:
@@ -90,7 +93,7 @@ def test_broken_links_pipes_and_large_files_are_told(notes: Path) -> None:
     assert {path.name: reason for path, reason in found.unreadable} == {
         "broken.md": "No such file or directory",
         "pipe.txt": "It is not a regular file",
-        "large.txt": "101 bytes, where 100 are the limit",
+        "large.txt": "101 bytes; the limit is 100",
     }
 
 
@@ -187,7 +190,7 @@ def test_a_signal_stops_it_and_what_was_added_stays(
     out, _ = capsys.readouterr()
     added = len(service.library)
     assert 10 <= added < 50
-    assert out.startswith(f"Stopped. What was added stays: added {added},")
+    assert out.startswith(f"Stopped. The added documents stay: added {added},")
 
 
 async def test_two_files_at_a_time(notes: Path) -> None:
@@ -203,16 +206,15 @@ async def test_two_files_at_a_time(notes: Path) -> None:
             finally:
                 busy.discard(path.name)
 
-    class Silent:
-        def step(self, source: FileOrUrl, intake: Intake) -> None:
-            pass
+    def show(source: FileOrUrl, result: IngestResult) -> None:
+        """Progress is not shown."""
 
-    service, intake = Counting(), Intake()
+    service, result = Counting(), IngestResult()
     found = find_documents([notes], MIB)
     fetcher = Fetcher(FetchLimits())
-    await ingest_found(lambda: opened(service), fetcher, found, intake, Silent())
+    await ingest_found(lambda: opened(service), fetcher, found, result, show)
 
-    assert (most, intake.added) == (2, 3)
+    assert (most, result.added) == (2, 3)
 
 
 def test_a_log_gets_a_line_now_and_then(

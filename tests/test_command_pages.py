@@ -17,7 +17,7 @@ from actors.settings import Settings
 from actors.system import open_system
 from web.client import HttpService
 from web.command import main
-from web.command.ingest_command import ingest_sources
+from web.command.ingest import ingest_sources
 from web.local import open_local
 from web.settings.model import ServerSettings
 

@@ -209,7 +209,7 @@ async def test_an_unfinished_cancel_is_asked_again(autojump_clock: object, capsy
     assert await run_task(lambda: opened(service), "x", PlainScreen(view), view) == 130
 
     assert [call[0] for call in service.calls] == ["create", "cancel", "cancel", "cancel"]
-    assert capsys.readouterr().err.count("Not yet. Asking again.") == 2
+    assert capsys.readouterr().err.count("Not yet. Trying again.") == 2
 
 
 async def test_the_second_signal_ends_the_process_at_once(capsys: Text) -> None:
@@ -246,7 +246,7 @@ def test_a_reader_that_goes_away_takes_the_task_with_it(
 
         assert main(["run", "x", "--json", *data]) == 141
 
-    assert service.calls[1:] == [("cancel", TASK_ID, "its reader went away")]
+    assert service.calls[1:] == [("cancel", TASK_ID, "output pipe closed")]
 
 
 def test_a_terminal_gets_the_tree_the_report_and_the_sources(

@@ -9,16 +9,15 @@ from command_fakes import Log, whole_log
 from rich.console import Console
 from test_run_view import ERROR, seen
 
-from web.command.run.drawing import Picture, final_picture
-from web.command.run.lines import StreamedText, going_on, progress_line, summary_line
-from web.command.run.view import RunView
+from web.command.run.screens import Frame, StreamedText, final_picture
+from web.command.run.view import RunView, progress_line, retry_hint, summary_line
 
 NOW = datetime(2026, 1, 31, 12, 0, 5, tzinfo=UTC)
 
 
 def drawn(view: RunView, *, height: int = 24, final: bool = False) -> str:
     console = Console(file=io.StringIO(), width=80, height=height, force_terminal=False)
-    console.print(final_picture(view, NOW) if final else Picture(view, NOW))
+    console.print(final_picture(view, NOW) if final else Frame(view, NOW))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -121,7 +120,7 @@ def test_progress_tells_retries_failures_and_resumption() -> None:
         "s1 attempt 1: Bad luck [agent_failed]; again in 0.1 s",
         "s1 analysis: Plan it (attempt 2)",
         "s1 failed: No luck [agent_failed]",
-        "goes on after a retry; 0 steps kept",
+        "resumed after a retry; 0 steps kept",
     ]
 
 
@@ -132,11 +131,11 @@ def test_the_summary_tells_each_ending() -> None:
     early = seen(Log().begin())
 
     assert summary_line(completed).startswith("Completed in 1.6 s. Task 0b6f")
-    assert "No luck [agent_failed] Kept: the task itself." in summary_line(failed)
+    assert "No luck [agent_failed]. Kept: the task itself." in summary_line(failed)
     assert "(enough). Kept: 3 characters of text." in summary_line(cancelled)
-    assert "ended early (cut)" in summary_line(early)
-    assert going_on(completed) is None and going_on(early) is None
-    assert "/retry" in (going_on(cancelled) or "")
+    assert "ended early (disconnected)" in summary_line(early)
+    assert retry_hint(completed) is None and retry_hint(early) is None
+    assert "/retry" in (retry_hint(cancelled) or "")
 
 
 def test_a_repeated_attempt_is_printed_once() -> None:
@@ -152,7 +151,7 @@ def test_an_attempt_that_differs_is_printed_whole_after_a_rule() -> None:
     text = StreamedText()
 
     assert text.more("One") == "One"
-    assert text.more("Uno") == StreamedText.AGAIN + "Uno"
+    assert text.more("Uno") == StreamedText.RULE + "Uno"
     assert text.last("Uno due\n") == " due\n"
 
 

@@ -14,8 +14,8 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter, validators
 
 from web.command.eval.arguments import app as eval_app
-from web.command.exits import Exit, ends_well, say
 from web.command.given import Given
+from web.command.output import Exit, exit_code_of, say
 
 app = App(
     name="terzetto",
@@ -121,7 +121,7 @@ async def ingest(path: str, /, *paths: str, given: Given = GIVEN) -> int:
     if missing := [str(one) for one in every if not one.exists()]:
         say(f"terzetto: there is no {', '.join(missing)}.")
         return Exit.USAGE
-    from web.command.ingest_command import ingest_sources
+    from web.command.ingest import ingest_sources
 
     return await ingest_sources(settings, every, urls)
 
@@ -200,7 +200,7 @@ app.command(eval_app)
 
 def run_command(arguments: list[str]) -> int:
     """Parse and run; mistakes in what was typed end with 2."""
-    return ends_well(partial(_run_command, arguments))
+    return exit_code_of(partial(_run_command, arguments))
 
 
 def _run_command(arguments: list[str]) -> int:

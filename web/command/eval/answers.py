@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -28,15 +29,14 @@ from actors.tasks.evidence import Source
 from web.command.document_files import find_documents
 from web.command.eval.answer_measures import Measures, Outcome, Overall, measured, overall
 from web.command.eval.judged_tasks import JudgedTask, read_tasks
-from web.command.eval.progress import TaskProgress
 from web.command.eval.retrieval import own_library
-from web.command.exits import say
-from web.command.ingest import Intake, ingest_found
-from web.command.ingest_progress import IngestProgress
+from web.command.ingest import IngestResult, ProgressBar, ingest_found, show_source
+from web.command.output import say
 from web.local import LocalService
 from web.settings.model import ServerSettings
 
 AT_A_TIME = 4
+PROGRESS_LINES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,14 @@ async def evaluate_file(
         async with open_system(settings, store=MemoryStore(), library=library) as system:
             if documents:
                 await _ingest(system, documents, settings.max_document_bytes)
-            with TaskProgress(len(tasks), Console(stderr=True)) as progress:
+            with ProgressBar(
+                "Running", len(tasks), "tasks", Console(stderr=True), PROGRESS_LINES
+            ) as progress:
                 return await evaluate(system, tasks, progress)
 
 
 async def evaluate(
-    system: System, tasks: Sequence[JudgedTask], progress: TaskProgress
+    system: System, tasks: Sequence[JudgedTask], progress: ProgressBar
 ) -> Evaluation:
     """Run the tasks, a few at a time, and measure what comes of each."""
     waiting = iter(tasks)  # One iterator for all workers: each takes the next task.
@@ -75,7 +77,7 @@ async def evaluate(
         for task in waiting:
             outcome = await _outcome(system, task)
             found[task.name] = await trio.to_thread.run_sync(measured, task, outcome)
-            progress.step(task.name)
+            progress.update(len(found), task.name)
 
     async with trio.open_nursery() as workers:
         for _ in range(min(AT_A_TIME, system.settings.max_running_tasks)):
@@ -117,15 +119,15 @@ async def _library(settings: ServerSettings, documents: Sequence[Path]) -> Async
 async def _ingest(system: System, documents: Sequence[Path], max_bytes: int) -> None:
     check = trio.from_thread.check_cancelled
     found = await trio.to_thread.run_sync(find_documents, documents, max_bytes, check)
-    intake = Intake()
-    total = len(found.files) + len(found.unreadable)
+    result = IngestResult()
     service = LocalService(system)
-    with IngestProgress(total, Console(stderr=True)) as progress:
-        fetcher = Fetcher(FetchLimits.of(system.settings))
-        await ingest_found(lambda: nullcontext(service), fetcher, found, intake, progress)
-    if intake.interrupted:
+    fetcher = Fetcher(FetchLimits.of(system.settings))
+    with ProgressBar("Reading", found.total, "files", Console(stderr=True)) as bar:
+        show = partial(show_source, bar)
+        await ingest_found(lambda: nullcontext(service), fetcher, found, result, show)
+    if result.interrupted:
         raise KeyboardInterrupt
-    for path, reason in intake.unreadable:
+    for path, reason in result.unreadable:
         say(f"Could not read {path}: {reason}")
-    if not intake.added:
+    if not result.added:
         raise InvalidRequest("Nothing could be read from the given documents.")

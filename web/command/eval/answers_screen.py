@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from web.command.eval.answer_measures import JudgedStatement, Measures, Overall
-from web.command.terminal import one_line, printable
+from web.command.output import one_line, printable
 
 if TYPE_CHECKING:
     from web.command.eval.answers import Evaluation

@@ -10,8 +10,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from web.command.exits import Exit, say
 from web.command.given import Given
+from web.command.output import Exit, say
 
 app = App(name="eval", help="Measure how good Terzetto is at what it does.")
 
