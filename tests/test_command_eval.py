@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from web.command import main
-from web.command.eval.ranking_measures import ndcg, recall, reciprocal_rank
+from web.command.eval.retrieval import ndcg, recall, reciprocal_rank
 from web.data_folder import hold
 
 Text = pytest.CaptureFixture[str]
@@ -202,15 +202,15 @@ def test_queries_without_judgements_and_judgements_without_queries_are_told(
 
 
 BAD_DOCUMENTS = [
-    ("", "holds no documents"),
+    ("", "contains no documents"),
     (
         "d1,Frogs croak",
         "line 1: expected a JSON object with _id, title, text (BEIR), or <DOC> (TREC)",
     ),
-    ('{"_id": "d1", "contents": "Frogs"}', '"text" must be there'),
+    ('{"_id": "d1", "contents": "Frogs"}', '"text" must be present'),
     (
         '{"_id": "d1", "text": "a"}\n{"_id": "d1", "text": "b"}',
-        "line 2: document d1 was there before",
+        "line 2: document d1 appears twice",
     ),
     ("<DOC>\n<TEXT>Frogs</TEXT>\n</DOC>", "line 1: expected an id"),
     ("<DOC>\n<DOCNO>d1</DOCNO>", "line 1: expected </doc>"),
@@ -236,26 +236,26 @@ def test_a_document_is_in_one_of_the_files(tmp_path: Path, data: list[str], caps
 
     assert main([*given, str(tmp_path / "more"), *data]) == 2
 
-    assert "document d1 is in another file, too" in capsys.readouterr().err
+    assert "document d1 is in another file already" in capsys.readouterr().err
 
 
 BAD = [
-    ("", JUDGEMENTS["TREC"], "queries holds no queries"),
+    ("", JUDGEMENTS["TREC"], "queries contains no queries"),
     ("q1\t ", JUDGEMENTS["TREC"], "queries, line 1: query q1 has no text"),
     ("<top>\n<num>q1\n</top>", JUDGEMENTS["TREC"], "queries, line 1: expected <num> and <title>"),
     (QUERIES["TSV"], "q1 0 d1", "qrels, line 1: expected a query id"),
     (QUERIES["TSV"], "q1\t0\td1", "qrels, line 1: expected a query id"),
     ("q1 no tab", JUDGEMENTS["TREC"], "queries, line 1"),
-    ('{"_id": "q1"}', JUDGEMENTS["TREC"], '"text" must be there'),
+    ('{"_id": "q1"}', JUDGEMENTS["TREC"], '"text" must be present'),
     ("{q1}", JUDGEMENTS["TREC"], "expected a JSON object"),
-    ("q1\ta\nq1\tb", JUDGEMENTS["TREC"], "queries, line 2: query q1 was there before"),
+    ("q1\ta\nq1\tb", JUDGEMENTS["TREC"], "queries, line 2: query q1 appears twice"),
     (QUERIES["TSV"], "q1 0 d1 2\nq1 d1", "qrels, line 2: expected a query id"),
     (QUERIES["TSV"], "q1 0 d1 high", "qrels, line 1"),
     (QUERIES["TSV"], "q1 0 d1 nan", "qrels, line 1"),
-    (QUERIES["TSV"], "q1 0 d1 1\nq1 0 d1 2", "another grade"),
+    (QUERIES["TSV"], "q1 0 d1 1\nq1 0 d1 2", "two grades"),
     (QUERIES["TSV"], "q1 0 d1 0", "no relevant document"),
-    (QUERIES["TSV"], "q9 0 d1 1", "ids such as q1, and the judgements are for ids such as q9"),
-    (QUERIES["TSV"], "", "qrels holds no judgements"),
+    (QUERIES["TSV"], "q9 0 d1 1", "ids such as q1, the judgements have ids such as q9"),
+    (QUERIES["TSV"], "", "qrels contains no judgements"),
     (QUERIES["TSV"], "q1 0 d7 1", "such as d7"),
 ]
 

@@ -13,10 +13,15 @@ from actors.errors import InvalidRequest
 from actors.tasks.evidence import Finding, Findings, Passage, Section, Source
 from actors.tasks.plan import Question
 from web.command import main
-from web.command.eval.answer_measures import Measures, Outcome, measured, overall
-from web.command.eval.answers import evaluate_file
-from web.command.eval.judged_tasks import read_tasks
-from web.command.eval.report_statements import read_report
+from web.command.eval.answer_measures import (
+    AnswerMeasures,
+    TaskOutcome,
+    answer_totals,
+    measure_answer,
+)
+from web.command.eval.answers import evaluate_task_file
+from web.command.eval.judged_files import read_tasks
+from web.command.eval.statements import read_report
 from web.settings.model import ServerSettings
 
 TASKS = Path(__file__).parent / "answers" / "tasks.jsonl"
@@ -49,10 +54,10 @@ def measures_of(
     topics: Iterable[list[str]] = (),
     questions: tuple[str, ...] = (),
     ended: str = "completed",
-) -> Measures:
+) -> AnswerMeasures:
     line = {"id": "t", "task": "?", "points": list(points), "forbidden": list(forbidden)}
     (task,) = read_tasks(task_file(folder, {**line, "topics": list(topics)}))
-    return measured(task, Outcome(ended, 1.0, questions, report, (FROGS, TOADS)))
+    return measure_answer(task, TaskOutcome(ended, 1.0, questions, report, (FROGS, TOADS)))
 
 
 # --- What a report states -------------------------------------------------------------------------
@@ -70,17 +75,17 @@ def test_headings_notes_code_and_the_list_of_sources_state_nothing() -> None:
         sample=True,
     )
 
-    reading = read_report("".join(parts("Where do frogs and newts sing?", findings)))
+    report = read_report("".join(parts("Where do frogs and newts sing?", findings)))
 
-    assert [(one.text, one.cites) for one in reading.statements] == [("They sing at night.", (1,))]
-    assert reading.says_nothing
+    assert [(one.text, one.cites) for one in report.statements] == [("They sing at night.", (1,))]
+    assert report.says_nothing
 
 
 def test_an_empty_report_states_nothing_and_says_so() -> None:
-    reading = read_report("".join(parts("Where do newts sing?", Findings((), (), (), sample=True))))
+    report = read_report("".join(parts("Where do newts sing?", Findings((), (), (), sample=True))))
 
-    assert reading.statements == ()
-    assert reading.says_nothing
+    assert report.statements == ()
+    assert report.says_nothing
 
 
 @pytest.mark.parametrize(
@@ -200,7 +205,7 @@ def test_what_did_not_complete_has_made_no_points(tmp_path: Path) -> None:
     failed = measures_of(tmp_path, "Frogs sing at night. [1]", ended="step_failed")
     done = measures_of(tmp_path, "Frogs sing at night. [1]")
 
-    whole = overall([failed, done, done])
+    whole = answer_totals([failed, done, done])
 
     assert failed.points == 0
     assert (whole.tasks, whole.completed) == (3, 2)
@@ -225,7 +230,7 @@ GOOD = {"id": "a", "task": "How?", "points": [["x"]]}
         ({**GOOD, "id": "b", "task": " "}, "line 2: task:"),
         ({**GOOD, "id": "b", "topic": []}, "line 2: topic: Extra inputs"),
         ({**GOOD, "id": "b", "forbidden": [["/(/"]]}, "line 2: /(/ is no regular expression"),
-        (GOOD, "line 2: task a was there before"),
+        (GOOD, "line 2: task a appears twice"),
     ],
 )
 def test_a_bad_line_is_told_with_its_number(tmp_path: Path, line: object, told: str) -> None:
@@ -236,7 +241,7 @@ def test_a_bad_line_is_told_with_its_number(tmp_path: Path, line: object, told: 
 
 
 def test_files_without_tasks_are_told(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="has no tasks"):
+    with pytest.raises(InvalidRequest, match="contains no tasks"):
         read_tasks(task_file(tmp_path, "", ""))
     with pytest.raises(InvalidRequest, match="cannot be read"):
         read_tasks(tmp_path / "none.jsonl")
@@ -299,14 +304,17 @@ def test_the_table_has_a_row_for_each_task(
 
     out = capsys.readouterr().out
     assert "pond" in out and "all 2" in out and "2 completed" in out
-    assert "Of 1 tasks on which the library has nothing, 1 reports say so" in out
+    assert (
+        "Tasks on which the library has nothing: 1; reports that say so and claim nothing: 1."
+        in out
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["--show", "other"], "has no task other"),
-        (["--documents", "nowhere.md"], "Nothing could be read"),
+        (["--documents", "nowhere.md"], "None of the given documents could be read"),
     ],
 )
 def test_what_cannot_be_measured_is_told(
@@ -328,7 +336,7 @@ def test_what_cannot_be_measured_is_told(
 async def test_reports_on_the_sample_library_are_as_good_as_they_were(tmp_path: Path) -> None:
     settings = ServerSettings(data_dir=tmp_path / "data")
 
-    evaluation = await evaluate_file(settings, TASKS, (), None)
+    evaluation = await evaluate_task_file(settings, TASKS, (), None)
 
     whole = evaluation.overall
     assert whole.completed == whole.tasks == 40

@@ -91,10 +91,10 @@ async def answers(
     settings = given.load().settings
     from rich.console import Console
 
-    from web.command.eval.answers import evaluate_file
+    from web.command.eval.answers import evaluate_task_file
     from web.command.eval.answers_screen import as_json, print_table, print_task
 
-    evaluation = await evaluate_file(settings, file, documents, show)
+    evaluation = await evaluate_task_file(settings, file, documents, show)
     if json:
         print(as_json(evaluation, in_full=show is not None))
     elif show is not None:
