@@ -10,7 +10,9 @@ from types import ModuleType
 
 import pytest
 
+from actors.errors import Overloaded, leaf_errors
 from web.command import main
+from web.command.output import exit_code_of
 from web.data_folder import hold
 from web.settings.model import ServerSettings
 
@@ -175,3 +177,27 @@ def test_a_model_is_a_flag(arguments: list[str], capsys: Text) -> None:
     err = capsys.readouterr().err
     assert "model = nope  (flag --model)" in err
     assert "say openai:NAME" in err
+
+
+def test_the_leaf_errors_of_nested_groups_come_in_order() -> None:
+    first, second = ValueError("a"), KeyboardInterrupt()
+    inner = BaseExceptionGroup("inner", [second])
+
+    assert leaf_errors(BaseExceptionGroup("outer", [first, inner])) == [first, second]
+    assert leaf_errors(first) == [first]
+
+
+def test_an_expected_error_in_groups_of_one_becomes_an_exit_code(capsys: Text) -> None:
+    def fail() -> int:
+        raise ExceptionGroup("outer", [ExceptionGroup("inner", [Overloaded("Full.")])])
+
+    assert exit_code_of(fail) == 75
+    assert capsys.readouterr().err == "terzetto: Full. [overloaded]\n"
+
+
+def test_two_errors_at_once_are_raised_with_their_traceback() -> None:
+    def fail() -> int:
+        raise ExceptionGroup("both", [Overloaded("Full."), Overloaded("Full.")])
+
+    with pytest.raises(ExceptionGroup):
+        exit_code_of(fail)

@@ -132,7 +132,7 @@ def test_a_person_reads_a_line_for_each_ranker(
     assert lines[0] == "2 queries, 4 judged documents"
     assert lines[1].split() == ["ranker", "nDCG@10", "recall@50", "MRR"]
     assert [line.split()[0] for line in lines[2:]] == ["bm25", "vectors", "fused"]
-    assert "1 of the judged documents are not in the library" in told.err
+    assert "Judged documents that are not in the library: 1." in told.err
 
 
 def test_a_query_that_is_a_document_does_not_find_itself(
@@ -197,8 +197,8 @@ def test_queries_without_judgements_and_judgements_without_queries_are_told(
     told = capsys.readouterr()
     found = json.loads(told.out)
     assert (found["queries_left_out"], found["judged_queries_missing"]) == (1, 1)
-    assert "1 queries for which nothing is judged relevant were left out" in told.err
-    assert "1 of the judged queries are not among the queries" in told.err
+    assert "Queries left out because no document is judged relevant: 1." in told.err
+    assert "Judged queries that are not among the queries: 1." in told.err
 
 
 BAD_DOCUMENTS = [

@@ -156,7 +156,7 @@ def test_a_path_that_does_not_exist_stops_it_before_anything_starts(
 
     assert main(["ingest", str(notes), str(notes / "nowhere"), *data]) == 2
 
-    assert "there is no" in capsys.readouterr().err and not service.calls
+    assert "no such file or folder" in capsys.readouterr().err and not service.calls
 
 
 def test_trouble_of_the_server_ends_it_and_what_was_added_is_told(

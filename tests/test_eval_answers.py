@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from actors.agents.extractive.report import parts
 from actors.errors import InvalidRequest
@@ -19,7 +21,8 @@ from web.command.eval.answer_measures import (
     answer_totals,
     measure_answer,
 )
-from web.command.eval.answers import evaluate_task_file
+from web.command.eval.answers import AnswerEvaluation, evaluate_task_file
+from web.command.eval.answers_screen import print_table
 from web.command.eval.judged_files import read_tasks
 from web.command.eval.statements import read_report
 from web.settings.model import ServerSettings
@@ -308,6 +311,30 @@ def test_the_table_has_a_row_for_each_task(
         "Tasks on which the library has nothing: 1; reports that say so and claim nothing: 1."
         in out
     )
+
+
+def test_the_table_fits_a_terminal_of_80_columns_without_losing_a_figure(tmp_path: Path) -> None:
+    report = "Frogs lay about 3,000 eggs in still water. [1] They sing at night. [7]"
+    one = measures_of(tmp_path, report, points=[["3,000 eggs"]])
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+
+    print_table(AnswerEvaluation((one,), answer_totals([one])), console)
+
+    assert isinstance(console.file, io.StringIO)
+    row = next(line for line in console.file.getvalue().splitlines() if line.startswith("t "))
+    assert row.split() == [
+        "t",
+        "completed",
+        "-",
+        "0",
+        "0",
+        "1.00",
+        "0",
+        "1.00",
+        "0.50",
+        "0.50",
+        "1.00",
+    ]
 
 
 @pytest.mark.parametrize(

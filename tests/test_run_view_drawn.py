@@ -111,6 +111,14 @@ def test_progress_tells_each_step_once_at_start_and_once_at_its_end() -> None:
     assert len(lines) == 2 + 2 * 5
 
 
+def test_a_count_of_one_is_singular() -> None:
+    log = Log().begin().start("s1").plan().finish("s1").start("s2")
+
+    lines = told(log.finish("s2", result={"passages": 1, "sources": 2}))
+
+    assert lines[-1] == "s2 done in 0.25 s, 1 passage, 2 sources"
+
+
 def test_progress_tells_retries_failures_and_resumption() -> None:
     log = Log().begin().start("s1").retrying("s1", 1, 0.1, "Bad luck").start("s1", 2)
     log.add("step_failed", step_id="s1", step="analysis", attempts=5, error=ERROR)

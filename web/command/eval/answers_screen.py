@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "Topics",
-    "Questions",
-    "Needless",
+    "Ques|tions",
+    "Need|less",
     "Points",
-    "Forbidden",
+    "For|bidden",
     "Cited",
-    "Precise",
-    "Grounded",
-    "Seconds",
+    "Pre|cise",
+    "Groun|ded",
+    "Sec|onds",
 )
-_MIN_WIDTH = 120
+"""On a narrow terminal, a heading is broken at the bar."""
+_WIDTH = 120
+"""Enough for all columns."""
 
 
 def as_json(evaluation: AnswerEvaluation, *, in_full: bool) -> str:
@@ -43,17 +45,9 @@ def as_json(evaluation: AnswerEvaluation, *, in_full: bool) -> str:
 
 def print_table(evaluation: AnswerEvaluation, console: Console) -> None:
     """Print a row for each task and one for all tasks."""
-    table = Table(box=None, pad_edge=False, show_footer=True)
+    wide = console if console.is_terminal else Console(width=_WIDTH)
     whole = evaluation.overall
-    table.add_column("Task", footer=f"all {whole.tasks}", no_wrap=True, min_width=21)
-    table.add_column("Ended", footer=f"{whole.completed} completed")
-    for name, footer in zip(_COLUMNS, _overall_cells(whole), strict=True):
-        # On a narrow terminal the headings fold; the figures stay whole.
-        table.add_column(name, footer=footer, justify="right", overflow="fold", min_width=5)
-    for one in evaluation.tasks:
-        table.add_row(Text(one_line(one.task.name, 40)), one.outcome.ended, *_cells(one))
-    wide = console if console.is_terminal else Console(width=_MIN_WIDTH)
-    wide.print(table)
+    wide.print(_table(evaluation, narrow=wide.width < _WIDTH))
     wide.print(
         f"\nSeconds for all tasks: p50 {whole.seconds_p50:.2f}, worst {whole.seconds_worst:.2f}. "
         "Needless and Forbidden are sums, the other columns means over the tasks."
@@ -63,6 +57,22 @@ def print_table(evaluation: AnswerEvaluation, console: Console) -> None:
             f"Tasks on which the library has nothing: {whole.with_nothing}; "
             f"reports that say so and claim nothing: {whole.admitted}."
         )
+
+
+def _table(evaluation: AnswerEvaluation, *, narrow: bool) -> Table:
+    whole = evaluation.overall
+    padding = (0, 1, 0, 0) if narrow else (0, 1)
+    table = Table(box=None, pad_edge=False, show_footer=True, padding=padding)
+    # On a narrow terminal, only the names may be cut. Figures stay whole.
+    least = 10 if narrow else 21
+    table.add_column("Task", footer=f"all {whole.tasks}", no_wrap=not narrow, min_width=least)
+    table.add_column("Ended", footer=f"{whole.completed} completed", no_wrap=True)
+    for name, footer in zip(_COLUMNS, _overall_cells(whole), strict=True):
+        heading = name.replace("|", "-\n" if narrow else "")
+        table.add_column(heading, footer=footer, justify="right", no_wrap=True)
+    for one in evaluation.tasks:
+        table.add_row(Text(one_line(one.task.name, 40)), one.outcome.ended, *_cells(one))
+    return table
 
 
 def print_task(one: AnswerMeasures, console: Console) -> None:
@@ -77,8 +87,8 @@ def print_task(one: AnswerMeasures, console: Console) -> None:
     lines += _listed("Forbidden claims", one.said_forbidden)
     lines += _listed("Statements", [_shown(judged) for judged in one.statements])
     if one.admits_nothing is not None:
-        says = "says only that" if one.admits_nothing else "does not say only that"
-        lines.append(f"The library has nothing on this, and the report {says}.")
+        says = "says only that" if one.admits_nothing else "does not say so, or says more"
+        lines.append(f"The library has nothing on this; the report {says}.")
     lines += ["", "Report:", *one.outcome.report.splitlines()]
     for line in lines:
         console.print(Text(printable(line)), soft_wrap=True)
