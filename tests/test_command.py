@@ -42,7 +42,7 @@ def test_every_command_has_help_and_takes_the_common_flags(command: str, capsys:
         assert flag in out
 
 
-def test_the_version_is_told_without_a_parser() -> None:
+def test_the_version_is_printed_without_a_parser() -> None:
     program = (
         "import sys; from web.command import main; main(['--version']); "
         "print(sorted({'cyclopts', 'rich', 'pydantic', 'trio', 'httpx'} & set(sys.modules)))"
@@ -64,7 +64,7 @@ def test_it_runs_as_a_module() -> None:
 @pytest.mark.parametrize(
     "arguments", [["nope"], ["run"], ["run", "x", "--nope"], ["run", "x", "--deadline-s", "0"]]
 )
-def test_mistakes_in_what_was_typed_end_with_2(arguments: list[str], capsys: Text) -> None:
+def test_usage_errors_end_with_2(arguments: list[str], capsys: Text) -> None:
     assert main(arguments) == 2
     assert "Error" in capsys.readouterr().err
 
@@ -84,7 +84,7 @@ def test_settings_are_shown_with_their_origins(
     assert ["retry_delays_s", "0.0,1.0", "flag --set"] in [[*map(str.strip, r)] for r in rows]
 
 
-def test_settings_for_machines_tell_what_each_takes(capsys: Text) -> None:
+def test_settings_as_json_have_the_allowed_values(capsys: Text) -> None:
     assert main(["settings", "--json", "--set", "bind=99"]) == 0
 
     shown = json.loads(capsys.readouterr().out)
@@ -116,12 +116,12 @@ def test_bad_settings_end_every_command_with_2_and_one_message(
         (["--config", "/nowhere/x.toml"], "There is no such file"),
     ],
 )
-def test_bad_flags_are_told(flags: list[str], part: str, capsys: Text) -> None:
+def test_a_bad_flag_is_explained(flags: list[str], part: str, capsys: Text) -> None:
     assert main(["settings", *flags]) == 2
     assert part in capsys.readouterr().err
 
 
-def test_serve_hands_the_settings_to_the_server(
+def test_serve_passes_the_settings_to_the_server(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     given = list[ServerSettings]()
@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_used_ends_a_command_with_2(tmp_path: Path, caps
     assert "cannot be used" in capsys.readouterr().err
 
 
-def test_models_are_shown_as_they_can_be_typed(
+def test_models_are_printed_in_the_form_that_flags_take(
     monkeypatch: pytest.MonkeyPatch, capsys: Text, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TERZETTO_FALLBACK", "local,extractive")

@@ -1,4 +1,4 @@
-"""The view as lines and as a picture."""
+"""The view in lines and as a picture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def drawn(view: RunView, *, height: int = 24, final: bool = False) -> str:
     return console.file.getvalue()
 
 
-def told(log: Log) -> list[str]:
+def progress_of(log: Log) -> list[str]:
     view, lines = RunView(), []
     for event in log.events:
         view.apply(event)
@@ -44,7 +44,7 @@ def test_the_plan_is_a_tree_with_states_and_times() -> None:
     ]
 
 
-def test_retries_and_degraded_steps_stand_in_the_tree() -> None:
+def test_retries_and_degraded_steps_are_in_the_tree() -> None:
     log = Log().begin().start("s1").retrying("s1", 1, 0, "Bad luck").start("s1", 2).plan()
     log.finish("s1", 2).start("s2").finish("s2", degraded=True, error=ERROR)
 
@@ -55,7 +55,7 @@ def test_retries_and_degraded_steps_stand_in_the_tree() -> None:
     assert "degraded: No luck [agent_failed]" in picture
 
 
-def test_a_frame_never_outgrows_the_screen_and_shows_the_texts_end() -> None:
+def test_a_frame_fits_the_screen_and_shows_the_end_of_the_text() -> None:
     log = Log().until_writing().part("\n\n".join(f"Paragraph {n}" for n in range(5_000)))
 
     for height in (5, 10, 24, 50):
@@ -71,7 +71,7 @@ def test_a_plan_taller_than_the_screen_is_cut_too() -> None:
     assert len(picture.splitlines()) == 4 and "writing" in picture
 
 
-def test_what_stays_is_the_whole_report_with_its_sources() -> None:
+def test_the_final_picture_is_the_whole_report_with_its_sources() -> None:
     log = Log().until_writing()
     text = "\n\n".join(f"Paragraph {n}" for n in range(100))
 
@@ -81,7 +81,7 @@ def test_what_stays_is_the_whole_report_with_its_sources() -> None:
     assert "[1]  On threads  Costs" in picture
 
 
-def test_a_report_with_its_own_sources_is_not_given_them_twice() -> None:
+def test_a_report_with_its_own_sources_gets_no_second_list() -> None:
     log = Log().until_writing().finish("s5")
 
     picture = drawn(seen(log.complete("# Report\n\n## Sources\n\n1. Mine\n")), final=True)
@@ -96,7 +96,12 @@ def test_control_characters_of_documents_do_not_reach_the_terminal() -> None:
 
     view = seen(log)
 
-    for picture in (drawn(view), drawn(view, final=True), "".join(told(log)), summary_line(view)):
+    for picture in (
+        drawn(view),
+        drawn(view, final=True),
+        "".join(progress_of(log)),
+        summary_line(view),
+    ):
         assert not set(picture) & {"\x1b", "\x07", "\x9b"}
 
 
@@ -104,8 +109,8 @@ def test_rich_markup_in_a_task_is_only_text() -> None:
     assert "[red]x[/nope]" in drawn(seen(Log().begin("[red]x[/nope]")))
 
 
-def test_progress_tells_each_step_once_at_start_and_once_at_its_end() -> None:
-    lines = told(whole_log())
+def test_progress_has_a_line_for_the_start_and_the_end_of_each_step() -> None:
+    lines = progress_of(whole_log())
 
     assert lines[1:4] == ["s1 analysis: Plan it", "plan: 5 steps", "s1 done in 0.25 s"]
     assert len(lines) == 2 + 2 * 5
@@ -114,17 +119,17 @@ def test_progress_tells_each_step_once_at_start_and_once_at_its_end() -> None:
 def test_a_count_of_one_is_singular() -> None:
     log = Log().begin().start("s1").plan().finish("s1").start("s2")
 
-    lines = told(log.finish("s2", result={"passages": 1, "sources": 2}))
+    lines = progress_of(log.finish("s2", result={"passages": 1, "sources": 2}))
 
     assert lines[-1] == "s2 done in 0.25 s, 1 passage, 2 sources"
 
 
-def test_progress_tells_retries_failures_and_resumption() -> None:
+def test_progress_has_lines_for_retries_failures_and_resumption() -> None:
     log = Log().begin().start("s1").retrying("s1", 1, 0.1, "Bad luck").start("s1", 2)
     log.add("step_failed", step_id="s1", step="analysis", attempts=5, error=ERROR)
     log.add("task_resumed", reason="retry", kept_steps=[], run=2).add("agent_hummed")
 
-    assert told(log)[2:] == [
+    assert progress_of(log)[2:] == [
         "s1 attempt 1: Bad luck [agent_failed]; again in 0.1 s",
         "s1 analysis: Plan it (attempt 2)",
         "s1 failed: No luck [agent_failed]",
@@ -132,7 +137,7 @@ def test_progress_tells_retries_failures_and_resumption() -> None:
     ]
 
 
-def test_the_summary_tells_each_ending() -> None:
+def test_the_summary_says_how_the_task_ended() -> None:
     completed = seen(whole_log())
     failed = seen(Log().begin().add("task_failed", error=ERROR, step_id=None, partial_output=None))
     cancelled = seen(Log().begin().add("task_cancelled", reason="enough", partial_output="abc"))

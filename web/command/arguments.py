@@ -1,8 +1,8 @@
 """The commands as they are typed: names, arguments, flags and help.
 
-Rule: a function here parses and delegates. It imports the module that does the work when it runs, so
-that every command and its help start fast. Each help text of an argument is one line, because a line
-break in it would stay where it is.
+Rule: a function here parses and delegates. It imports the module that does the work when it runs,
+so that every command and its help start fast. Each help text of an argument is one line, because
+help keeps line breaks.
 """
 
 from __future__ import annotations

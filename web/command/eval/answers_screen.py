@@ -88,7 +88,7 @@ def print_task(one: AnswerMeasures, console: Console) -> None:
     lines += _listed("Statements", [_shown(judged) for judged in one.statements])
     if one.admits_nothing is not None:
         says = "says only that" if one.admits_nothing else "does not say so, or says more"
-        lines.append(f"The library has nothing on this; the report {says}.")
+        lines += ["", f"The library has nothing on this; the report {says}."]
     lines += ["", "Report:", *one.outcome.report.splitlines()]
     for line in lines:
         console.print(Text(printable(line)), soft_wrap=True)

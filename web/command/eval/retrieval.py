@@ -1,15 +1,15 @@
 """`terzetto eval retrieval`: measure how well the library finds the documents judged relevant.
 
-The library's search runs as the agents use it, once with each ranker and once with all of them. The
-rank of a document is that of its best passage. As in BEIR, a document that has the id of the query
-is left out, because it is the query.
+The library's search runs as the agents use it, once with each ranker and once with all of them.
+The rank of a document is that of its best passage. As in BEIR, a document that has the id of the
+query is left out, because it is the query.
 
-Without `--documents`, the person's own library is measured. Then a judged id is a document's id, its
-source (the path or URL it was ingested from) or its title, in this order.
+Without `--documents`, the person's own library is measured. Then a judged id is a document's id,
+its source (the path or URL it was ingested from) or its title, in this order.
 
-Measures compare a ranking, which is a list of documents, best first, each once, with grades. A grade
-above 0 means relevant; documents without a grade count as not relevant. Each measure is from 0 to 1
-and equals that of trec_eval. Means are over the queries with at least one relevant document.
+Measures compare a ranking, which is a list of documents, best first, each once, with grades. A
+grade above 0 means relevant; documents without a grade count as not relevant. Each measure is from
+0 to 1 and equals that of trec_eval. Means are over the queries with at least one relevant document.
 
 Rule: the data folder is not changed: documents that are given are added to a library in memory.
 """
@@ -74,9 +74,9 @@ def mean_measures(measures: Sequence[RankingMeasures]) -> RankingMeasures:
 def ndcg(ranking: Sequence[str], grades: Mapping[str, float]) -> float:
     """Normalised discounted cumulative gain of the first 10.
 
-    The gain of a document is its grade, divided by log2(rank + 1). The sum is divided by that of the
-    best possible ranking. Source: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR
-    techniques", 2002, with the discount that trec_eval uses.
+    The gain of a document is its grade, divided by log2(rank + 1). The sum is divided by that of
+    the best possible ranking. Source: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of
+    IR techniques", 2002, with the discount that trec_eval uses.
     """
     ideal = sorted(grades.values(), reverse=True)
     return _gain([grades.get(document, 0.0) for document in ranking]) / _gain(ideal)
@@ -164,7 +164,7 @@ async def evaluate_files(
 
 @asynccontextmanager
 async def collection(paths: Sequence[Path]) -> AsyncIterator[tuple[Library, dict[str, str]]]:
-    """A library in memory with the documents of these files, and its ids by the ids in the files."""
+    """A library in memory with the documents of these files, and its ids by those in the files."""
     ids: dict[str, str] = {}
     async with open_library(None, now=wall_clock, parser=InlineParser()) as library:
         for path in paths:
