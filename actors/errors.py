@@ -216,10 +216,7 @@ class AskCycle(ActorError):
 
 
 def leaf_errors(error: BaseException) -> list[BaseException]:
-    """The errors in nested exception groups, in order; an error that is no group, alone.
-
-    Trio nurseries wrap the errors of their tasks in groups, often of one.
-    """
+    """The errors of an exception group, its nested groups unwrapped; `[error]` if it is no group."""
     if not isinstance(error, BaseExceptionGroup):
         return [error]
     return [leaf for part in error.exceptions for leaf in leaf_errors(part)]
