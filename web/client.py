@@ -17,7 +17,7 @@ import trio
 
 from actors.errors import CODES, ActorError, UnreadableDocument, UnsupportedMediaType
 from actors.fetching.fetcher import Page
-from web.media_types import media_type
+from actors.library.parsing.media_types import media_type_of_file
 from web.ndjson import LineSplitter, event_of, is_ending
 from web.service import ServerUnreachable, UnexpectedAnswer
 
@@ -117,7 +117,7 @@ class HttpService:
 
     async def add(self, path: Path) -> tuple[dict[str, Any], bool]:
         """POST /documents as a form, so that the file's name comes along."""
-        kind = media_type(path)
+        kind = media_type_of_file(path)
         if kind is None:
             raise UnsupportedMediaType(f"{path.suffix or 'no ending'} is not read here.")
         try:

@@ -14,9 +14,9 @@ from typing import Any
 import trio
 
 from actors.fetching.fetcher import Page
+from actors.library.parsing.media_types import media_type_of_file
 from actors.system import System, open_system
 from web.api.views import task_view
-from web.media_types import media_type
 from web.settings.model import ServerSettings
 
 
@@ -65,7 +65,7 @@ class LocalService:
         body = await trio.Path(path).read_bytes()
         added = await self._system.library.add(
             body,
-            media_type=media_type(path),
+            media_type=media_type_of_file(path),
             file_name=path.name,
             source=str(path.absolute()),
         )

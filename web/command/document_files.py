@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from web.media_types import MEDIA_TYPES, media_type
+from actors.library.parsing.media_types import SUFFIXES, media_type_of_file
 
-KINDS = ", ".join(MEDIA_TYPES)
+KINDS = ", ".join(SUFFIXES)
 
 SECOND_COPIES = frozenset({"_sources"})
 """Folders in which a documentation builder (Sphinx) keeps each of its pages again, as markup."""
@@ -72,7 +72,7 @@ class _Walk:
         self._file(path, status, named)
 
     def _file(self, path: Path, status: os.stat_result, named: bool) -> None:
-        if media_type(path) is None:
+        if media_type_of_file(path) is None:
             if named:
                 ending = path.suffix or "no ending"
                 reason = f"{ending} is not among the kinds that are read: {KINDS}"
