@@ -1,6 +1,6 @@
-"""/openapi.json, made from the table of routes and the types it names.
+"""/openapi.json, made from the table of routes and the types that it names.
 
-Rule: nothing is said here that the code does not use; what changes there changes here.
+Rule: the document states only what the code uses, so that it cannot disagree with the code.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from actors.library.parsing.media_types import KINDS
 from web.api import views
 from web.api.problems import CONTENT_TYPE
 from web.api.routing import Route
@@ -64,8 +65,7 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     if route.raw_body:
         binary = {"schema": {"type": "string", "format": "binary"}}
-        kinds = ("text/plain", "text/markdown", "text/html", "application/pdf")
-        content = {**dict.fromkeys(kinds, binary), "multipart/form-data": _FORM}
+        content = {kind.media_type: binary for kind in KINDS} | {"multipart/form-data": _FORM}
         if route.json_instead is not None:
             content["application/json"] = {"schema": _ref(route.json_instead)}
         operation["requestBody"] = {"required": True, "content": content}

@@ -1,6 +1,6 @@
-"""Errors as RFC 9457 problems: one table from codes to statuses, one form for all.
+"""Errors as RFC 9457 problems: one table from codes to statuses, and one form for all of them.
 
-Rule: no answer shows a traceback or a path of the server. What is not in the table is a 500.
+Rule: no answer shows a traceback or a path of the server. A code that is not in the table is a 500.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONTENT_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a code is answered: status, title, and seconds to wait before another try."""
+    """The response to a code: status, title, and the seconds of its `Retry-After` header."""
 
     status: int
     title: str
@@ -55,19 +55,22 @@ KINDS: dict[str, Kind] = {
     "cancel_unfinished": Kind(503, "The work has not stopped yet", retry_after_s=1),
     "actor_stopped": Kind(503, "The server is about to stop", retry_after_s=5),
 }
-"""Every code that a request can be answered with."""
+"""Every code of an error response."""
+
+
+_BUG = "The server has met a bug; its log says more."
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with the input: where, and what."""
+    """One fault of the input: where and what."""
 
     loc: tuple[str | int, ...]
     msg: str
 
 
 class RequestProblem(Exception):
-    """The web layer refuses a request, before or instead of asking an actor."""
+    """A request that the web layer refuses itself, without asking an actor."""
 
     def __init__(self, code: str, detail: str, faults: Sequence[Fault] = ()) -> None:
         super().__init__(detail)
@@ -77,7 +80,7 @@ class RequestProblem(Exception):
 
 
 def problem(code: str, detail: str, faults: Sequence[Fault] = ()) -> Response:
-    """The response that says so."""
+    """The response to a request that fails with this code."""
     kind = KINDS[code]
     body = problem_body(code, detail, request.path, faults)
     response = Response(body, kind.status, content_type=CONTENT_TYPE)
@@ -87,7 +90,7 @@ def problem(code: str, detail: str, faults: Sequence[Fault] = ()) -> Response:
 
 
 def problem_body(code: str, detail: str, path: str, faults: Sequence[Fault] = ()) -> bytes:
-    """What it says, as JSON."""
+    """The body of such a response: JSON in ASCII."""
     kind = KINDS[code]
     body = {
         "type": f"urn:terzetto:error:{code}",
@@ -100,15 +103,15 @@ def problem_body(code: str, detail: str, path: str, faults: Sequence[Fault] = ()
     if faults or code == "invalid_request":
         faults = faults or (Fault((), detail),)
         body["errors"] = [{"loc": list(fault.loc), "msg": fault.msg} for fault in faults]
-    # Input comes back in details, and may hold what UTF-8 cannot: ASCII takes everything.
+    # Details repeat input, which may have lone surrogates: UTF-8 cannot encode them, ASCII can.
     return json.dumps(body).encode("ascii")
 
 
 def of_actor_error(error: ActorError) -> Response:
-    """An actor's refusal as a problem."""
+    """The response to an error that an actor replied with."""
     if error.code not in KINDS:
-        log.error("no answer for the error %s", error.code, exc_info=error)
-        return problem("internal_error", "The server has met a bug; its log says more.")
+        log.error("the code %s is not in the table of problems", error.code, exc_info=error)
+        return problem("internal_error", _BUG)
     response = problem(error.code, error.message)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(ceil(error.retry_after_s), 1))
@@ -116,7 +119,7 @@ def of_actor_error(error: ActorError) -> Response:
 
 
 def of_http_exception(error: HTTPException) -> Response:
-    """What the framework refuses by itself: no route, no such method, a body it cannot take."""
+    """The response to what Quart refuses itself: no such route or method, or a body too large."""
     match error.code:
         case 404:
             return problem("not_found", f"There is no {request.path} here.")
@@ -131,10 +134,10 @@ def of_http_exception(error: HTTPException) -> Response:
         case code if code is not None and 400 <= code < 500:
             return problem("bad_request", error.description or "The request cannot be read.")
         case _:
-            return problem("internal_error", "The server has met a bug; its log says more.")
+            return problem("internal_error", _BUG)
 
 
 def of_bug(error: Exception) -> Response:
-    """Anything else."""
+    """The response to any other exception."""
     log.error("a request failed: %s %s", request.method, request.path, exc_info=error)
-    return problem("internal_error", "The server has met a bug; its log says more.")
+    return problem("internal_error", _BUG)
