@@ -134,15 +134,47 @@ async def test_the_answer_to_a_key_stays_the_same_when_the_task_has_gone_on(serv
 
 
 @pytest.mark.parametrize(
-    "other", [{"text": "toads"}, {"deadline_s": 60}, {"metadata": {"a": "b"}}], ids=str
+    ("first", "again"),
+    [
+        ({}, {"text": "toads"}),
+        ({}, {"deadline_s": 60}),
+        ({}, {"metadata": {"a": "b"}}),
+        ({}, {"budget": {"steps": 5}}),
+        ({"budget": {"steps": 5}}, {}),
+        ({"budget": {"steps": 5}}, {"budget": {"steps": 6}}),
+        ({"budget": {"steps": 5}}, {"budget": {"steps": 5, "tokens": 10}}),
+    ],
+    ids=str,
 )
-async def test_the_same_key_with_other_values_is_refused(served, other):
+async def test_the_same_key_with_other_values_is_refused(served, first, again):
     async with scripted_api(served) as api:
-        await keyed(api, "key")
+        await keyed(api, "key", **first)
 
-        answer = await keyed(api, "key", **other)
+        answer = await keyed(api, "key", **again)
 
-        check_problem(answer, 422, "invalid_request")
+        assert "Idempotency-Key" in check_problem(answer, 422, "invalid_request")["detail"]
+
+
+async def test_the_same_key_with_another_context_task_is_refused(served):
+    async with scripted_api(served) as api:
+        one, other = [await api.create() for _ in range(2)]
+        await api.run(one)
+        await api.run(other)
+        first = await keyed(api, "key", context_task_id=one)
+
+        same = await keyed(api, "key", context_task_id=one)
+        assert (same.status_code, same.content) == (201, first.content)
+        for further in ({"context_task_id": other}, {}):
+            answer = await keyed(api, "key", **further)
+            assert "Idempotency-Key" in check_problem(answer, 422, "invalid_request")["detail"]
+
+
+async def test_the_same_key_with_the_same_budget_gives_the_same_task(served):
+    async with scripted_api(served) as api:
+        first = await keyed(api, "key", budget={"steps": 5})
+        again = await keyed(api, "key", budget={"tokens": None, "steps": 5})
+
+        assert (again.status_code, again.content) == (201, first.content)
 
 
 async def test_a_key_lives_as_long_as_its_task(served):
