@@ -29,6 +29,9 @@ from web.api.views import NoBody, NoQuery
 from web.http.traffic import Traffic
 from web.settings.model import ServerSettings
 
+TRAFFIC = "terzetto_traffic"
+"""The key in `app.extensions` of the traffic that /health shows."""
+
 M = TypeVar("M", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound=BaseModel)
@@ -82,7 +85,8 @@ def add_routes(
     settings: ServerSettings,
     traffic: Traffic,
 ) -> None:
-    """Register these routes with `app`."""
+    """Register these routes with `app`, and keep its traffic there for `web.serve`."""
+    app.extensions[TRAFFIC] = traffic
     readers = Readers(system, settings.max_streams_per_client)
     for route in routes:
         app.add_url_rule(

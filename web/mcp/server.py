@@ -20,7 +20,6 @@ from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
-from web.http.server import serve
 from web.mcp.service import Opening, SharedService, open_shared
 from web.mcp.stdin import StdinLines
 from web.mcp.tools import MAX_NAME, OFFERS, call, refusal
@@ -96,6 +95,8 @@ async def _serve_stdio(server: Server[Any]) -> None:
 
 
 async def _serve_http(server: Server[Any], settings: ServerSettings) -> None:
+    from web.server import serve  # Only here, because it loads the whole HTTP API.
+
     app = server.streamable_http_app(streamable_http_path=PATH, transport_security=LOCAL)
     async with trio.open_nursery() as nursery:
         (url, *_) = await nursery.start(serve, app, settings)
