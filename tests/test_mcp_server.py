@@ -22,8 +22,8 @@ from actors.errors import StorageUnavailable, TaskNotFound
 from web.command import main
 from web.data_folder import FolderHeld, hold
 from web.mcp.server import mcp_server
-from web.mcp.service import IDLE_S, SharedService, open_shared
-from web.mcp.tools import MAX_TEXT, OFFERS, call
+from web.mcp.shared_service import IDLE_S, SharedService, open_shared
+from web.mcp.tools import MAX_TEXT, TOOLS, call
 
 GUARD_S = 50.0
 """A hang guard, never a wait."""
@@ -470,7 +470,7 @@ async def test_what_fails_while_it_closes_is_no_fault_of_who_comes_next(
 async def test_a_call_that_cannot_go_on_takes_its_task_along() -> None:
     service = FakeService([], stays_open=Log().until_writing())
     service.given = service.open_log.lines() if service.open_log else []
-    offer = next(offer for offer in OFFERS if offer.name == "run_task")
+    tool = next(tool for tool in TOOLS if tool.name == "run_task")
 
     @asynccontextmanager
     async def used() -> AsyncIterator[FakeService]:
@@ -480,7 +480,7 @@ async def test_a_call_that_cannot_go_on_takes_its_task_along() -> None:
         raise trio.BrokenResourceError
 
     with pytest.raises(trio.BrokenResourceError):
-        await call(offer, used, {"task_description": "x"}, gone)
+        await call(tool, used, {"task_description": "x"}, gone)
 
     assert [name for name, *_ in service.calls] == ["create", "cancel"]
 

@@ -1,9 +1,9 @@
-"""The service that a client of the Model Context Protocol works with, open only while it does.
+"""One `Service` for all calls of an MCP client, open only while calls use it.
 
-Such a client keeps `terzetto mcp` running for days. Holding the data folder all that time would keep
-every other command out, and a server that was started later would never be noticed.
+An MCP client keeps `terzetto mcp` running for days. Holding the data folder all that time would lock
+every other command out, and a server that starts later would never be used.
 
-Rule: the service is open while somebody uses it, and for `IDLE_S` after that.
+Rule: the service is open while a call uses it, and for `IDLE_S` after the last call.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Opening = Callable[[], AbstractAsyncContextManager[Service]]
 
 
 class _Opened:
-    """One opening of the service: who uses it, and what came of it."""
+    """One opening of the service: its number of users, and the service or the error."""
 
     def __init__(self) -> None:
         self.ready = trio.Event()
-        self.moved = trio.Event()
+        self.changed = trio.Event()
         self.users = 0
         self.service: Service | None = None
         self.error: Exception | None = None
@@ -47,10 +47,10 @@ class SharedService:
         """The service, opened if it is not. Raises what opening it raises."""
         if self._current is None:
             self._current = _Opened()
-            self._wanted.send_nowait(self._current)  # One waits at most, while one is closed.
+            self._wanted.send_nowait(self._current)  # At most one waits, while another closes.
         opened = self._current
         opened.users += 1
-        opened.moved.set()
+        opened.changed.set()
         try:
             await opened.ready.wait()
             if opened.error is not None:
@@ -59,7 +59,7 @@ class SharedService:
             yield opened.service
         finally:
             opened.users -= 1
-            opened.moved.set()
+            opened.changed.set()
 
     async def keep(self) -> None:
         """Open and close the service, until `close` is called and nobody uses it."""
@@ -70,36 +70,36 @@ class SharedService:
                     await self._idle(opened)
                     self._current = None
             except* (ActorError, FolderHeld, FolderUnusable) as refusals:
-                if self._current is opened:  # Not if it has failed while it closed.
+                if self._current is opened:  # It is not if closing it has failed.
                     self._current = None
                 opened.error = _first(refusals)
                 opened.ready.set()
 
     def close(self) -> None:
-        """Let `keep` end."""
+        """Make `keep` return once nobody uses the service."""
         self._closing = True
         self._wanted.close()
         if self._current is not None:
-            self._current.moved.set()
+            self._current.changed.set()
 
     async def _idle(self, opened: _Opened) -> None:
-        """Returns once nobody has used it for a while."""
+        """Return once nobody has used the service for `IDLE_S`."""
         while True:
-            opened.moved = trio.Event()
+            opened.changed = trio.Event()
             if opened.users:
-                await opened.moved.wait()
+                await opened.changed.wait()
                 continue
             if self._closing:
                 return
             with trio.move_on_after(IDLE_S):
-                await opened.moved.wait()
+                await opened.changed.wait()
                 continue
             return
 
 
 @asynccontextmanager
 async def open_shared(opening: Opening) -> AsyncIterator[SharedService]:
-    """A service that is opened when it is used; at the end it is closed in an orderly way."""
+    """A service that is opened when it is used, and closed at the end of the block."""
     shared = SharedService(opening)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(shared.keep)
