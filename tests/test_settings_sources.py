@@ -135,7 +135,7 @@ def test_a_name_like_no_other_leads_to_the_list() -> None:
         ((None, {"TERZETTO_GRACE_S": "nan"}), ("grace_s = nan", "a number from 0 to 600")),
         ((None, {"TERZETTO_RETRY_DELAYS_S": "1,x"}), ("1, x", "separated by commas")),
         ((None, {"TERZETTO_BIND": "::1:80"}), ("bind = ::1:80", "[::1]:8000")),
-        ((None, {}, Flag("--bind", "bind", "x:y")), ("flag --bind", "no port number")),
+        ((None, {}, Flag("--bind", "bind", "x:y")), ("flag --bind", "not a port number")),
         ((None, {}, Flag("--set", "bnd", "x")), ("bnd = x  (flag --set)", "Did you mean bind?")),
     ],
 )

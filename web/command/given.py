@@ -33,14 +33,16 @@ class Given:
         self, bind: str | None = None, model: str | None = None, *, named: str = "--bind"
     ) -> LoadedSettings:
         """All layers of settings, these flags on top; `bind` was given by the flag `named`."""
-        from web.settings.problems import Problem, SettingsError
+        from web.settings.problems import SettingProblem, SettingsError
         from web.settings.sources import Flag, load_settings
 
         flags = []
         for pair in self.set:
             name, equals, value = pair.partition("=")
             if not equals:
-                raise SettingsError([Problem("--set", pair, "flag --set", "Say NAME=VALUE.")])
+                raise SettingsError(
+                    [SettingProblem("--set", pair, "flag --set", "Say NAME=VALUE.")]
+                )
             flags.append(Flag("--set", name.strip(), value))
         if self.data is not None:
             flags.append(Flag("--data", "data_dir", self.data))
