@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from actors.library.parsing.media_types import KINDS
 from web.api import views
-from web.api.problems import CONTENT_TYPE
+from web.api.problems import CONTENT_TYPE, Problem
 from web.api.routing import Route
 from web.api.streams import NDJSON, SSE
 
@@ -39,7 +39,7 @@ def openapi(routes: list[Route], version: str) -> dict[str, Any]:
 
 
 def _models(routes: list[Route]) -> list[type[BaseModel]]:
-    found: list[type[BaseModel]] = [views.Problem, views.EventLine, views.AddedDocuments]
+    found: list[type[BaseModel]] = [Problem, views.EventLine, views.AddedDocuments]
     for route in routes:
         found += [route.json_instead] if route.json_instead else []
         found += [route.body, *(a for a in route.answers.values() if isinstance(a, type))]
@@ -132,7 +132,7 @@ def _answer(status: int, kind: type[BaseModel] | str | None) -> dict[str, Any]:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    content = {CONTENT_TYPE: {"schema": _ref(views.Problem)}}
+    content = {CONTENT_TYPE: {"schema": _ref(Problem)}}
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 

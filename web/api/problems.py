@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from pydantic import BaseModel
 from quart import Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -56,6 +57,25 @@ KINDS: dict[str, Kind] = {
     "actor_stopped": Kind(503, "The server is about to stop", retry_after_s=5),
 }
 """Every code of an error response."""
+
+
+class ProblemFault(BaseModel):
+    """One fault of the input: where and what."""
+
+    loc: list[str | int]
+    msg: str
+
+
+class Problem(BaseModel):
+    """An error in the form of RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str
+    errors: list[ProblemFault] | None = None
 
 
 _BUG = "The server has met a bug; its log says more."

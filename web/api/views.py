@@ -7,8 +7,9 @@ makes every answer about an object, from the fields of its view type.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -337,62 +338,48 @@ class EventLine(BaseModel):
     data: dict[str, Any]
 
 
-class ProblemFault(BaseModel):
-    """One fault of the input: where and what."""
-
-    loc: list[str | int]
-    msg: str
-
-
-class Problem(BaseModel):
-    """An error in the form of RFC 9457."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    instance: str
-    errors: list[ProblemFault] | None = None
-
-
 # --- from objects to answers --------------------------------------------------------------------
 
 
 def as_view(view: type[BaseModel], source: object, **derived: Any) -> dict[str, Any]:
-    """The fields of a view, from the attributes of `source` where `derived` has no value."""
-    return {
-        name: derived[name] if name in derived else _plain(getattr(source, name))
-        for name in view.model_fields
-    }
+    """The fields of a view: the attributes of `source`, or what is `derived` from them."""
+    names, values_of = _fields(view)
+    return dict(zip(names, values_of(source), strict=True)) | derived
 
 
-def task_summary(task: Task) -> dict[str, Any]:
+@cache
+def _fields(view: type[BaseModel]) -> tuple[tuple[str, ...], Callable[[object], tuple[Any, ...]]]:
+    names = tuple(view.model_fields)
+    return names, attrgetter(*names)
+
+
+def _optional(view: type[BaseModel], value: object) -> dict[str, Any] | None:
+    """A nested object. An empty budget or usage is None."""
+    return as_view(view, value) if value else None
+
+
+def task_summary(task: Task, view: type[TaskSummary] = TaskSummary) -> dict[str, Any]:
     """A `TaskSummary` of this task."""
-    return as_view(TaskSummary, task, **_derived(task))
+    error = _optional(ErrorView, task.error) if task.status in FINAL else None
+    # A task that was never queued shows its first run.
+    return as_view(view, task, run=max(task.run, 1), error=error, metadata=dict(task.metadata))
 
 
 def task_view(task: Task) -> dict[str, Any]:
     """A `TaskView` of this task."""
-    steps = [as_view(StepView, step) for step in task.steps.values()]
-    view = as_view(TaskView, task, steps=steps, **_derived(task))
-    return {name: value for name, value in view.items() if value or name not in _SELDOM}
-
-
-_SELDOM = ("context_task_id", "budget", "usage")
-
-
-def _derived(task: Task) -> dict[str, Any]:
-    return {
-        "run": max(task.run, 1),  # A task that was never queued shows its first run.
-        "error": _plain(task.error) if task.status in FINAL else None,
-    }
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it; an empty budget or usage is none."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value) if value else None
-    if isinstance(value, Mapping):
-        return dict(value)
-    return list(value) if isinstance(value, tuple) else value
+    shown = task_summary(task, TaskView)
+    shown["steps"] = [
+        as_view(
+            StepView,
+            step,
+            depends_on=list(step.depends_on),
+            error=_optional(ErrorView, step.error),
+        )
+        for step in task.steps.values()
+    ]
+    shown["budget"] = _optional(BudgetBody, task.budget)
+    shown["usage"] = _optional(UsageView, task.usage)
+    for name in ("context_task_id", "budget", "usage"):
+        if not shown[name]:
+            del shown[name]
+    return shown
