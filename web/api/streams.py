@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import trio
 from quart import Response
@@ -27,9 +27,9 @@ from actors.system import System
 from actors.tasks.events import encode_line
 from web.api.problems import RequestProblem
 
-NDJSON = "application/x-ndjson"
-SSE = "text/event-stream"
 StreamType = Literal["application/x-ndjson", "text/event-stream"]
+NDJSON: Final = "application/x-ndjson"
+SSE: Final = "text/event-stream"
 
 SLICE_BYTES = 4 * 1024
 """Bytes sent at a time, and so about the most that waits in memory for a client that stalls."""

@@ -83,9 +83,9 @@ async def status(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
 
 async def listing(context: RequestContext[views.TasksQuery, views.NoBody]) -> Response:
     query = context.query
-    before = cursors.read(query.cursor) if query.cursor is not None else None
+    before = cursors.decode(query.cursor)
     page = await context.system.tasks(status=query.status, limit=query.limit, before=before)
-    cursor = cursors.written(page.next_before) if page.next_before is not None else None
+    cursor = cursors.encode(page.next_before)
     headers = next_link("/tasks", status=query.status, limit=query.limit, cursor=cursor)
     tasks = [views.task_summary(task) for task in page.tasks]
     return render(200, {"tasks": tasks, "next_cursor": cursor}, headers)
@@ -135,8 +135,8 @@ async def _stream(
 
 
 def _kind(context: RequestContext[Any, Any]) -> StreamType:
-    wants = context.request.accept_mimetypes.best_match([NDJSON, SSE], NDJSON)
-    return "text/event-stream" if wants == SSE else "application/x-ndjson"
+    preferred = context.request.accept_mimetypes.best_match([NDJSON, SSE], NDJSON)
+    return SSE if preferred == SSE else NDJSON
 
 
 def _after(context: RequestContext[Any, Any], after: A) -> int | A:
