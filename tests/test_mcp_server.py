@@ -1,4 +1,4 @@
-"""`terzetto mcp`, asked by the SDK's own client: as a child process, over HTTP, and in this process."""
+"""`terzetto mcp` and the client of the SDK: as a child process, over HTTP, and in this process."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from mcp_types import CallToolResult
 from actors.errors import StorageUnavailable, TaskNotFound
 from web.command import main
 from web.data_folder import FolderHeld, hold
-from web.mcp.server import mcp_server
-from web.mcp.shared_service import IDLE_S, SharedService, open_shared
+from web.mcp.server import IDLE_S, SharedService, mcp_server, open_shared
 from web.mcp.tools import MAX_TEXT, TOOLS, call
 
 GUARD_S = 50.0
@@ -76,7 +75,7 @@ async def listening(command: list[str]) -> AsyncIterator[tuple[trio.Process, str
 
 @asynccontextmanager
 async def over(service: FakeService | Exception) -> AsyncIterator[Client]:
-    """A client in this process of a server over a service, or over one that cannot be opened."""
+    """A client and a server in this process, over a service or one that fails to open."""
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[Any]:
@@ -184,7 +183,7 @@ async def test_over_http_it_answers_this_machine_and_no_web_page(tmp_path: Path)
 
 
 async def run_until_it_writes(client: Client) -> None:
-    """Run a task that never ends, and leave the call once the last step has begun."""
+    """Run a task that never ends, and cancel the call once its last step has started."""
     writing = trio.Event()
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
@@ -281,7 +280,7 @@ def test_without_the_extra_it_says_what_to_install(
     assert "pip install 'terzetto[mcp]'" in capsys.readouterr().err
 
 
-# --- over a service that is given ---------------------------------------------------------------
+# --- over a fake service ------------------------------------------------------------------------
 
 
 async def test_cancelling_the_call_cancels_the_task_it_has_started() -> None:

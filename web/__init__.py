@@ -1,7 +1,7 @@
 """The HTTP API of Terzetto, and its command line.
 
-`web:app` is an ASGI app that runs its own system: `hypercorn --worker-class trio web:app`. A program
-that embeds Terzetto serves a system of its own:
+`web:app` is an ASGI app that runs its own system: `hypercorn --worker-class trio web:app`. A
+program that embeds Terzetto serves a system of its own:
 
     settings = ServerSettings(bind="127.0.0.1:8000")
 
@@ -31,7 +31,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name when it is first used, so that commands, which import this package, start fast."""
+    """Import a name when it is first used, so that commands start fast."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,7 +1,11 @@
 """Terzetto as a server of the Model Context Protocol, over stdio or over HTTP.
 
-Rule: stdout carries the protocol and nothing else. The HTTP server listens on a loopback address only,
-answers only to names of this machine, and refuses every request that has the origin of a web page.
+An MCP client keeps `terzetto mcp` running for days. Holding the data folder all that time would lock
+every other command out, and a server that starts later would never be used. So all calls share one
+`Service`, which is open while a call uses it and for `IDLE_S` after the last call.
+
+Rule: stdout carries the protocol and nothing else. The HTTP server listens on a loopback address
+only, answers only to names of this machine, and refuses every request with the origin of a web page.
 """
 
 from __future__ import annotations
@@ -10,7 +14,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from threading import Thread
 from typing import Any, Self, cast
@@ -21,9 +26,11 @@ from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
-from web.mcp.shared_service import Opening, SharedService, open_shared
+from actors.errors import ActorError
+from web.data_folder import FolderHeld, FolderUnusable
 from web.mcp.tools import MAX_NAME, TOOLS, call, refusal
 from web.ndjson import LineSplitter
+from web.service import Service
 from web.settings.model import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -37,11 +44,15 @@ LOCAL = TransportSecuritySettings(
     allowed_hosts=["127.0.0.1:*", "localhost:*", "[::1]:*", "127.0.0.1", "localhost", "[::1]"],
 )
 
+IDLE_S = 3.0
+"""How long the service stays open after the last call."""
+
 STDIN = 0
 READ_BYTES = 65_536
 MAX_LINE_BYTES = 4 * 1_048_576
 
-Context = ServerRequestContext[Any, Any]
+CallContext = ServerRequestContext[Any, Any]
+Opening = Callable[[], AbstractAsyncContextManager[Service]]
 
 
 def mcp_server(shared: SharedService) -> Server[Any]:
@@ -49,12 +60,12 @@ def mcp_server(shared: SharedService) -> Server[Any]:
     tools = {tool.name: tool for tool in TOOLS}
 
     async def list_tools(
-        context: Context, params: types.PaginatedRequestParams | None
+        context: CallContext, params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[tool.listed() for tool in TOOLS])
 
     async def call_tool(
-        context: Context, params: types.CallToolRequestParams
+        context: CallContext, params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         tool = tools.get(params.name)
         if tool is None:
@@ -64,7 +75,10 @@ def mcp_server(shared: SharedService) -> Server[Any]:
             return await call(tool, shared.use, params.arguments or {}, report)
         except Exception as bug:  # A bug ends its call only, not the server.
             log.error("the tool %s has failed", tool.name, exc_info=bug)
-            return refusal("internal_error", "Terzetto has met a bug; its log says more.")
+            return refusal(
+                "internal_error",
+                "An internal error has occurred; the log of terzetto has the details.",
+            )
 
     return Server(
         "terzetto",
@@ -115,6 +129,9 @@ async def _stop_at_signal(signals: AsyncIterator[int], serving: trio.CancelScope
     os._exit(128 + await anext(signals))
 
 
+# --- stdin --------------------------------------------------------------------------------------
+
+
 class StdinLines:
     """An async iterator over the lines of stdin, as text, read by a thread of its own.
 
@@ -145,3 +162,101 @@ class StdinLines:
             trio.from_thread.run_sync(self._send.close, trio_token=self._token)
         except (trio.RunFinishedError, trio.Cancelled, trio.BrokenResourceError):
             pass  # The command has ended.
+
+
+# --- the shared service -------------------------------------------------------------------------
+
+
+class _Opened:
+    """One opening of the service: its number of users, and the service or the error."""
+
+    def __init__(self) -> None:
+        self.ready = trio.Event()
+        self.changed = trio.Event()
+        self.users = 0
+        self.service: Service | None = None
+        self.error: Exception | None = None
+
+
+class SharedService:
+    """One `Service` for all calls. Get one from `open_shared`."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._current: _Opened | None = None
+        self._closing = False
+        self._wanted, self._wanting = trio.open_memory_channel[_Opened](1)
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[Service]:
+        """The service, opened if it is not. Raises what opening it raises."""
+        if self._current is None:
+            self._current = _Opened()
+            self._wanted.send_nowait(self._current)  # At most one waits, while another closes.
+        opened = self._current
+        opened.users += 1
+        opened.changed.set()
+        try:
+            await opened.ready.wait()
+            if opened.error is not None:
+                raise opened.error
+            assert opened.service is not None
+            yield opened.service
+        finally:
+            opened.users -= 1
+            opened.changed.set()
+
+    async def keep(self) -> None:
+        """Open and close the service, until `close` is called and nobody uses it."""
+        async for opened in self._wanting:
+            try:
+                async with self._opening() as opened.service:
+                    opened.ready.set()
+                    await self._idle(opened)
+                    self._current = None
+            except* (ActorError, FolderHeld, FolderUnusable) as refusals:
+                if self._current is opened:  # It is not if closing it has failed.
+                    self._current = None
+                opened.error = _first(refusals)
+                opened.ready.set()
+
+    def close(self) -> None:
+        """Make `keep` return once nobody uses the service."""
+        self._closing = True
+        self._wanted.close()
+        if self._current is not None:
+            self._current.changed.set()
+
+    async def _idle(self, opened: _Opened) -> None:
+        """Return once nobody has used the service for `IDLE_S`."""
+        while True:
+            opened.changed = trio.Event()
+            if opened.users:
+                await opened.changed.wait()
+                continue
+            if self._closing:
+                return
+            with trio.move_on_after(IDLE_S):
+                await opened.changed.wait()
+                continue
+            return
+
+
+@asynccontextmanager
+async def open_shared(opening: Opening) -> AsyncIterator[SharedService]:
+    """A service that is opened when it is used, and closed at the end of the block."""
+    shared = SharedService(opening)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shared.keep)
+        try:
+            yield shared
+        finally:
+            shared.close()
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Exception)
+    return error

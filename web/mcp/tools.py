@@ -193,22 +193,22 @@ TOOLS = (
     ),
     ServedTool(
         "execute_task",
-        "Start a task that create_task has made, and answer with its report, as run_task does. "
-        "Called for a task that runs already or has ended, it follows that, and nothing runs "
-        "twice. Cancelling this call cancels the task if this call has started it.",
+        "Start a task that create_task has created, and answer with its report, like run_task. "
+        "If the task is running already or has ended, the call follows it, and nothing runs twice. "
+        "Cancelling this call cancels the task if this call has started it.",
         TaskIdArguments,
         execute_task,
     ),
     ServedTool(
         "task_status",
-        "Where a task stands: its status, its steps, and its report or the text so far.",
+        "The status of a task, its steps, and its report or the text so far.",
         TaskIdArguments,
         task_status,
         reads_only=True,
     ),
     ServedTool(
         "cancel_task",
-        "Cancel a task. Answers once nothing works for it any more; what was written is kept.",
+        "Cancel a task. Answers once no agent works for it any more; what was written is kept.",
         CancelArguments,
         cancel_task,
     ),
