@@ -1,4 +1,4 @@
-"""Deleting tasks: what is forgotten, and what open readers hear."""
+"""Delete tasks: what is removed, and what open readers receive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library over HTTP: adding, finding and removing documents."""
+"""The library over HTTP: add, find and delete documents."""
 
 from __future__ import annotations
 

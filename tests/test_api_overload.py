@@ -1,4 +1,4 @@
-"""A server that is full, or about to stop, says so and forgets nothing."""
+"""A server that is full or draining refuses work, and loses none that it accepted."""
 
 from __future__ import annotations
 

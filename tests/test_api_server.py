@@ -1,4 +1,4 @@
-"""The server itself: health, agents, its description, and whom it talks to."""
+"""The server itself: health, agents, /openapi.json, and the hosts and origins it accepts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_each_agent_says_what_it_is_and_how_busy(served):
 
 
 def shape(path: str) -> str:
-    """A path with its parameters unnamed."""
+    """A path without the names of its parameters."""
     parts = ["{}" if part.startswith("{") else part for part in path.split("/")]
     return "/".join(parts)
 
@@ -146,7 +146,7 @@ async def test_openapi_names_the_queries_that_the_routes_take(served):
         assert queries >= names, (path, names - queries)
 
 
-# --- Whom it talks to ---------------------------------------------------------------------------
+# --- Hosts and origins --------------------------------------------------------------------------
 
 HOSTS = ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "[::2]", "x y", "*"]
 
@@ -213,7 +213,7 @@ async def test_a_preflight_from_elsewhere_gets_no_permission(served):
         assert "access-control-allow-origin" not in answer.headers
 
 
-# --- HEAD, OPTIONS and what is no HTTP ----------------------------------------------------------
+# --- HEAD, OPTIONS and bytes that are not HTTP --------------------------------------------------
 
 
 async def test_head_and_options_do_nothing_and_have_no_body(served, subtests):
@@ -256,7 +256,7 @@ async def test_head_of_a_stream_answers_at_once_and_the_connection_goes_on(serve
 
 
 async def say(api: Api, words: bytes) -> bytes:
-    """What the server answers to these bytes: up to its hanging up, or the head of a success."""
+    """The answer to these bytes: up to the end of the connection, or the head of a success."""
     url = api.http.base_url
     heard = b""
     async with await trio.open_tcp_stream(url.host, url.port or 80) as socket:

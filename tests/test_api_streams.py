@@ -1,4 +1,4 @@
-"""Streams: their headers, their events, and reading the same log from anywhere in it."""
+"""Streams: their headers, their events, and reading a log from any position."""
 
 from __future__ import annotations
 

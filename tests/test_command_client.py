@@ -1,4 +1,4 @@
-"""The client of a running server, against a small real one that says what API.md says."""
+"""The client of a running server, against a small real server that answers as the API does."""
 
 from __future__ import annotations
 

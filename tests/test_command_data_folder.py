@@ -1,4 +1,4 @@
-"""The data folder's lock and the address beside it, and who answers a command."""
+"""The lock of the data folder, the address of its server, and the service of a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings themselves: what they hold and refuse."""
+"""The values of the settings, and those that they refuse."""
 
 from __future__ import annotations
 

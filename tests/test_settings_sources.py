@@ -1,4 +1,4 @@
-"""The layers: defaults, file, environment, flags."""
+"""The sources of settings: defaults, file, environment, flags."""
 
 from __future__ import annotations
 

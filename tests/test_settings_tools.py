@@ -1,4 +1,4 @@
-"""The tables [tools.NAME]: read from the file, told when wrong, and shown without their secrets."""
+"""The tables [tools.NAME]: their values, their problems, and no secret in either."""
 
 from __future__ import annotations
 

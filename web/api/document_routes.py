@@ -178,7 +178,7 @@ ROUTES = [
         "DELETE",
         "/documents/{document_id}",
         delete,
-        "Forget a document",
+        "Delete a document",
         {204: None},
         problems=(404, 409, 422, 503),
     ),

@@ -46,9 +46,9 @@ KINDS: dict[str, Kind] = {
     "invalid_request": Kind(422, "The request has the wrong shape or values"),
     "unreadable_document": Kind(422, "The document cannot be read"),
     "fetch_refused": Kind(422, "The page is not fetched"),
-    "too_many_requests": Kind(429, "You ask for too much at once", retry_after_s=1),
+    "too_many_requests": Kind(429, "Too many requests at once", retry_after_s=1),
     "head_too_large": Kind(431, "The head of the request is too large"),
-    "internal_error": Kind(500, "Something is wrong with the server"),
+    "internal_error": Kind(500, "The server has failed internally"),
     "fetch_failed": Kind(502, "The page cannot be fetched now", retry_after_s=5),
     "overloaded": Kind(503, "The server is full", retry_after_s=1),
     "draining": Kind(503, "The server is about to stop", retry_after_s=5),
@@ -78,7 +78,7 @@ class Problem(BaseModel):
     errors: list[ProblemFault] | None = None
 
 
-_BUG = "The server has met a bug; its log says more."
+_BUG = "An internal error has occurred; the log of the server has the details."
 
 
 @dataclass(frozen=True, slots=True)

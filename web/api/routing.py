@@ -172,10 +172,10 @@ def _query(request: Request, model: type[M]) -> M:
     """The query string as a `model`; each parameter may be given once."""
     given = request.args.to_dict(flat=False)
     twice = [
-        Fault((name,), "This parameter stands twice.") for name in given if len(given[name]) > 1
+        Fault((name,), "This parameter is given twice.") for name in given if len(given[name]) > 1
     ]
     if twice:
-        raise RequestProblem("invalid_request", "A query parameter stands twice.", twice)
+        raise RequestProblem("invalid_request", "A query parameter is given twice.", twice)
     return _validate(model, {name: values[0] for name, values in given.items()})
 
 

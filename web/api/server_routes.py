@@ -50,14 +50,14 @@ async def health(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
 
 ROUTES = [
     Route("GET", "/agents", list_agents, "The agents and their figures", {200: views.AgentList}),
-    Route("GET", "/livez", livez, "Whether the process lives", {200: views.Alive}),
+    Route("GET", "/livez", livez, "Whether the process is alive", {200: views.Alive}),
     Route(
         "GET",
         "/readyz",
         readyz,
-        "Whether new work is taken",
+        "Whether new work is accepted",
         {200: views.Alive},
         problems=(503,),
     ),
-    Route("GET", "/health", health, "How the server is", {200: views.Health}),
+    Route("GET", "/health", health, "The state of the server and its gauges", {200: views.Health}),
 ]

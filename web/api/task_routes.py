@@ -152,7 +152,7 @@ def _after(context: RequestContext[Any, Any], after: A) -> int | A:
 
 _STREAM: dict[int, type[BaseModel] | str | None] = {200: NDJSON, 202: views.TaskView}
 _RESPOND_ASYNC = {"Prefer": "`respond-async` starts the task without a stream."}
-_LAST_EVENT = {"Last-Event-ID": "The seq after which to go on; beats `after`."}
+_LAST_EVENT = {"Last-Event-ID": "The seq to continue after; takes precedence over `after`."}
 
 ROUTES = [
     Route(
@@ -189,7 +189,7 @@ ROUTES = [
             "GET",
             path,
             status,
-            "Where a task stands",
+            "The status of a task",
             {200: views.TaskView},
             problems=(404, 422),
         )
@@ -209,7 +209,7 @@ ROUTES = [
         "POST",
         "/tasks/{task_id}/cancel",
         cancel,
-        "Stop a task; answers when nothing works for it any more",
+        "Cancel a task; answers when no agent works for it any more",
         {200: views.TaskView},
         body=views.CancelBody,
         body_optional=True,
@@ -219,7 +219,7 @@ ROUTES = [
         "POST",
         "/tasks/{task_id}/retry",
         retry,
-        "Let a failed or cancelled task go on, and stream its events",
+        "Continue a failed or cancelled task, and stream its events",
         _STREAM,
         query=views.RetryQuery,
         headers=_RESPOND_ASYNC | _LAST_EVENT,
@@ -229,7 +229,7 @@ ROUTES = [
         "DELETE",
         "/tasks/{task_id}",
         delete,
-        "Forget a pending or finished task",
+        "Delete a pending or finished task",
         {204: None},
         problems=(404, 409, 422, 503),
     ),
