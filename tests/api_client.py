@@ -230,7 +230,7 @@ class Api:
             return await stream.rest()
 
     async def settled(self, task_id: str, *statuses: str) -> dict[str, Any]:
-        """The task, once its status is one of these. It is polled, as a stream would be a reader."""
+        """The task, once its status is one of these. It is polled, since a stream is a reader."""
         with trio.fail_after(GUARD_S):
             while (task := await self.task(task_id))["status"] not in statuses:
                 await trio.sleep(0.01)

@@ -1,8 +1,8 @@
 """The data folder: its lock, which one process holds, and the address of the server that holds it.
 
 Rule: only the process that holds the lock uses the folder. `server.json` is valid only while the
-lock is held. A process that takes the lock first removes the `server.json` that a crash left, so that
-the file never names a dead server.
+lock is held. A process that takes the lock first removes the `server.json` that a crash left, so
+that the file never names a dead server.
 """
 
 from __future__ import annotations

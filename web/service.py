@@ -14,13 +14,13 @@ from actors.fetching.fetcher import Page
 
 
 class ServerUnreachable(ActorError):
-    """The server of the data folder does not answer. The person's move: check whether it is running."""
+    """The server of the data folder does not answer. The person's move: check if it is running."""
 
     code = "server_unreachable"
 
 
 class UnexpectedAnswer(ActorError):
-    """The answer is not one of the API: a bug, or a server of another version. The developer's move."""
+    """The answer is not one of the API: a bug, or another version. The developer's move."""
 
     code = "unexpected_answer"
 

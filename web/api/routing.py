@@ -1,8 +1,8 @@
 """The table of routes: method, path, types of request and answer, and the three moves of a request.
 
-Rule: parse, ask, render. A request is refused as a whole, with every fault found, before an actor is
-asked. A handler gets valid values, asks the system and returns a response. The same table makes the
-routes and /openapi.json.
+Rule: parse, ask, render. A request is refused as a whole, with every fault found, before an actor
+is asked. A handler gets valid values, asks the system and returns a response. The same table makes
+the routes and /openapi.json.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class Reader:
         self._cancels = cancels
 
     def leave(self, *, lost: bool) -> None:
-        """`lost`: the connection closed before the server or the end of the log ended the stream."""
+        """`lost`: the connection closed before the server or the log ended the stream."""
         if self._readers is not None:
             readers, self._readers = self._readers, None
             readers.leave(self._task_id, self._client, cancel=lost and self._cancels)

@@ -208,7 +208,7 @@ class StepView(BaseModel):
 class UsageView(BaseModel):
     """The tokens that a task has used, and their cost in the currency of the price table.
 
-    `estimated`: a model server did not count some of the tokens, so they are estimated from the text.
+    `estimated`: a model server did not count some of the tokens, which are estimated instead.
     """
 
     input_tokens: int

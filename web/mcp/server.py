@@ -1,11 +1,11 @@
 """Terzetto as a server of the Model Context Protocol, over stdio or over HTTP.
 
-An MCP client keeps `terzetto mcp` running for days. Holding the data folder all that time would lock
-every other command out, and a server that starts later would never be used. So all calls share one
-`Service`, which is open while a call uses it and for `IDLE_S` after the last call.
+An MCP client keeps `terzetto mcp` running for days. Holding the data folder all that time would
+lock every other command out, and a server that starts later would never be used. So all calls share
+one `Service`, which is open while a call uses it and for `IDLE_S` after the last call.
 
 Rule: stdout carries the protocol and nothing else. The HTTP server listens on a loopback address
-only, answers only to names of this machine, and refuses every request with the origin of a web page.
+only, answers only to names of this machine, and refuses requests with the origin of a web page.
 """
 
 from __future__ import annotations
@@ -135,9 +135,9 @@ async def _stop_at_signal(signals: AsyncIterator[int], serving: trio.CancelScope
 class StdinLines:
     """An async iterator over the lines of stdin, as text, read by a thread of its own.
 
-    A read of stdin cannot be interrupted, and Trio waits for its threads: after a signal the command
-    would end only once its client sends another line. So nothing waits for this thread. It ends with
-    the process, at the end of stdin, or at a line that is longer than any message may be.
+    A read of stdin cannot be interrupted, and Trio waits for its threads: after a signal the
+    command would end only once its client sends another line. So nothing waits for this thread. It
+    ends with the process, at the end of stdin, or at a line that is longer than any message may be.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """The tools that Terzetto serves over the Model Context Protocol, on top of a `Service`.
 
-Rule: every result is bounded, and every refusal is an error result with a code and a sentence. A task
-that a call has started does not outlive the call: if the call is cancelled or its client disconnects,
-the task is cancelled. Progress only grows.
+Rule: every result is bounded, and every refusal is an error result with a code and a sentence. A
+task that a call has started does not outlive the call: if the call is cancelled or its client
+disconnects, the task is cancelled. Progress only grows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_NAME = 100
 CANCEL_S = 15.0
 """Time that a cancelled call waits for its task to stop."""
 RETRY_PROGRESS = 0.01
-"""Progress of a step that is retried. A step that starts counts half, one that completes another."""
+"""Progress of a retry. A step counts one half when it starts and one half when it completes."""
 
 Report = Callable[[float, float | None, str], Awaitable[None]]
 """Sends the progress so far, the total (None: not known yet) and a message to the client."""
@@ -171,7 +171,7 @@ async def cancel_task(
 async def search_documents(
     service: Service, given: SearchArguments, report: Report
 ) -> types.CallToolResult:
-    """SearchArguments the library."""
+    """Search the library."""
     return _result({"results": await service.search(given.query, given.limit)})
 
 
@@ -214,7 +214,7 @@ TOOLS = (
     ),
     ServedTool(
         "search_documents",
-        "SearchArguments the person's document library; answers passages, best first, with the title and "
+        "Search the person's document library; answers passages, best first, with the title and "
         "section that each is from.",
         SearchArguments,
         search_documents,

@@ -1,7 +1,7 @@
 """Problems of settings: what is wrong with a value, and what is allowed instead.
 
-Rule: a problem names the setting, its value, the source of the value, and what is allowed there. In a
-table such as `[tools.NAME]` it names the table and the key, and no value that may be secret is shown.
+Rule: a problem names the setting, its value, the source of the value, and what is allowed there. In
+a table such as `[tools.NAME]` it names the table and the key, and shows no value that may be secret.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The sources of settings: defaults, then a TOML file, then the environment, then flags.
 
-Rule: a later source wins, every value keeps the name of its source, and an unknown name is a problem.
-All problems are reported at once. An empty environment variable counts as not set.
+Rule: a later source wins, every value keeps the name of its source, and an unknown name is a
+problem. All problems are reported at once. An empty environment variable counts as not set.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def load_settings(
 ) -> LoadedSettings:
     """Read all sources; raises `SettingsError` with every problem found.
 
-    `config` is the file that a flag names. Without it `TERZETTO_CONFIG` of the environment names the
+    `config` is the file that a flag names. Without it the environment's `TERZETTO_CONFIG` names the
     file, and without that the file at the platform's place for it is read, if there is one.
     """
     environment = os.environ if environment is None else environment
