@@ -33,7 +33,7 @@ TABLE = {
 }
 
 
-async def test_a_server_that_runs_is_alive_ready_and_well(served):
+async def test_a_running_server_is_alive_ready_and_ok(served):
     async with scripted_api(served) as api:
         for path in ("/livez", "/readyz", "/health"):
             answer = await api.http.get(path)
@@ -41,7 +41,7 @@ async def test_a_server_that_runs_is_alive_ready_and_well(served):
         assert answer.json()["status"] == "ok"
 
 
-async def test_each_agent_says_what_it_is_and_how_busy(served):
+async def test_each_agent_shows_its_description_and_load(served):
     from actors.errors import AgentFailed
 
     cast = Cast(plans=[AgentFailed("no")], weighs=[ZeroDivisionError()], writes=[60])
@@ -196,7 +196,7 @@ async def test_a_foreign_origin_is_refused_and_does_nothing(served, subtests):
         assert (await api.http.get("/tasks")).json()["tasks"] == []
 
 
-async def test_its_own_origin_is_welcome(served):
+async def test_its_own_origin_is_accepted(served):
     async with scripted_api(served) as api:
         headers = {"Origin": str(api.http.base_url).rstrip("/")}
         answer = await api.http.post("/tasks", json={"task_description": "a"}, headers=headers)
@@ -285,7 +285,7 @@ NO_HTTP = {
 
 
 @pytest.mark.parametrize("words", NO_HTTP.values(), ids=NO_HTTP.keys())
-async def test_what_is_no_http_gets_400_as_a_problem(served, words):
+async def test_bytes_that_are_not_http_get_400_as_a_problem(served, words):
     async with scripted_api(served) as api:
         heard = await say(api, words)
         head, _, body = heard.partition(b"\r\n\r\n")
