@@ -65,14 +65,16 @@ class CommonFlags:
         self, bind: str | None = None, model: str | None = None, *, bind_flag: str = "--bind"
     ) -> LoadedSettings:
         """The settings from all sources, with these flags on top."""
-        from web.settings.problems import Problem, SettingsError
+        from web.settings.problems import SettingProblem, SettingsError
         from web.settings.sources import Flag, load_settings
 
         flags = []
         for pair in self.set:
             name, equals, value = pair.partition("=")
             if not equals:
-                raise SettingsError([Problem("--set", pair, "flag --set", "Say NAME=VALUE.")])
+                raise SettingsError(
+                    [SettingProblem("--set", pair, "flag --set", "Say NAME=VALUE.")]
+                )
             flags.append(Flag("--set", name.strip(), value))
         if self.data is not None:
             flags.append(Flag("--data", "data_dir", self.data))

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from web.media_types import MEDIA_TYPES, media_type
+from actors.library.parsing.media_types import SUFFIXES, media_type_of_file
 
-SUPPORTED = ", ".join(MEDIA_TYPES)
+SUPPORTED = ", ".join(SUFFIXES)
 
 SKIPPED_FOLDERS = frozenset({"_sources"})
 """Sphinx keeps a second copy of each page there, as markup."""
@@ -77,7 +77,7 @@ class _Walk:
         self._visit_file(path, status, named)
 
     def _visit_file(self, path: Path, status: os.stat_result, named: bool) -> None:
-        if media_type(path) is None and not named:
+        if media_type_of_file(path) is None and not named:
             self.found.skipped[path.suffix.lower() or "no extension"] += 1
         elif problem := self._problem(path, status):
             self.found.unreadable.append((path, problem))
@@ -85,7 +85,7 @@ class _Walk:
             self.found.files.append(path)
 
     def _problem(self, path: Path, status: os.stat_result) -> str | None:
-        if media_type(path) is None:
+        if media_type_of_file(path) is None:
             kind = f"File type {path.suffix}" if path.suffix else "A file without an extension"
             return f"{kind} is not supported. Supported: {SUPPORTED}"
         if not _is_utf_8(path):

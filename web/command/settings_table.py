@@ -16,9 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from web.settings.problems import allowed
+from web.settings.problems import allowed, without_secrets
 from web.settings.sources import FIELDS, LoadedSettings
-from web.settings.tables import public
 
 
 def print_settings(loaded: LoadedSettings, console: Console) -> None:
@@ -70,7 +69,7 @@ def _entry(name: str, entry: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: public(entry) if isinstance(entry, BaseModel) else entry
+            name: without_secrets(entry) if isinstance(entry, BaseModel) else entry
             for name, entry in value.items()
         }
     return str(value) if isinstance(value, Path) else value
