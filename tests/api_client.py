@@ -1,6 +1,6 @@
-"""A client written from API.md alone, and what API.md says of each object, to the field.
+"""A client written from the documented API alone, and checks of every field of its objects.
 
-Rule: what is checked here is the contract. Nothing in this file knows the code of `web`.
+Rule: what is checked here is the contract. This file does not use the code of `web`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ DATA_FIELDS = {
     "task_cancelled": {"reason", "partial_output"},
 }
 MAY_HOLD: dict[str, set[str]] = {"task_created": {"context_task_id", "budget"}}
-"""Fields that API.md does not know, and that a restart adds; a retry's have a test of their own."""
+"""Fields that an event has only for some tasks."""
 MAY_CONTINUE = {"step_started", "partial_output"}
 ENDINGS = {"task_completed", "task_failed", "task_cancelled"}
 STATUSES = {"pending", "queued", "executing", "completed", "failed", "cancelled"}
@@ -159,7 +159,7 @@ class Stream:
 
 
 class Api:
-    """The routes, by name. What is asked of `http` directly is for the tests of odd requests."""
+    """The routes, by name. Tests of unusual requests use `http` directly."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
@@ -193,7 +193,7 @@ class Api:
         params: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> AsyncIterator[Stream]:
-        """An answer that can be read in parts; leaving the block early hangs up."""
+        """An answer that can be read in parts; leaving the block early closes the connection."""
         url = self.http.base_url
         target = str(httpx.URL(path, params=params or {}))
         async with await trio.open_tcp_stream(url.host, url.port or 80) as socket:
@@ -204,7 +204,7 @@ class Api:
 
     @asynccontextmanager
     async def stream(self, method: str, path: str, **more: Any) -> AsyncIterator[Stream]:
-        """An answer of 200 with events in it; leaving the block early hangs up."""
+        """An answer of 200 with events; leaving the block early closes the connection."""
         async with self.ask(method, path, **more) as stream:
             if stream.status != 200:
                 raise AssertionError(f"{stream.status}: {await stream.whole()!r}")
@@ -230,7 +230,7 @@ class Api:
             return await stream.rest()
 
     async def settled(self, task_id: str, *statuses: str) -> dict[str, Any]:
-        """The task, once its status is one of these. It is not followed: that would be a reader."""
+        """The task, once its status is one of these. It is polled, since a stream is a reader."""
         with trio.fail_after(GUARD_S):
             while (task := await self.task(task_id))["status"] not in statuses:
                 await trio.sleep(0.01)
@@ -256,7 +256,7 @@ async def scripted_api(
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:
-    """Look at a condition in this process until it holds."""
+    """Poll a condition in this process until it holds."""
     with trio.fail_after(GUARD_S):
         while not condition():
             await trio.sleep(0.002)
@@ -324,7 +324,7 @@ def check_passage(passage: dict[str, Any], extra: str) -> dict[str, Any]:
 
 
 def check_problem(response: httpx.Response, status: int, code: str | None) -> dict[str, Any]:
-    """An error as RFC 9457 and API.md have it; `code` is None where API.md names none."""
+    """An error in the form of RFC 9457; `code` is None where the API names none."""
     assert response.status_code == status, (response.status_code, response.text)
     assert response.headers["content-type"].split(";")[0] == "application/problem+json"
     problem: dict[str, Any] = response.json()
@@ -364,7 +364,7 @@ def parse(line: bytes) -> Event:
 
 
 def parse_note(line: bytes) -> Event:
-    """A line that stands between events without a seq."""
+    """A line without a seq, between events."""
     note: Event = json.loads(line)
     assert note.keys() == {"event_type", "task_id", "timestamp", "data"}, note
     check_time(note["timestamp"])
@@ -389,7 +389,7 @@ def of_type(events: Iterable[Event], *names: str) -> list[Event]:
 
 
 def check_log(lines: Sequence[bytes], *, ended: bool = True) -> list[Event]:
-    """A whole log, from its first line: every rule of API.md that one log can show."""
+    """A whole log from its first line: every rule of the API that one log can show."""
     events = [parse(line) for line in lines]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1)), types(events)
     assert len({event["task_id"] for event in events}) == 1
@@ -401,7 +401,9 @@ def check_log(lines: Sequence[bytes], *, ended: bool = True) -> list[Event]:
         assert types(events)[-1] in ENDINGS, types(events)
     number = 0
     for run in runs:
-        number += types(run) != ["task_cancelled"]  # Cancelled while pending: it was no run yet.
+        number += types(run) != [
+            "task_cancelled"
+        ]  # A task that is cancelled while pending has had no run.
         _check_run(run, number)
     _check_plan(events)
     _check_attempts(events)
@@ -410,7 +412,7 @@ def check_log(lines: Sequence[bytes], *, ended: bool = True) -> list[Event]:
 
 
 def _runs(events: Sequence[Event]) -> list[list[Event]]:
-    """The events after the first, cut behind each ending."""
+    """The events after the first, split after each ending."""
     runs: list[list[Event]] = [[]]
     for event in events[1:]:
         runs[-1].append(event)
@@ -483,7 +485,7 @@ def _check_plan(events: Sequence[Event]) -> None:
 
 
 def _check_attempts(events: Sequence[Event]) -> None:
-    """Attempts count up by one over the whole log; each is started once and ends at most once."""
+    """Attempts count up by one over the whole log; each starts once and ends at most once."""
     last: dict[str, int] = defaultdict(int)
     running: dict[str, int] = {}
     for event in events:
@@ -544,7 +546,7 @@ def _check_sources(sources: Sequence[dict[str, Any]]) -> None:
 
 
 def check_fold(task: dict[str, Any], events: Sequence[Event]) -> None:
-    """The task says what its log says."""
+    """The task agrees with its log."""
     assert task["last_seq"] == events[-1]["seq"]
     assert task["updated_at"] == events[-1]["timestamp"]
     assert task["created_at"] == events[0]["timestamp"]

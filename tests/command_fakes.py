@@ -1,4 +1,4 @@
-"""What the tests of the command line share: recorded events and a service that replays them."""
+"""Fakes for the tests of the command line: recorded events and a service that replays them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SOURCE = {
 
 
 class Log:
-    """A log as the server would write it: each call adds an event, a tenth of a second later."""
+    """A log as the server writes it: each call adds an event, a tenth of a second later."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -127,7 +127,7 @@ HEARTBEAT = json.dumps(
 
 
 class FakeService:
-    """Replays lines. With `stays_open` it waits after them until somebody cancels the task."""
+    """Replays lines. With `stays_open` it then waits until the task is cancelled."""
 
     def __init__(
         self,
@@ -212,12 +212,12 @@ class FakeService:
 
 @asynccontextmanager
 async def opened(service: FakeService) -> AsyncIterator[FakeService]:
-    """A service that is there already."""
+    """A context manager around a service that is open already."""
     yield service
 
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, service: FakeService) -> FakeService:
-    """Let `service` stand where the in-process system would be opened."""
+    """Open `service` instead of the in-process system."""
 
     module = ModuleType("web.local")
     module.open_local = lambda settings: opened(service)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Cancelling: in every state, against every step, and against completion itself."""
+"""Cancel a task in every state, in every step, and while it completes."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ async def test_a_cancel_whose_caller_hangs_up_happens_all_the_same(served):
             async with await trio.open_tcp_stream(url.host, url.port) as socket:
                 head = f"POST /tasks/{task_id}/cancel HTTP/1.1\r\nHost: {url.host}:{url.port}\r\n"
                 await socket.send_all(f"{head}Content-Length: 0\r\n\r\n".encode())
-                # Until the request has arrived, there is nothing to be undone.
+                # Wait for the request to arrive; a cancel that was not received has no effect.
                 await wait_until(lambda: cast.working == 0)
             assert "task_cancelled" in types(check_log(await api.log(task_id)))
 
@@ -229,7 +229,7 @@ async def test_an_execute_that_races_a_cancel_of_a_pending_task_has_one_outcome(
 
 
 class Stubborn(ScriptedWriter):
-    """Does not stop when it is told to, until it is allowed."""
+    """A writer that ignores its cancellation until the test allows it to stop."""
 
     may_stop: trio.Event
 
@@ -285,7 +285,7 @@ def slow() -> Cast:
 
 
 async def steady(api: Api, task_id: str) -> None:
-    """The task goes on for longer than the server needs to notice that a client is gone."""
+    """A task that runs for longer than the server needs to notice that its client is gone."""
     with trio.move_on_after(NOTICED_S):
         while True:
             assert (await api.task(task_id))["status"] == "executing"

@@ -1,4 +1,4 @@
-"""Deleting tasks: what is forgotten, and what open readers hear."""
+"""Delete tasks: what is removed, and what open readers receive."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_pending_failed_and_cancelled_tasks_can_be_deleted(served):
             check_problem(await api.http.get(f"/tasks/{task_id}"), 404, "task_not_found")
 
 
-async def test_open_readers_of_a_deleted_task_are_told_so(served):
+async def test_open_readers_of_a_deleted_task_get_stream_closing(served):
     async with scripted_api(served) as api:
         task_id = await api.create()
         async with api.events(task_id) as one, api.events(task_id, after=1) as other:
@@ -56,7 +56,7 @@ async def test_open_readers_of_a_deleted_task_are_told_so(served):
                 assert note["data"]["reason"] == "deleted"
 
 
-async def test_a_reader_of_server_sent_events_is_told_of_the_deletion_as_well(served):
+async def test_a_reader_of_server_sent_events_gets_stream_closing_as_well(served):
     async with scripted_api(served) as api:
         task_id = await api.create()
         path, headers = f"/tasks/{task_id}/events", {"Accept": "text/event-stream"}
@@ -70,7 +70,7 @@ async def test_a_reader_of_server_sent_events_is_told_of_the_deletion_as_well(se
         assert parse_note(blocks[-1][2])["data"]["reason"] == "deleted"
 
 
-async def test_a_task_that_is_followed_and_starts_while_it_is_deleted_has_one_fate(served):
+async def test_a_followed_task_that_starts_while_it_is_deleted_has_one_outcome(served):
     async with scripted_api(served) as api:
         for _ in range(20):
             task_id = await api.create()

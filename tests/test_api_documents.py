@@ -1,4 +1,4 @@
-"""The library over HTTP: adding, finding and removing documents."""
+"""The library over HTTP: add, find and delete documents."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ async def test_a_search_gives_at_most_as_many_as_asked_best_first(served):
         assert len(scores) >= 12 and scores == sorted(scores, reverse=True)
 
 
-async def test_odd_questions_are_only_words(served, subtests):
+async def test_unusual_queries_are_searched_as_plain_words(served, subtests):
     odd = [
         '"',
         "AND",

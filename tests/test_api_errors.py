@@ -1,4 +1,4 @@
-"""What the API refuses, and how it says so."""
+"""The requests that the API refuses, and the errors it answers."""
 
 from __future__ import annotations
 
@@ -308,7 +308,7 @@ async def test_an_unknown_or_malformed_id_is_not_found_on_any_route(
                 with subtests.test(f"{method} {wrong[:40]}{rest}"):
                     answer = await api.http.request(method, f"{root}/{wrong}{rest}")
 
-                    # With an encoded slash it may as well be an unknown route.
+                    # With an encoded slash it may also be an unknown route.
                     check_problem(answer, 404, None if wrong.startswith("..") else code)
 
 
@@ -409,7 +409,7 @@ LEGAL = {
 
 
 async def bring(api: Api, status: str) -> str:
-    """A task in this state; the first of the scripted writes hangs, the second fails."""
+    """A task in this state. The first scripted write hangs, the second fails."""
     blocker = await api.create("blocks the only slot")
     await api.start(blocker)
     task_id = await api.create("the one")
@@ -432,7 +432,7 @@ async def bring(api: Api, status: str) -> str:
 async def test_a_verb_in_the_wrong_state_answers_409_and_changes_nothing(served, status, verb):
     from actors.errors import AgentFailed
 
-    # Analyses hang at first, so that the blocker holds the only slot from its start.
+    # The first analyses hang, so that the first task holds the only slot from its start.
     acts = {"executing": [60, 60], "failed": [60, AgentFailed("no")]}.get(status, [60])
     settings = Settings(max_running_tasks=1, retry_delays_s=())
     async with scripted_api(served, Cast(plans=acts), settings=settings) as api:

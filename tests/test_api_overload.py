@@ -1,4 +1,4 @@
-"""A server that is full, or about to stop, says so and forgets nothing."""
+"""A server that is full or draining refuses work, and loses none that it accepted."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ async def test_a_stream_that_the_drain_closes_does_not_count_as_a_disconnect(ser
         assert (await api.ended(task_id))["status"] == "completed"
 
 
-async def test_a_client_that_reads_nothing_is_dropped_and_costs_nobody_anything(served):
+async def test_a_client_that_reads_nothing_is_disconnected_and_delays_no_other(served):
     cast = Cast(parts=["x" * 4_000] * 60)
     server = {"write_timeout_s": 0.2}
     async with scripted_api(served, cast, server=server) as api:

@@ -86,7 +86,7 @@ async def test_a_site_in_trouble_is_a_problem_that_may_pass(served):
         assert int(cut.headers["retry-after"]) >= 1
 
 
-async def test_private_networks_are_not_asked_for_anybody(served):
+async def test_no_page_of_a_private_network_is_fetched(served):
     async with pages_api(served, private=False) as (api, site):
         for host in ("127.0.0.1", "localhost", "[::1]"):
             problem = check_problem(await post(api, site.url("/frogs", host)), 422, "fetch_refused")

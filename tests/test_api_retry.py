@@ -1,4 +1,4 @@
-"""Retry: a task that failed or was cancelled goes on from its first unfinished step."""
+"""Retry: a failed or cancelled task continues with its first unfinished step."""
 
 from __future__ import annotations
 

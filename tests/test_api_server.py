@@ -1,4 +1,4 @@
-"""The server itself: health, agents, its description, and whom it talks to."""
+"""The server itself: health, agents, /openapi.json, and the hosts and origins it accepts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TABLE = {
 }
 
 
-async def test_a_server_that_runs_is_alive_ready_and_well(served):
+async def test_a_running_server_is_alive_ready_and_ok(served):
     async with scripted_api(served) as api:
         for path in ("/livez", "/readyz", "/health"):
             answer = await api.http.get(path)
@@ -41,7 +41,7 @@ async def test_a_server_that_runs_is_alive_ready_and_well(served):
         assert answer.json()["status"] == "ok"
 
 
-async def test_each_agent_says_what_it_is_and_how_busy(served):
+async def test_each_agent_shows_its_description_and_load(served):
     from actors.errors import AgentFailed
 
     cast = Cast(plans=[AgentFailed("no")], weighs=[ZeroDivisionError()], writes=[60])
@@ -69,7 +69,7 @@ async def test_each_agent_says_what_it_is_and_how_busy(served):
 
 
 def shape(path: str) -> str:
-    """A path with its parameters unnamed."""
+    """A path without the names of its parameters."""
     parts = ["{}" if part.startswith("{") else part for part in path.split("/")]
     return "/".join(parts)
 
@@ -146,7 +146,7 @@ async def test_openapi_names_the_queries_that_the_routes_take(served):
         assert queries >= names, (path, names - queries)
 
 
-# --- Whom it talks to ---------------------------------------------------------------------------
+# --- Hosts and origins --------------------------------------------------------------------------
 
 HOSTS = ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "[::2]", "x y", "*"]
 
@@ -196,7 +196,7 @@ async def test_a_foreign_origin_is_refused_and_does_nothing(served, subtests):
         assert (await api.http.get("/tasks")).json()["tasks"] == []
 
 
-async def test_its_own_origin_is_welcome(served):
+async def test_its_own_origin_is_accepted(served):
     async with scripted_api(served) as api:
         headers = {"Origin": str(api.http.base_url).rstrip("/")}
         answer = await api.http.post("/tasks", json={"task_description": "a"}, headers=headers)
@@ -213,7 +213,7 @@ async def test_a_preflight_from_elsewhere_gets_no_permission(served):
         assert "access-control-allow-origin" not in answer.headers
 
 
-# --- HEAD, OPTIONS and what is no HTTP ----------------------------------------------------------
+# --- HEAD, OPTIONS and bytes that are not HTTP --------------------------------------------------
 
 
 async def test_head_and_options_do_nothing_and_have_no_body(served, subtests):
@@ -256,7 +256,7 @@ async def test_head_of_a_stream_answers_at_once_and_the_connection_goes_on(serve
 
 
 async def say(api: Api, words: bytes) -> bytes:
-    """What the server answers to these bytes: up to its hanging up, or the head of a success."""
+    """The answer to these bytes: up to the end of the connection, or the head of a success."""
     url = api.http.base_url
     heard = b""
     async with await trio.open_tcp_stream(url.host, url.port or 80) as socket:
@@ -285,7 +285,7 @@ NO_HTTP = {
 
 
 @pytest.mark.parametrize("words", NO_HTTP.values(), ids=NO_HTTP.keys())
-async def test_what_is_no_http_gets_400_as_a_problem(served, words):
+async def test_bytes_that_are_not_http_get_400_as_a_problem(served, words):
     async with scripted_api(served) as api:
         heard = await say(api, words)
         head, _, body = heard.partition(b"\r\n\r\n")

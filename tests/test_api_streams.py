@@ -1,4 +1,4 @@
-"""Streams: their headers, their events, and reading the same log from anywhere in it."""
+"""Streams: their headers, their events, and reading a log from any position."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ODD = "a\u0085b\u2028c\u2029d\r\ne\vf\fg\x1ch\x1di\x1ej\ufeffk\U0001f438"
 SSE = {"Accept": "text/event-stream"}
 
 
-async def test_a_stream_says_what_it_is_and_forbids_stores_and_buffers(served):
+async def test_a_stream_has_its_media_type_and_forbids_caches_and_buffers(served):
     async with scripted_api(served) as api:
         task_id = await api.create()
         for opened in (api.execute(task_id), api.events(task_id), api.events(task_id, after=1)):
@@ -40,7 +40,7 @@ async def test_a_stream_says_what_it_is_and_forbids_stores_and_buffers(served):
             assert stream.headers["x-task-id"] == task_id
 
 
-async def test_a_task_that_goes_well_streams_its_whole_story(served):
+async def test_a_task_that_completes_streams_all_its_events(served):
     async with scripted_api(served) as api:
         task_id = await api.create("frogs", deadline_s=60, metadata={"a": "b"})
 

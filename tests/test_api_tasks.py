@@ -1,4 +1,4 @@
-"""Creating, reading and listing tasks, as API.md has it."""
+"""Create, read and list tasks, with idempotency keys, follow-ups and budgets."""
 
 from __future__ import annotations
 
@@ -134,15 +134,47 @@ async def test_the_answer_to_a_key_stays_the_same_when_the_task_has_gone_on(serv
 
 
 @pytest.mark.parametrize(
-    "other", [{"text": "toads"}, {"deadline_s": 60}, {"metadata": {"a": "b"}}], ids=str
+    ("first", "again"),
+    [
+        ({}, {"text": "toads"}),
+        ({}, {"deadline_s": 60}),
+        ({}, {"metadata": {"a": "b"}}),
+        ({}, {"budget": {"steps": 5}}),
+        ({"budget": {"steps": 5}}, {}),
+        ({"budget": {"steps": 5}}, {"budget": {"steps": 6}}),
+        ({"budget": {"steps": 5}}, {"budget": {"steps": 5, "tokens": 10}}),
+    ],
+    ids=str,
 )
-async def test_the_same_key_with_other_values_is_refused(served, other):
+async def test_the_same_key_with_other_values_is_refused(served, first, again):
     async with scripted_api(served) as api:
-        await keyed(api, "key")
+        await keyed(api, "key", **first)
 
-        answer = await keyed(api, "key", **other)
+        answer = await keyed(api, "key", **again)
 
-        check_problem(answer, 422, "invalid_request")
+        assert "Idempotency-Key" in check_problem(answer, 422, "invalid_request")["detail"]
+
+
+async def test_the_same_key_with_another_context_task_is_refused(served):
+    async with scripted_api(served) as api:
+        one, other = [await api.create() for _ in range(2)]
+        await api.run(one)
+        await api.run(other)
+        first = await keyed(api, "key", context_task_id=one)
+
+        same = await keyed(api, "key", context_task_id=one)
+        assert (same.status_code, same.content) == (201, first.content)
+        for further in ({"context_task_id": other}, {}):
+            answer = await keyed(api, "key", **further)
+            assert "Idempotency-Key" in check_problem(answer, 422, "invalid_request")["detail"]
+
+
+async def test_the_same_key_with_the_same_budget_gives_the_same_task(served):
+    async with scripted_api(served) as api:
+        first = await keyed(api, "key", budget={"steps": 5})
+        again = await keyed(api, "key", budget={"tokens": None, "steps": 5})
+
+        assert (again.status_code, again.content) == (201, first.content)
 
 
 async def test_a_key_lives_as_long_as_its_task(served):
@@ -169,6 +201,61 @@ async def test_ten_simultaneous_posts_with_one_key_make_one_task(served):
 
         assert len(answers) == 10 and len(set(answers)) == 1
         assert len((await api.http.get("/tasks")).json()["tasks"]) == 1
+
+
+# --- Follow-ups and budgets ---------------------------------------------------------------------
+
+
+async def test_a_task_may_follow_up_a_completed_one(served):
+    async with scripted_api(served) as api:
+        first = await api.create("Why do frogs sing?")
+        await api.run(first)
+        second = await api.create("And toads?", context_task_id=first)
+
+        check_log(await api.run(second))
+        task = await api.task(second)
+        assert task["context_task_id"] == first
+        assert "context_task_id" not in await api.task(first)
+
+
+@pytest.mark.parametrize("other", ["7c9e6679-7425-40de-944b-e07fc1f90ae7", "not-an-id"])
+async def test_following_up_what_is_not_there_is_a_mistake(served, other):
+    async with scripted_api(served) as api:
+        body = {"task_description": "And toads?", "context_task_id": other}
+        answer = await api.http.post("/tasks", json=body)
+
+        problem = check_problem(answer, 422, "invalid_request")
+        assert "context_task_id" in problem["detail"]
+
+
+async def test_following_up_an_unfinished_task_is_a_conflict(served):
+    async with scripted_api(served) as api:
+        body = {"task_description": "And toads?", "context_task_id": await api.create()}
+        answer = await api.http.post("/tasks", json=body)
+
+        check_problem(answer, 409, "illegal_state")
+
+
+async def test_a_budget_is_kept_and_shown(served):
+    async with scripted_api(served, Cast(questions=5)) as api:
+        task_id = await api.create(budget={"steps": 5})
+
+        events = check_log(await api.run(task_id))
+        task = await api.task(task_id)
+        assert task["budget"] == {"tokens": None, "steps": 5, "output_bytes": None}
+        assert len(task["steps"]) == 5 and task["degraded"]
+        assert events[0]["data"]["budget"]["steps"] == 5
+
+
+@pytest.mark.parametrize(
+    "budget", [{"steps": 3}, {"tokens": -1}, {"output_bytes": 10}, {"time": 4}, {"steps": "many"}]
+)
+async def test_a_budget_out_of_range_is_a_mistake(served, budget):
+    async with scripted_api(served) as api:
+        body = {"task_description": "Why?", "budget": budget}
+        answer = await api.http.post("/tasks", json=body)
+
+        check_problem(answer, 422, "invalid_request")
 
 
 # --- Lists --------------------------------------------------------------------------------------

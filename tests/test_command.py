@@ -10,7 +10,9 @@ from types import ModuleType
 
 import pytest
 
+from actors.errors import Overloaded, leaf_errors
 from web.command import main
+from web.command.output import exit_code_of
 from web.data_folder import hold
 from web.settings.model import ServerSettings
 
@@ -40,7 +42,7 @@ def test_every_command_has_help_and_takes_the_common_flags(command: str, capsys:
         assert flag in out
 
 
-def test_the_version_is_told_without_a_parser() -> None:
+def test_the_version_is_printed_without_a_parser() -> None:
     program = (
         "import sys; from web.command import main; main(['--version']); "
         "print(sorted({'cyclopts', 'rich', 'pydantic', 'trio', 'httpx'} & set(sys.modules)))"
@@ -62,7 +64,7 @@ def test_it_runs_as_a_module() -> None:
 @pytest.mark.parametrize(
     "arguments", [["nope"], ["run"], ["run", "x", "--nope"], ["run", "x", "--deadline-s", "0"]]
 )
-def test_mistakes_in_what_was_typed_end_with_2(arguments: list[str], capsys: Text) -> None:
+def test_usage_errors_end_with_2(arguments: list[str], capsys: Text) -> None:
     assert main(arguments) == 2
     assert "Error" in capsys.readouterr().err
 
@@ -82,7 +84,7 @@ def test_settings_are_shown_with_their_origins(
     assert ["retry_delays_s", "0.0,1.0", "flag --set"] in [[*map(str.strip, r)] for r in rows]
 
 
-def test_settings_for_machines_tell_what_each_takes(capsys: Text) -> None:
+def test_settings_as_json_have_the_allowed_values(capsys: Text) -> None:
     assert main(["settings", "--json", "--set", "bind=99"]) == 0
 
     shown = json.loads(capsys.readouterr().out)
@@ -114,12 +116,12 @@ def test_bad_settings_end_every_command_with_2_and_one_message(
         (["--config", "/nowhere/x.toml"], "There is no such file"),
     ],
 )
-def test_bad_flags_are_told(flags: list[str], part: str, capsys: Text) -> None:
+def test_a_bad_flag_is_explained(flags: list[str], part: str, capsys: Text) -> None:
     assert main(["settings", *flags]) == 2
     assert part in capsys.readouterr().err
 
 
-def test_serve_hands_the_settings_to_the_server(
+def test_serve_passes_the_settings_to_the_server(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     given = list[ServerSettings]()
@@ -155,7 +157,7 @@ def test_a_folder_that_cannot_be_used_ends_a_command_with_2(tmp_path: Path, caps
     assert "cannot be used" in capsys.readouterr().err
 
 
-def test_models_are_shown_as_they_can_be_typed(
+def test_models_are_printed_in_the_form_that_flags_take(
     monkeypatch: pytest.MonkeyPatch, capsys: Text, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TERZETTO_FALLBACK", "local,extractive")
@@ -175,3 +177,27 @@ def test_a_model_is_a_flag(arguments: list[str], capsys: Text) -> None:
     err = capsys.readouterr().err
     assert "model = nope  (flag --model)" in err
     assert "say openai:NAME" in err
+
+
+def test_the_leaf_errors_of_nested_groups_come_in_order() -> None:
+    first, second = ValueError("a"), KeyboardInterrupt()
+    inner = BaseExceptionGroup("inner", [second])
+
+    assert leaf_errors(BaseExceptionGroup("outer", [first, inner])) == [first, second]
+    assert leaf_errors(first) == [first]
+
+
+def test_an_expected_error_in_groups_of_one_becomes_an_exit_code(capsys: Text) -> None:
+    def fail() -> int:
+        raise ExceptionGroup("outer", [ExceptionGroup("inner", [Overloaded("Full.")])])
+
+    assert exit_code_of(fail) == 75
+    assert capsys.readouterr().err == "terzetto: Full. [overloaded]\n"
+
+
+def test_two_errors_at_once_are_raised_with_their_traceback() -> None:
+    def fail() -> int:
+        raise ExceptionGroup("both", [Overloaded("Full."), Overloaded("Full.")])
+
+    with pytest.raises(ExceptionGroup):
+        exit_code_of(fail)

@@ -1,4 +1,4 @@
-"""The client of a running server, against a small real one that says what API.md says."""
+"""The client of a running server, against a small real server that answers as the API does."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def ndjson(lines: list[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-async def test_a_stream_is_read_to_its_end_whatever_the_pieces() -> None:
+async def test_a_stream_is_read_to_its_end_in_any_pieces() -> None:
     lines = whole_log().lines()
     whole = ndjson(lines)
     pieces = [whole[at : at + 37] for at in range(0, len(whole), 37)]
@@ -111,7 +111,7 @@ async def test_a_stream_is_read_to_its_end_whatever_the_pieces() -> None:
         assert await read(service) == lines
 
 
-async def test_a_cut_stream_is_taken_up_after_the_last_whole_line() -> None:
+async def test_a_cut_stream_continues_after_the_last_whole_line() -> None:
     lines, asked = whole_log().lines(), list[int]()
     app = streaming(
         [ndjson(lines[:3]) + lines[3][:10], CUT],
@@ -135,7 +135,7 @@ async def test_a_server_that_drains_is_asked_again() -> None:
         assert await read(service) == [*lines[:3], CLOSING, *lines[3:]]
 
 
-async def test_a_task_that_is_gone_when_its_stream_is_taken_up_is_told() -> None:
+async def test_a_task_that_is_deleted_before_its_stream_continues_is_reported() -> None:
     lines = whole_log().lines()
     app = streaming([ndjson(lines[:3])], [problem(404, "task_not_found")], [ndjson(lines[3:])])
 
@@ -144,7 +144,7 @@ async def test_a_task_that_is_gone_when_its_stream_is_taken_up_is_told() -> None
             await read(service)
 
 
-async def test_a_server_that_never_goes_on_is_given_up() -> None:
+async def test_a_stream_that_never_continues_ends_with_an_error() -> None:
     lines = whole_log().lines()
     app = streaming([ndjson(lines[:3])], *[[problem(503, "draining")]] * 4)
 
@@ -161,7 +161,7 @@ async def test_a_deleted_tasks_stream_is_over() -> None:
         assert await read(service) == [*lines[:3], deleted]
 
 
-async def test_a_full_queue_is_told_at_once() -> None:
+async def test_a_full_queue_is_reported_at_once() -> None:
     async with serving(streaming([problem(503, "overloaded")])) as service:
         with pytest.raises(Overloaded):
             await read(service)

@@ -1,4 +1,4 @@
-"""The data folder's lock and the address beside it, and who answers a command."""
+"""The lock of the data folder, the address of its server, and the service of a command."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_empty_folder_is_closed_and_so_is_one_that_was_ours(tmp_path: Path) -
         assert mode(tmp_path) == 0o700
 
 
-def test_somebodys_open_folder_is_left_alone(tmp_path: Path) -> None:
+def test_a_public_folder_with_other_files_is_not_changed(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "letter.txt").touch()
 
@@ -49,14 +49,14 @@ def test_somebodys_open_folder_is_left_alone(tmp_path: Path) -> None:
     assert mode(tmp_path) == 0o755
 
 
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
+def test_a_file_is_refused_as_a_folder(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
 
     with pytest.raises(FolderUnusable), hold(tmp_path / "data"):
         pass
 
 
-def test_an_address_stands_while_its_server_does(tmp_path: Path) -> None:
+def test_an_address_is_published_while_its_server_runs(tmp_path: Path) -> None:
     with hold(tmp_path):
         assert running_server(tmp_path) is None
         with announce(tmp_path, "http://127.0.0.1:1"):
@@ -90,7 +90,7 @@ async def test_a_servers_folder_is_reached_through_the_server(tmp_path: Path) ->
             assert isinstance(service, HttpService)
 
 
-async def test_a_folder_without_anybody_to_ask_is_refused(tmp_path: Path) -> None:
+async def test_a_folder_held_by_another_command_is_refused(tmp_path: Path) -> None:
     with hold(tmp_path), pytest.raises(FolderHeld, match="wait for it or use --data"):
         async with open_service(ServerSettings(data_dir=tmp_path)):
             pass

@@ -1,4 +1,4 @@
-"""`terzetto eval retrieval`: files in TREC's and BEIR's forms, measures, and what is said of bad ones."""
+"""`terzetto eval retrieval`: files in TREC's and BEIR's forms, measures, and errors in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from web.command import main
-from web.command.eval.ranking_measures import ndcg, recall, reciprocal_rank
+from web.command.eval.retrieval import ndcg, recall, reciprocal_rank
 from web.data_folder import hold
 
 Text = pytest.CaptureFixture[str]
@@ -26,7 +26,7 @@ DOCUMENTS = {
 # --- Measures ---------------------------------------------------------------------------------
 
 
-def test_ndcg_is_the_gain_by_the_best_gain_there_could_be() -> None:
+def test_ndcg_is_the_gain_divided_by_the_best_possible_gain() -> None:
     grades = {"a": 3.0, "b": 1.0, "c": 0.0}
 
     assert ndcg(["a", "b", "c"], grades) == pytest.approx(1)
@@ -37,7 +37,7 @@ def test_ndcg_is_the_gain_by_the_best_gain_there_could_be() -> None:
     assert ndcg([*"0123456789", "a"], grades) == 0
 
 
-def test_recall_is_the_part_of_what_is_relevant_among_the_first_50() -> None:
+def test_recall_is_the_share_of_relevant_documents_among_the_first_50() -> None:
     grades = {"a": 1.0, "b": 2.0, "c": 0.0}
 
     assert recall(["c", "b"], grades) == 0.5
@@ -64,7 +64,7 @@ def test_every_measure_is_between_0_and_1(ranking: list[str], numbers: list[int]
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Flags that keep a command away from this user's own data."""
+    """Flags that give a command an empty data folder."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return ["--data", str(tmp_path / "data")]
 
@@ -120,19 +120,19 @@ def test_every_form_of_the_files_gives_the_same_measures(
 
 
 @pytest.mark.extra("vectors")
-def test_a_person_reads_a_line_for_each_ranker(
+def test_the_table_has_a_line_for_each_ranker(
     tmp_path: Path, data: list[str], capsys: Text
 ) -> None:
     given = files(tmp_path, QUERIES["TSV"], JUDGEMENTS["TREC"] + "\nq2 0 d4 1")
 
     assert main([*given, *collection(tmp_path), *data]) == 0
 
-    told = capsys.readouterr()
-    lines = told.out.splitlines()
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
     assert lines[0] == "2 queries, 4 judged documents"
     assert lines[1].split() == ["ranker", "nDCG@10", "recall@50", "MRR"]
     assert [line.split()[0] for line in lines[2:]] == ["bm25", "vectors", "fused"]
-    assert "1 of the judged documents are not in the library" in told.err
+    assert "Judged documents that are not in the library: 1." in captured.err
 
 
 def test_a_query_that_is_a_document_does_not_find_itself(
@@ -145,7 +145,7 @@ def test_a_query_that_is_a_document_does_not_find_itself(
     assert json.loads(capsys.readouterr().out)["rankers"]["bm25"]["ndcg_at_10"] == 1
 
 
-def test_without_documents_the_persons_library_is_measured(
+def test_without_documents_the_library_of_the_person_is_measured(
     tmp_path: Path, data: list[str], capsys: Text
 ) -> None:
     notes = tmp_path / "notes"
@@ -163,14 +163,16 @@ def test_without_documents_the_persons_library_is_measured(
     assert found["rankers"]["bm25"]["mrr"] == 1
 
 
-def test_a_library_in_use_is_left_alone(tmp_path: Path, data: list[str], capsys: Text) -> None:
+def test_a_library_in_use_is_not_opened(tmp_path: Path, data: list[str], capsys: Text) -> None:
     with hold(tmp_path / "data"):
         assert main([*files(tmp_path, QUERIES["TSV"], JUDGEMENTS["TREC"]), *data]) == 75
 
     assert "stop it, or give --documents" in capsys.readouterr().err
 
 
-def test_a_collection_may_be_trecs(tmp_path: Path, data: list[str], capsys: Text) -> None:
+def test_a_collection_may_be_in_the_format_of_trec(
+    tmp_path: Path, data: list[str], capsys: Text
+) -> None:
     path = tmp_path / "collection"
     elements = (
         f"<DOC>\n<DOCNO> {name} </DOCNO>\n<HEADLINE>On {name}</HEADLINE>\n<TEXT>\n<p>{text} &amp; so"
@@ -187,39 +189,39 @@ def test_a_collection_may_be_trecs(tmp_path: Path, data: list[str], capsys: Text
     assert found["rankers"]["bm25"] == {"ndcg_at_10": 1.0, "recall_at_50": 1.0, "mrr": 1.0}
 
 
-def test_queries_without_judgements_and_judgements_without_queries_are_told(
+def test_queries_without_judgements_and_judgements_without_queries_are_counted(
     tmp_path: Path, data: list[str], capsys: Text
 ) -> None:
     given = files(tmp_path, QUERIES["TSV"] + "\nq3\tbread", JUDGEMENTS["TREC"] + "\nq8 0 d1 1")
 
     assert main([*given, *collection(tmp_path), "--json", *data]) == 0
 
-    told = capsys.readouterr()
-    found = json.loads(told.out)
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
     assert (found["queries_left_out"], found["judged_queries_missing"]) == (1, 1)
-    assert "1 queries for which nothing is judged relevant were left out" in told.err
-    assert "1 of the judged queries are not among the queries" in told.err
+    assert "Queries left out because no document is judged relevant: 1." in captured.err
+    assert "Judged queries that are not among the queries: 1." in captured.err
 
 
 BAD_DOCUMENTS = [
-    ("", "holds no documents"),
+    ("", "contains no documents"),
     (
         "d1,Frogs croak",
         "line 1: expected a JSON object with _id, title, text (BEIR), or <DOC> (TREC)",
     ),
-    ('{"_id": "d1", "contents": "Frogs"}', '"text" must be there'),
+    ('{"_id": "d1", "contents": "Frogs"}', '"text" must be present'),
     (
         '{"_id": "d1", "text": "a"}\n{"_id": "d1", "text": "b"}',
-        "line 2: document d1 was there before",
+        "line 2: document d1 appears twice",
     ),
     ("<DOC>\n<TEXT>Frogs</TEXT>\n</DOC>", "line 1: expected an id"),
     ("<DOC>\n<DOCNO>d1</DOCNO>", "line 1: expected </doc>"),
 ]
 
 
-@pytest.mark.parametrize(("documents", "told"), BAD_DOCUMENTS)
-def test_a_bad_collection_is_told_with_its_line(
-    tmp_path: Path, data: list[str], capsys: Text, documents: str, told: str
+@pytest.mark.parametrize(("documents", "message"), BAD_DOCUMENTS)
+def test_an_error_in_a_collection_names_the_line(
+    tmp_path: Path, data: list[str], capsys: Text, documents: str, message: str
 ) -> None:
     path = tmp_path / "documents"
     path.write_text(documents, encoding="utf-8")
@@ -227,49 +229,49 @@ def test_a_bad_collection_is_told_with_its_line(
 
     assert main([*given, "--documents", str(path), *data]) == 2
 
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_document_is_in_one_of_the_files(tmp_path: Path, data: list[str], capsys: Text) -> None:
+def test_a_document_in_two_files_is_an_error(tmp_path: Path, data: list[str], capsys: Text) -> None:
     given = [*files(tmp_path, QUERIES["TSV"], JUDGEMENTS["TREC"]), *collection(tmp_path)]
     (tmp_path / "more").write_text('{"_id": "d1", "text": "Frogs"}', encoding="utf-8")
 
     assert main([*given, str(tmp_path / "more"), *data]) == 2
 
-    assert "document d1 is in another file, too" in capsys.readouterr().err
+    assert "document d1 is in another file already" in capsys.readouterr().err
 
 
 BAD = [
-    ("", JUDGEMENTS["TREC"], "queries holds no queries"),
+    ("", JUDGEMENTS["TREC"], "queries contains no queries"),
     ("q1\t ", JUDGEMENTS["TREC"], "queries, line 1: query q1 has no text"),
     ("<top>\n<num>q1\n</top>", JUDGEMENTS["TREC"], "queries, line 1: expected <num> and <title>"),
     (QUERIES["TSV"], "q1 0 d1", "qrels, line 1: expected a query id"),
     (QUERIES["TSV"], "q1\t0\td1", "qrels, line 1: expected a query id"),
     ("q1 no tab", JUDGEMENTS["TREC"], "queries, line 1"),
-    ('{"_id": "q1"}', JUDGEMENTS["TREC"], '"text" must be there'),
+    ('{"_id": "q1"}', JUDGEMENTS["TREC"], '"text" must be present'),
     ("{q1}", JUDGEMENTS["TREC"], "expected a JSON object"),
-    ("q1\ta\nq1\tb", JUDGEMENTS["TREC"], "queries, line 2: query q1 was there before"),
+    ("q1\ta\nq1\tb", JUDGEMENTS["TREC"], "queries, line 2: query q1 appears twice"),
     (QUERIES["TSV"], "q1 0 d1 2\nq1 d1", "qrels, line 2: expected a query id"),
     (QUERIES["TSV"], "q1 0 d1 high", "qrels, line 1"),
     (QUERIES["TSV"], "q1 0 d1 nan", "qrels, line 1"),
-    (QUERIES["TSV"], "q1 0 d1 1\nq1 0 d1 2", "another grade"),
+    (QUERIES["TSV"], "q1 0 d1 1\nq1 0 d1 2", "two grades"),
     (QUERIES["TSV"], "q1 0 d1 0", "no relevant document"),
-    (QUERIES["TSV"], "q9 0 d1 1", "ids such as q1, and the judgements are for ids such as q9"),
-    (QUERIES["TSV"], "", "qrels holds no judgements"),
+    (QUERIES["TSV"], "q9 0 d1 1", "ids such as q1, the judgements have ids such as q9"),
+    (QUERIES["TSV"], "", "qrels contains no judgements"),
     (QUERIES["TSV"], "q1 0 d7 1", "such as d7"),
 ]
 
 
-@pytest.mark.parametrize(("queries", "judgements", "told"), BAD)
-def test_a_bad_file_is_told_with_its_line(
-    tmp_path: Path, data: list[str], capsys: Text, queries: str, judgements: str, told: str
+@pytest.mark.parametrize(("queries", "judgements", "message"), BAD)
+def test_an_error_in_a_file_names_the_line(
+    tmp_path: Path, data: list[str], capsys: Text, queries: str, judgements: str, message: str
 ) -> None:
     assert main([*files(tmp_path, queries, judgements), *collection(tmp_path), *data]) == 2
 
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_file_that_is_not_there_or_not_text_is_told(
+def test_a_missing_file_or_one_that_is_not_text_is_an_error(
     tmp_path: Path, data: list[str], capsys: Text
 ) -> None:
     given = files(tmp_path, QUERIES["TSV"], JUDGEMENTS["TREC"])

@@ -14,7 +14,7 @@ from actors.errors import ActorError, Draining, UnreadableDocument
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from web.command import main
 from web.command.document_files import FoundFiles, find_documents
-from web.command.ingest import FileOrUrl, Intake, ingest_found
+from web.command.ingest import FileOrUrl, IngestResult, ingest_found
 from web.command.search import query_pattern, snippet
 
 Text = pytest.CaptureFixture[str]
@@ -23,14 +23,14 @@ MIB = 1_048_576
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Flags that keep a command away from this user's own data."""
+    """Flags that give a command an empty data folder."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return ["--data", str(tmp_path / "data")]
 
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Path:
-    """A folder with three notes of different content, the last in a folder below."""
+    """A folder with three notes of different content, the last in a folder below it."""
     folder = tmp_path / "notes"
     (folder / "below").mkdir(parents=True)
     for name in ("b.txt", "a.md", "below/c.html"):
@@ -42,7 +42,7 @@ def names(found: FoundFiles) -> list[str]:
     return [path.name for path in found.files]
 
 
-def test_a_folder_is_walked_in_order_without_what_is_hidden(notes: Path) -> None:
+def test_a_folder_is_walked_in_order_without_hidden_files(notes: Path) -> None:
     (notes / ".hidden.md").touch()
     (notes / "_sources").mkdir()
     (notes / "_sources" / "page.rst.txt").touch()
@@ -53,21 +53,24 @@ def test_a_folder_is_walked_in_order_without_what_is_hidden(notes: Path) -> None
 
 
 @pytest.mark.parametrize("ending", ["txt", "TEXT", "md", "markdown", "html", "htm", "xhtml", "PDF"])
-def test_the_kind_is_told_by_the_ending(tmp_path: Path, ending: str) -> None:
+def test_the_file_type_follows_from_the_extension(tmp_path: Path, ending: str) -> None:
     (tmp_path / f"x.{ending}").touch()
 
     assert len(find_documents([tmp_path], MIB).files) == 1
 
 
-def test_other_kinds_are_counted_in_folders_and_told_when_named(notes: Path) -> None:
+def test_unsupported_files_are_counted_in_folders_and_listed_when_named(notes: Path) -> None:
     for name in ("x.png", "y.PNG", "Makefile"):
         (notes / name).touch()
 
     found = find_documents([notes, notes / "z.rst"], MIB)
-    assert found.passed_over == {".png": 2, "no ending": 1}
+    assert found.skipped == {".png": 2, "no extension": 1}
 
     named = find_documents([notes / "x.png"], MIB)
-    assert named.unreadable[0][0] == notes / "x.png" and ".png is not" in named.unreadable[0][1]
+    assert (
+        named.unreadable[0][0] == notes / "x.png"
+        and ".png is not supported" in named.unreadable[0][1]
+    )
 
 
 def test_loops_of_links_end_and_a_file_is_found_once(notes: Path) -> None:
@@ -80,7 +83,7 @@ def test_loops_of_links_end_and_a_file_is_found_once(notes: Path) -> None:
     assert names(found) == ["a.md", "b.txt", "c.html"]
 
 
-def test_broken_links_pipes_and_large_files_are_told(notes: Path) -> None:
+def test_broken_links_pipes_and_large_files_are_listed(notes: Path) -> None:
     (notes / "broken.md").symlink_to(notes / "nowhere")
     os.mkfifo(notes / "pipe.txt")
     (notes / "large.txt").write_bytes(b"x" * 101)
@@ -90,17 +93,17 @@ def test_broken_links_pipes_and_large_files_are_told(notes: Path) -> None:
     assert {path.name: reason for path, reason in found.unreadable} == {
         "broken.md": "No such file or directory",
         "pipe.txt": "It is not a regular file",
-        "large.txt": "101 bytes, where 100 are the limit",
+        "large.txt": "101 bytes; the limit is 100",
     }
 
 
-def test_a_name_that_is_not_utf_8_is_told(notes: Path) -> None:
+def test_a_name_that_is_not_utf_8_is_listed(notes: Path) -> None:
     (notes / os.fsdecode(b"caf\xe9.md")).touch()
 
     assert find_documents([notes], MIB).unreadable[0][1] == "Its name is not UTF-8"
 
 
-def test_ingest_adds_what_is_new_and_skips_what_is_not(
+def test_ingest_adds_new_files_and_skips_known_ones(
     data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
     service = answer_with(monkeypatch, FakeService())
@@ -114,7 +117,7 @@ def test_ingest_adds_what_is_new_and_skips_what_is_not(
     assert len(service.library) == 4
 
 
-def test_what_could_not_be_read_is_named_with_the_reason(
+def test_unreadable_files_are_listed_with_the_reason(
     data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
     service = answer_with(monkeypatch, FakeService())
@@ -146,17 +149,17 @@ def test_an_empty_folder_is_no_failure(
     assert main(["ingest", str(tmp_path / "empty"), *data]) == 0
 
 
-def test_a_path_that_does_not_exist_stops_it_before_anything_starts(
+def test_a_missing_path_ends_ingest_before_anything_starts(
     data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
     service = answer_with(monkeypatch, FakeService())
 
     assert main(["ingest", str(notes), str(notes / "nowhere"), *data]) == 2
 
-    assert "there is no" in capsys.readouterr().err and not service.calls
+    assert "no such file or folder" in capsys.readouterr().err and not service.calls
 
 
-def test_trouble_of_the_server_ends_it_and_what_was_added_is_told(
+def test_a_server_error_ends_ingest_after_the_summary(
     data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
     service = answer_with(monkeypatch, FakeService())
@@ -168,7 +171,7 @@ def test_trouble_of_the_server_ends_it_and_what_was_added_is_told(
     assert out.startswith("added 2,") and "It stops. [draining]" in err
 
 
-def test_a_signal_stops_it_and_what_was_added_stays(
+def test_a_signal_stops_ingest_and_added_documents_stay(
     data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
     service = answer_with(monkeypatch, FakeService())
@@ -187,7 +190,7 @@ def test_a_signal_stops_it_and_what_was_added_stays(
     out, _ = capsys.readouterr()
     added = len(service.library)
     assert 10 <= added < 50
-    assert out.startswith(f"Stopped. What was added stays: added {added},")
+    assert out.startswith(f"Stopped. The added documents stay: added {added},")
 
 
 async def test_two_files_at_a_time(notes: Path) -> None:
@@ -203,19 +206,18 @@ async def test_two_files_at_a_time(notes: Path) -> None:
             finally:
                 busy.discard(path.name)
 
-    class Silent:
-        def step(self, source: FileOrUrl, intake: Intake) -> None:
-            pass
+    def show(source: FileOrUrl, result: IngestResult) -> None:
+        """Progress is not shown."""
 
-    service, intake = Counting(), Intake()
+    service, result = Counting(), IngestResult()
     found = find_documents([notes], MIB)
     fetcher = Fetcher(FetchLimits())
-    await ingest_found(lambda: opened(service), fetcher, found, intake, Silent())
+    await ingest_found(lambda: opened(service), fetcher, found, result, show)
 
-    assert (most, intake.added) == (2, 3)
+    assert (most, result.added) == (2, 3)
 
 
-def test_a_log_gets_a_line_now_and_then(
+def test_a_log_gets_about_twenty_lines(
     data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
     answer_with(monkeypatch, FakeService())
@@ -253,9 +255,7 @@ def test_search_prints_ranked_passages(
     assert service.calls == [("search", "thread costs", 2)]
 
 
-def test_search_prints_json_for_machines(
-    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
-) -> None:
+def test_search_prints_json(data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text) -> None:
     answer_with(monkeypatch, FakeService()).results = [PASSAGE]
 
     assert main(["search", "x", "--json", *data]) == 0
@@ -283,7 +283,7 @@ def marked(text: str, query: str) -> list[str]:
     return [shown.plain[span.start : span.end] for span in shown.spans]
 
 
-def test_matches_are_marked_in_their_other_forms_too() -> None:
+def test_matches_are_highlighted_in_their_other_forms_too() -> None:
     text = "Threads, a thread's caching; caches and libraries. Threshold."
 
     found = marked(text, "thread cache library")
@@ -291,7 +291,7 @@ def test_matches_are_marked_in_their_other_forms_too() -> None:
     assert found == ["Threads", "thread", "caching", "caches", "libraries"]
 
 
-def test_a_query_without_words_marks_nothing() -> None:
+def test_a_query_without_words_highlights_nothing() -> None:
     assert marked("Anything (.*)", "?? .*") == []
 
 

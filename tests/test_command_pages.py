@@ -17,7 +17,7 @@ from actors.settings import Settings
 from actors.system import open_system
 from web.client import HttpService
 from web.command import main
-from web.command.ingest_command import ingest_sources
+from web.command.ingest import ingest_sources
 from web.local import open_local
 from web.settings.model import ServerSettings
 
@@ -55,9 +55,7 @@ async def test_files_and_pages_are_added_side_by_side(tmp_path: Path, capsys: Te
         assert sorted(await titles(settings, "zibbly")) == ["A note", "On frogs"]
 
 
-async def test_a_page_that_has_changed_takes_the_place_of_what_it_was(
-    tmp_path: Path, capsys: Text
-) -> None:
+async def test_a_changed_page_replaces_its_older_version(tmp_path: Path, capsys: Text) -> None:
     settings = settings_in(tmp_path)
     async with guarded_site(frogs=page("On frogs", PARAGRAPH)) as site:
         url = site.url("/frogs")
@@ -74,9 +72,7 @@ async def test_a_page_that_has_changed_takes_the_place_of_what_it_was(
         assert await titles(settings, "zibbly") == ["On frogs, again"]
 
 
-async def test_a_page_that_cannot_be_read_is_named_with_the_reason(
-    tmp_path: Path, capsys: Text
-) -> None:
+async def test_an_unreadable_page_is_listed_with_the_reason(tmp_path: Path, capsys: Text) -> None:
     async with guarded_site(frogs=page("On frogs", PARAGRAPH)) as site:
         urls = [site.url("/frogs"), site.url("/toads")]
         assert await ingest_sources(settings_in(tmp_path), [], urls) == 0
@@ -101,7 +97,7 @@ def test_a_private_page_is_refused_unless_it_is_allowed(
     assert out == "added 0, unchanged 0, could not read 1\n" and "private network" in err
 
 
-async def test_a_running_server_gets_the_bytes_and_asks_nobody(served: Served) -> None:
+async def test_a_running_server_gets_the_bytes_and_fetches_nothing(served: Served) -> None:
     fetcher = Fetcher(FetchLimits(private=True))
     latin = "<title>Frösche</title><p>Der zibbly Frosch quakt überall.".encode("latin-1")
     async with guarded_site(bytes=b"The zibbly frog.") as site:

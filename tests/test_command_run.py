@@ -32,7 +32,7 @@ Text = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Flags that keep a command away from this user's own data."""
+    """Flags that give a command an empty data folder."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return ["--data", str(tmp_path / "data")]
 
@@ -88,7 +88,7 @@ def test_a_hyphen_reads_the_task_from_stdin(
         ({"event_type": "task_cancelled", "reason": "by the web page"}, 3),
     ],
 )
-def test_the_exit_code_tells_the_ending_and_the_partial_text_stays(
+def test_the_exit_code_says_how_it_ended_and_the_partial_text_stays(
     data: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: Text,
@@ -110,7 +110,7 @@ def test_the_exit_code_tells_the_ending_and_the_partial_text_stays(
     ("refusal", "code"),
     [(InvalidRequest("Too long."), 2), (Overloaded("Full."), 75), (ServerUnreachable("Gone."), 1)],
 )
-def test_a_refusal_is_told_with_its_code(
+def test_an_error_is_printed_with_its_code(
     data: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: Text,
@@ -124,7 +124,7 @@ def test_a_refusal_is_told_with_its_code(
     assert capsys.readouterr().err == f"terzetto: {refusal.message} [{refusal.code}]\n"
 
 
-def test_a_stream_that_is_lost_keeps_what_was_shown(
+def test_a_lost_stream_keeps_the_printed_text(
     data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
     class Losing(FakeService):
@@ -144,7 +144,7 @@ def test_a_stream_that_is_lost_keeps_what_was_shown(
 
 @pytest.mark.parametrize("at", [1, 5, 12])
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_first_signal_cancels_and_tells_what_is_kept(
+def test_the_first_signal_cancels_and_prints_what_is_kept(
     data: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: Text,
@@ -194,7 +194,7 @@ def test_a_task_that_completes_before_the_cancel_has_completed(
     assert main(["run", "x", *data]) == 0
 
 
-async def test_an_unfinished_cancel_is_asked_again(autojump_clock: object, capsys: Text) -> None:
+async def test_an_unfinished_cancel_is_retried(autojump_clock: object, capsys: Text) -> None:
     log, view = open_log(), RunView()
 
     class Stubborn(FakeService):
@@ -209,7 +209,7 @@ async def test_an_unfinished_cancel_is_asked_again(autojump_clock: object, capsy
     assert await run_task(lambda: opened(service), "x", PlainScreen(view), view) == 130
 
     assert [call[0] for call in service.calls] == ["create", "cancel", "cancel", "cancel"]
-    assert capsys.readouterr().err.count("Not yet. Asking again.") == 2
+    assert capsys.readouterr().err.count("Not yet. Trying again.") == 2
 
 
 async def test_the_second_signal_ends_the_process_at_once(capsys: Text) -> None:
@@ -235,7 +235,7 @@ async def test_the_second_signal_ends_the_process_at_once(capsys: Text) -> None:
     assert codes == [130]
 
 
-def test_a_reader_that_goes_away_takes_the_task_with_it(
+def test_a_closed_output_pipe_cancels_the_task(
     data: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = answer_with(monkeypatch, FakeService())
@@ -246,7 +246,7 @@ def test_a_reader_that_goes_away_takes_the_task_with_it(
 
         assert main(["run", "x", "--json", *data]) == 141
 
-    assert service.calls[1:] == [("cancel", TASK_ID, "its reader went away")]
+    assert service.calls[1:] == [("cancel", TASK_ID, "output pipe closed")]
 
 
 def test_a_terminal_gets_the_tree_the_report_and_the_sources(
@@ -266,7 +266,7 @@ def test_a_terminal_gets_the_tree_the_report_and_the_sources(
     assert "Completed" in err
 
 
-def test_a_terminal_is_given_back_when_a_run_is_refused(
+def test_the_terminal_is_restored_when_a_run_is_refused(
     data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")

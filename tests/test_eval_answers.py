@@ -1,22 +1,30 @@
-"""`terzetto eval answers`: what it reads, what it measures, and how good reports are today."""
+"""`terzetto eval answers`: its input, its measures, and floors for the reports of today."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from actors.agents.extractive.report import parts
 from actors.errors import InvalidRequest
 from actors.tasks.evidence import Finding, Findings, Passage, Section, Source
 from actors.tasks.plan import Question
 from web.command import main
-from web.command.eval.answer_measures import Measures, Outcome, measured, overall
-from web.command.eval.answers import evaluate_file
-from web.command.eval.judged_tasks import read_tasks
-from web.command.eval.report_statements import read_report
+from web.command.eval.answer_measures import (
+    AnswerMeasures,
+    TaskOutcome,
+    answer_totals,
+    measure_answer,
+)
+from web.command.eval.answers import AnswerEvaluation, evaluate_task_file
+from web.command.eval.answers_screen import print_table
+from web.command.eval.judged_files import read_tasks
+from web.command.eval.statements import read_report
 from web.settings.model import ServerSettings
 
 TASKS = Path(__file__).parent / "answers" / "tasks.jsonl"
@@ -49,10 +57,10 @@ def measures_of(
     topics: Iterable[list[str]] = (),
     questions: tuple[str, ...] = (),
     ended: str = "completed",
-) -> Measures:
+) -> AnswerMeasures:
     line = {"id": "t", "task": "?", "points": list(points), "forbidden": list(forbidden)}
     (task,) = read_tasks(task_file(folder, {**line, "topics": list(topics)}))
-    return measured(task, Outcome(ended, 1.0, questions, report, (FROGS, TOADS)))
+    return measure_answer(task, TaskOutcome(ended, 1.0, questions, report, (FROGS, TOADS)))
 
 
 # --- What a report states -------------------------------------------------------------------------
@@ -70,17 +78,17 @@ def test_headings_notes_code_and_the_list_of_sources_state_nothing() -> None:
         sample=True,
     )
 
-    reading = read_report("".join(parts("Where do frogs and newts sing?", findings)))
+    report = read_report("".join(parts("Where do frogs and newts sing?", findings)))
 
-    assert [(one.text, one.cites) for one in reading.statements] == [("They sing at night.", (1,))]
-    assert reading.says_nothing
+    assert [(one.text, one.cites) for one in report.statements] == [("They sing at night.", (1,))]
+    assert report.says_nothing
 
 
 def test_an_empty_report_states_nothing_and_says_so() -> None:
-    reading = read_report("".join(parts("Where do newts sing?", Findings((), (), (), sample=True))))
+    report = read_report("".join(parts("Where do newts sing?", Findings((), (), (), sample=True))))
 
-    assert reading.statements == ()
-    assert reading.says_nothing
+    assert report.statements == ()
+    assert report.says_nothing
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ def test_citations_are_read_wherever_writers_put_them(
 # --- The measures ---------------------------------------------------------------------------------
 
 
-def test_a_report_that_quotes_its_sources_has_full_marks(tmp_path: Path) -> None:
+def test_a_report_that_quotes_its_sources_has_the_best_measures(tmp_path: Path) -> None:
     report = "## Answer\n\nFrogs lay about 3,000 eggs in still water. [1]\n\n"
     report += "Toads sleep in winter under leaves. [2] They wake in March. [2]\n\n"
 
@@ -148,7 +156,7 @@ def test_a_lying_report_scores_low_on_everything(tmp_path: Path) -> None:
         ("Toads in winter sleep under leaves", False),  # It is in the other source.
     ],
 )
-def test_support_is_told_by_words_numbers_and_negations_that_stand_together(
+def test_support_compares_words_numbers_and_negations_of_neighbouring_sentences(
     tmp_path: Path, statement: str, supported: bool
 ) -> None:
     assert measures_of(tmp_path, f"{statement} [1].").groundedness == supported
@@ -163,7 +171,7 @@ def test_a_citation_counts_if_the_statement_needs_it(tmp_path: Path) -> None:
     assert measures_of(tmp_path, "Herons eat frogs at dawn [1, 9].").precision == 1 / 2
 
 
-def test_a_point_stands_in_what_is_stated_and_not_in_a_heading(tmp_path: Path) -> None:
+def test_a_point_counts_in_a_statement_and_not_in_a_heading(tmp_path: Path) -> None:
     report = "# Frogs sing\n\nToads can  sleep\nlong. [1]\n\n## Sources\n\n1. Frogs sing\n"
 
     found = measures_of(tmp_path, report, points=[["frogs sing"], ["CAN SLEEP LONG"], ["leep"]])
@@ -171,7 +179,7 @@ def test_a_point_stands_in_what_is_stated_and_not_in_a_heading(tmp_path: Path) -
     assert found.missed_points == ("frogs sing", "leep")
 
 
-def test_the_plan_is_held_against_the_topics(tmp_path: Path) -> None:
+def test_the_plan_is_compared_with_the_topics(tmp_path: Path) -> None:
     found = measures_of(
         tmp_path,
         "",
@@ -184,7 +192,7 @@ def test_the_plan_is_held_against_the_topics(tmp_path: Path) -> None:
     assert found.needless_questions == ("Further: ducks",)
 
 
-def test_where_the_library_has_nothing_a_report_has_to_say_so_and_nothing_else(
+def test_if_the_library_has_nothing_a_good_report_says_only_that(
     tmp_path: Path,
 ) -> None:
     def admits(report: str, ended: str = "completed") -> bool | None:
@@ -196,11 +204,11 @@ def test_where_the_library_has_nothing_a_report_has_to_say_so_and_nothing_else(
     assert not admits("The library has nothing on newts.", ended="model_unavailable")
 
 
-def test_what_did_not_complete_has_made_no_points(tmp_path: Path) -> None:
+def test_a_task_that_did_not_complete_has_no_points(tmp_path: Path) -> None:
     failed = measures_of(tmp_path, "Frogs sing at night. [1]", ended="step_failed")
     done = measures_of(tmp_path, "Frogs sing at night. [1]")
 
-    whole = overall([failed, done, done])
+    whole = answer_totals([failed, done, done])
 
     assert failed.points == 0
     assert (whole.tasks, whole.completed) == (3, 2)
@@ -214,7 +222,7 @@ GOOD = {"id": "a", "task": "How?", "points": [["x"]]}
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("{", "line 2: Invalid JSON"),
         ("[]", "line 2: Input should be an object"),
@@ -225,18 +233,18 @@ GOOD = {"id": "a", "task": "How?", "points": [["x"]]}
         ({**GOOD, "id": "b", "task": " "}, "line 2: task:"),
         ({**GOOD, "id": "b", "topic": []}, "line 2: topic: Extra inputs"),
         ({**GOOD, "id": "b", "forbidden": [["/(/"]]}, "line 2: /(/ is no regular expression"),
-        (GOOD, "line 2: task a was there before"),
+        (GOOD, "line 2: task a appears twice"),
     ],
 )
-def test_a_bad_line_is_told_with_its_number(tmp_path: Path, line: object, told: str) -> None:
+def test_an_error_names_the_line(tmp_path: Path, line: object, message: str) -> None:
     with pytest.raises(InvalidRequest) as error:
         read_tasks(task_file(tmp_path, GOOD, line))
 
-    assert told in error.value.message
+    assert message in error.value.message
 
 
-def test_files_without_tasks_are_told(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="has no tasks"):
+def test_a_file_without_tasks_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="contains no tasks"):
         read_tasks(task_file(tmp_path, "", ""))
     with pytest.raises(InvalidRequest, match="cannot be read"):
         read_tasks(tmp_path / "none.jsonl")
@@ -247,7 +255,7 @@ def test_files_without_tasks_are_told(tmp_path: Path) -> None:
 
 @pytest.fixture
 def flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Flags that keep a command away from this user's own data."""
+    """Flags that give a command an empty data folder."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return ["--data", str(tmp_path / "data")]
 
@@ -271,7 +279,7 @@ def test_it_reads_documents_and_prints_json(
     assert not (tmp_path / "data").exists()
 
 
-def test_it_shows_one_task_and_what_is_wrong_with_it(
+def test_it_shows_one_task_with_all_its_measures(
     tmp_path: Path, flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     retries = {
@@ -299,27 +307,54 @@ def test_the_table_has_a_row_for_each_task(
 
     out = capsys.readouterr().out
     assert "pond" in out and "all 2" in out and "2 completed" in out
-    assert "Of 1 tasks on which the library has nothing, 1 reports say so" in out
+    assert (
+        "Tasks on which the library has nothing: 1; reports that say so and claim nothing: 1."
+        in out
+    )
+
+
+def test_the_table_fits_a_terminal_of_80_columns_without_losing_a_figure(tmp_path: Path) -> None:
+    report = "Frogs lay about 3,000 eggs in still water. [1] They sing at night. [7]"
+    one = measures_of(tmp_path, report, points=[["3,000 eggs"]])
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+
+    print_table(AnswerEvaluation((one,), answer_totals([one])), console)
+
+    assert isinstance(console.file, io.StringIO)
+    row = next(line for line in console.file.getvalue().splitlines() if line.startswith("t "))
+    assert row.split() == [
+        "t",
+        "completed",
+        "-",
+        "0",
+        "0",
+        "1.00",
+        "0",
+        "1.00",
+        "0.50",
+        "0.50",
+        "1.00",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--show", "other"], "has no task other"),
-        (["--documents", "nowhere.md"], "Nothing could be read"),
+        (["--documents", "nowhere.md"], "None of the given documents could be read"),
     ],
 )
-def test_what_cannot_be_measured_is_told(
+def test_an_evaluation_of_nothing_is_an_error(
     tmp_path: Path,
     flags: list[str],
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
-    told: str,
+    message: str,
 ) -> None:
     file = task_file(tmp_path, POND)
 
     assert main(["eval", "answers", str(file), *arguments, *flags]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 # --- How good reports are -------------------------------------------------------------------------
@@ -328,7 +363,7 @@ def test_what_cannot_be_measured_is_told(
 async def test_reports_on_the_sample_library_are_as_good_as_they_were(tmp_path: Path) -> None:
     settings = ServerSettings(data_dir=tmp_path / "data")
 
-    evaluation = await evaluate_file(settings, TASKS, (), None)
+    evaluation = await evaluate_task_file(settings, TASKS, (), None)
 
     whole = evaluation.overall
     assert whole.completed == whole.tasks == 40

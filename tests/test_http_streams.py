@@ -12,7 +12,7 @@ from scripted import Cast, scripted_system
 
 from actors.errors import AgentFailed
 from actors.settings import Settings
-from web.api.log_chunks import KEPT_BYTES, READ_AHEAD_BYTES, LogChunks, ReadAhead
+from web.api.streams import KEPT_BYTES, READ_AHEAD_BYTES, LogChunks, ReadAhead
 
 PART = "Frogs sing at night. " * 500
 ATTEMPTS = 16

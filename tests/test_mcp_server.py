@@ -1,4 +1,4 @@
-"""`terzetto mcp`, asked by the SDK's own client: as a child process, over HTTP, and in this process."""
+"""`terzetto mcp` and the client of the SDK: as a child process, over HTTP, and in this process."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from mcp_types import CallToolResult
 from actors.errors import StorageUnavailable, TaskNotFound
 from web.command import main
 from web.data_folder import FolderHeld, hold
-from web.mcp.server import mcp_server
-from web.mcp.service import IDLE_S, SharedService, open_shared
-from web.mcp.tools import MAX_TEXT, OFFERS, call
+from web.mcp.server import IDLE_S, SharedService, mcp_server, open_shared
+from web.mcp.tools import MAX_TEXT, TOOLS, call
 
 GUARD_S = 50.0
 """A hang guard, never a wait."""
@@ -76,7 +75,7 @@ async def listening(command: list[str]) -> AsyncIterator[tuple[trio.Process, str
 
 @asynccontextmanager
 async def over(service: FakeService | Exception) -> AsyncIterator[Client]:
-    """A client in this process of a server over a service, or over one that cannot be opened."""
+    """A client and a server in this process, over a service or one that fails to open."""
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[Any]:
@@ -184,7 +183,7 @@ async def test_over_http_it_answers_this_machine_and_no_web_page(tmp_path: Path)
 
 
 async def run_until_it_writes(client: Client) -> None:
-    """Run a task that never ends, and leave the call once the last step has begun."""
+    """Run a task that never ends, and cancel the call once its last step has started."""
     writing = trio.Event()
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
@@ -236,7 +235,7 @@ async def test_a_call_that_is_cancelled_over_http_cancels_its_task(tmp_path: Pat
     assert status == 0
 
 
-async def test_a_client_that_goes_away_takes_its_task_along(tmp_path: Path) -> None:
+async def test_the_task_of_a_client_that_disconnects_is_cancelled(tmp_path: Path) -> None:
     script = Path(__file__).parent / "mcp_stuck_command.py"
     arguments = [str(script), str(tmp_path / "notes")]
     server = StdioServerParameters(command=sys.executable, args=arguments)
@@ -259,7 +258,7 @@ async def test_a_client_that_goes_away_takes_its_task_along(tmp_path: Path) -> N
         assert "went away" in await wait_for(tmp_path / "notes")
 
 
-def test_other_machines_are_not_listened_to(
+def test_an_address_of_other_machines_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["mcp", "--http", "0.0.0.0:9", "--data", str(tmp_path)]) == 2
@@ -269,7 +268,7 @@ def test_other_machines_are_not_listened_to(
     assert "this machine only" in told
 
 
-def test_without_the_extra_it_says_what_to_install(
+def test_without_the_extra_the_error_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("web.mcp.")]:
@@ -281,7 +280,7 @@ def test_without_the_extra_it_says_what_to_install(
     assert "pip install 'terzetto[mcp]'" in capsys.readouterr().err
 
 
-# --- over a service that is given ---------------------------------------------------------------
+# --- over a fake service ------------------------------------------------------------------------
 
 
 async def test_cancelling_the_call_cancels_the_task_it_has_started() -> None:
@@ -307,7 +306,7 @@ async def test_cancelling_the_call_cancels_the_task_it_has_started() -> None:
     assert "MCP client" in service.calls[-1][2]
 
 
-async def test_a_task_that_somebody_else_has_started_outlives_the_call() -> None:
+async def test_a_task_that_another_client_started_outlives_the_call() -> None:
     service = FakeService([], stays_open=Log().begin())
     seen = trio.Event()
     service.given = Log().begin().start("s1").lines()
@@ -365,7 +364,7 @@ async def test_a_long_report_is_cut() -> None:
         ("nope", {}, "nope"),
     ],
 )
-async def test_bad_arguments_are_told(tool: str, arguments: dict[str, Any], part: str) -> None:
+async def test_bad_arguments_are_reported(tool: str, arguments: dict[str, Any], part: str) -> None:
     async with over(FakeService()) as client:
         result = await client.call_tool(tool, arguments)
 
@@ -399,7 +398,7 @@ async def test_a_bug_ends_its_call_only() -> None:
     assert not created.is_error
 
 
-async def test_the_folder_is_free_again_once_nobody_calls(tmp_path: Path) -> None:
+async def test_the_folder_is_released_when_no_call_runs(tmp_path: Path) -> None:
     async with as_a_child(tmp_path) as client:
         await client.call_tool("search_documents", {"query": "queues"})
         while True:
@@ -415,7 +414,7 @@ async def test_the_folder_is_free_again_once_nobody_calls(tmp_path: Path) -> Non
     assert found.structured_content["results"]
 
 
-async def test_what_is_open_is_shared_and_closed_when_it_rests(autojump_clock: Any) -> None:
+async def test_an_open_service_is_shared_and_closed_when_idle(autojump_clock: Any) -> None:
     service, open_now, times = FakeService(), 0, 0
 
     @asynccontextmanager
@@ -439,7 +438,7 @@ async def test_what_is_open_is_shared_and_closed_when_it_rests(autojump_clock: A
     assert open_now == 0
 
 
-async def test_what_fails_while_it_closes_is_no_fault_of_who_comes_next(
+async def test_a_failure_while_closing_does_not_fail_the_next_call(
     autojump_clock: Any,
 ) -> None:
     times = 0
@@ -467,10 +466,10 @@ async def test_what_fails_while_it_closes_is_no_fault_of_who_comes_next(
     assert times == 2
 
 
-async def test_a_call_that_cannot_go_on_takes_its_task_along() -> None:
+async def test_a_call_that_fails_cancels_its_task() -> None:
     service = FakeService([], stays_open=Log().until_writing())
     service.given = service.open_log.lines() if service.open_log else []
-    offer = next(offer for offer in OFFERS if offer.name == "run_task")
+    tool = next(tool for tool in TOOLS if tool.name == "run_task")
 
     @asynccontextmanager
     async def used() -> AsyncIterator[FakeService]:
@@ -480,12 +479,12 @@ async def test_a_call_that_cannot_go_on_takes_its_task_along() -> None:
         raise trio.BrokenResourceError
 
     with pytest.raises(trio.BrokenResourceError):
-        await call(offer, used, {"task_description": "x"}, gone)
+        await call(tool, used, {"task_description": "x"}, gone)
 
     assert [name for name, *_ in service.calls] == ["create", "cancel"]
 
 
-async def test_however_much_is_wrong_the_answer_is_bounded() -> None:
+async def test_the_answer_to_many_faults_is_bounded() -> None:
     wrong = {f"{'x' * 1_000}{n}": n for n in range(500)}
     async with over(FakeService()) as client:
         result = await client.call_tool("search_documents", wrong)

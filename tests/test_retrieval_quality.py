@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from web.command.eval.retrieval import Evaluation, evaluate_files
+from web.command.eval.retrieval import RetrievalEvaluation, evaluate_files
 
 
 def articles() -> tuple[list[str], list[list[float]]]:
@@ -32,7 +32,7 @@ def articles() -> tuple[list[str], list[list[float]]]:
 
 
 @pytest.fixture
-async def evaluation(tmp_path: Path) -> Evaluation:
+async def evaluation(tmp_path: Path) -> RetrievalEvaluation:
     texts, similar = articles()
     lines = [json.dumps({"_id": str(n), "text": text}) + "\n" for n, text in enumerate(texts)]
     judged = (f"{a}\t{b}\t{similar[a][b]}\n" for a in range(50) for b in range(50))
@@ -43,7 +43,9 @@ async def evaluation(tmp_path: Path) -> Evaluation:
 
 
 @pytest.mark.extra("vectors")
-async def test_the_ranking_of_news_articles_agrees_with_people(evaluation: Evaluation) -> None:
+async def test_the_ranking_of_news_articles_agrees_with_people(
+    evaluation: RetrievalEvaluation,
+) -> None:
     assert (evaluation.queries, evaluation.judged, evaluation.unknown) == (50, 50, 0)
     assert evaluation.rankers["bm25"].ndcg > 0.80
     assert evaluation.rankers["vectors"].ndcg > 0.84

@@ -1,4 +1,4 @@
-"""The fold of events into what a person sees."""
+"""The fold of events into the view."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_analysis_is_shown_before_the_plan_exists() -> None:
     assert not view.has_plan
 
 
-def test_the_plan_keeps_what_the_analysis_has_come_to() -> None:
+def test_the_plan_keeps_the_state_of_the_analysis() -> None:
     view = seen(Log().begin().start("s1", attempt=2).plan())
 
     assert list(view.steps) == ["s1", "s2", "s3", "s4", "s5"]
@@ -62,7 +62,7 @@ def test_retries_are_noted_with_their_reasons() -> None:
     ]
 
 
-def test_a_degraded_step_degrades_the_task_and_says_why() -> None:
+def test_a_degraded_step_degrades_the_task_and_notes_the_error() -> None:
     log = Log().begin().start("s1").plan().finish("s1").start("s2")
     view = seen(log.finish("s2", degraded=True, error=ERROR))
 
@@ -103,7 +103,7 @@ def test_a_failure_keeps_the_partial_text_and_stops_what_ran() -> None:
     assert view.steps["s2"].attempts == 5
 
 
-def test_a_cancelled_task_tells_what_is_kept() -> None:
+def test_a_cancelled_task_lists_what_is_kept() -> None:
     log = Log().begin().start("s1").plan().finish("s1").start("s2").finish("s2").start("s3")
 
     view = seen(log.add("task_cancelled", reason="enough", partial_output="x" * 1_204))
@@ -112,7 +112,7 @@ def test_a_cancelled_task_tells_what_is_kept() -> None:
     assert kept(view) == "the plan, 1 of 2 searches, 1,204 characters of text"
 
 
-def test_a_task_cancelled_before_its_plan_keeps_itself() -> None:
+def test_a_task_cancelled_before_its_plan_keeps_only_itself() -> None:
     view = seen(Log().begin().add("task_cancelled", reason=None, partial_output=None))
 
     assert kept(view) == "the task itself"
@@ -138,7 +138,7 @@ def test_a_resumed_task_keeps_its_finished_steps_and_drops_its_ending(reason: st
     }
 
 
-def test_heartbeats_and_unknown_events_change_nothing_but_the_place() -> None:
+def test_heartbeats_and_unknown_events_change_only_the_seq() -> None:
     log = Log().until_writing().part("Text")
     view, same = seen(log), seen(log)
 
@@ -163,7 +163,7 @@ def test_a_closing_stream_is_remembered_until_it_goes_on() -> None:
     assert view.closing is None
 
 
-def test_every_prefix_of_a_log_can_be_seen() -> None:
+def test_every_prefix_of_a_log_gives_a_view() -> None:
     log = whole_log()
 
     for length in range(len(log.events)):

@@ -1,4 +1,4 @@
-"""The settings themselves: what they hold and refuse."""
+"""The values of the settings, and those that they refuse."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def test_an_address_has_three_forms(text: str, address: Address, spelled: str) -
 
 
 @pytest.mark.parametrize("bind", ["8080", "127.0.0.1:1", "127.9.9.9:1", "[::1]:0", "localhost:80"])
-def test_a_server_listens_to_its_own_machine(bind: str) -> None:
+def test_a_server_listens_on_loopback_addresses(bind: str) -> None:
     assert ServerSettings(bind=bind).address == parse_address(bind)
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:80", "[::]:80", "my-host.local:80", "10.0.0.1:80"])
-def test_a_server_without_keys_listens_to_nobody_else(bind: str) -> None:
+def test_a_server_without_keys_refuses_other_addresses(bind: str) -> None:
     with pytest.raises(ValidationError, match="this machine only"):
         ServerSettings(bind=bind)
 
@@ -85,6 +85,6 @@ def test_a_server_without_keys_listens_to_nobody_else(bind: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", ":80", "::1:80", "[::g]:80", "host:", "host:65536", "host:-1", "a b:80", "²:80"]
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_an_invalid_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_address(text)

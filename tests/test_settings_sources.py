@@ -1,4 +1,4 @@
-"""The layers: defaults, file, environment, flags."""
+"""The sources of settings: defaults, file, environment, flags."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_without_any_source_everything_is_a_default() -> None:
     assert loaded.settings.data_dir == Path.home().parent / "share" / "terzetto"
 
 
-def test_a_later_layer_wins_and_is_named(tmp_path: Path) -> None:
+def test_a_later_source_wins_and_is_named(tmp_path: Path) -> None:
     toml = "grace_s = 1\nmax_running_tasks = 1\nmax_queued_tasks = 1\n"
     environment = {"TERZETTO_MAX_RUNNING_TASKS": "2", "TERZETTO_MAX_QUEUED_TASKS": "2"}
 
@@ -55,7 +55,7 @@ def test_a_later_layer_wins_and_is_named(tmp_path: Path) -> None:
     assert loaded.origins["bind"] == "default"
 
 
-def test_the_file_of_the_environment_stands_in_for_the_flag(tmp_path: Path) -> None:
+def test_the_file_of_the_environment_replaces_the_flag(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text("grace_s = 7\n")
 
     loaded = load(None, {"TERZETTO_CONFIG": str(tmp_path / "other.toml")})
@@ -81,7 +81,7 @@ def test_a_tuple_in_a_file_may_be_empty() -> None:
 
 
 @pytest.mark.parametrize(("said", "meant"), [("true", True), ("1", True), ("no", False)])
-def test_a_switch_is_turned_in_any_layer(said: str, meant: bool) -> None:
+def test_a_boolean_can_be_set_in_any_source(said: str, meant: bool) -> None:
     in_file = load(f"fetch_private = {str(meant).lower()}\n").settings
     in_environment = load(None, {"TERZETTO_FETCH_PRIVATE": said}).settings
     in_flag = load(None, {}, Flag("--set", "fetch_private", said)).settings
@@ -93,30 +93,30 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     assert load(None, {"TERZETTO_GRACE_S": ""}).origins["grace_s"] == "default"
 
 
-def test_a_folder_in_a_file_is_a_neighbour_of_the_file(tmp_path: Path) -> None:
+def test_a_folder_in_a_file_is_relative_to_the_file(tmp_path: Path) -> None:
     assert load('data_dir = "here"\n').settings.data_dir == tmp_path / "here"
 
 
-def test_a_folder_in_the_environment_starts_at_home_or_where_one_stands() -> None:
+def test_a_folder_in_the_environment_is_relative_to_home_or_the_working_directory() -> None:
     assert load(None, {"TERZETTO_DATA_DIR": "~/x"}).settings.data_dir == Path.home() / "x"
     assert load(None, {"TERZETTO_DATA_DIR": "x"}).settings.data_dir == Path.cwd() / "x"
 
 
-def test_a_misspelled_variable_is_told_with_the_right_one() -> None:
+def test_a_misspelled_variable_is_reported_with_the_right_one() -> None:
     told = refusal(None, {"TERZETTO_MAX_RUNING_TASKS": "3"})
 
     assert "TERZETTO_MAX_RUNING_TASKS = 3" in told
     assert "Did you mean TERZETTO_MAX_RUNNING_TASKS?" in told
 
 
-def test_an_unknown_key_in_the_file_is_told_with_the_file(tmp_path: Path) -> None:
+def test_an_unknown_key_in_the_file_is_reported_with_the_file(tmp_path: Path) -> None:
     told = refusal("grace = 3\n")
 
     assert f"grace = 3  (file {tmp_path / 'given.toml'})" in told
     assert "Did you mean grace_s?" in told
 
 
-def test_a_name_like_no_other_leads_to_the_list() -> None:
+def test_a_name_like_no_setting_points_to_the_list() -> None:
     assert "terzetto settings" in refusal("[zzz]\nqq = 1\n")
 
 
@@ -135,11 +135,11 @@ def test_a_name_like_no_other_leads_to_the_list() -> None:
         ((None, {"TERZETTO_GRACE_S": "nan"}), ("grace_s = nan", "a number from 0 to 600")),
         ((None, {"TERZETTO_RETRY_DELAYS_S": "1,x"}), ("1, x", "separated by commas")),
         ((None, {"TERZETTO_BIND": "::1:80"}), ("bind = ::1:80", "[::1]:8000")),
-        ((None, {}, Flag("--bind", "bind", "x:y")), ("flag --bind", "no port number")),
+        ((None, {}, Flag("--bind", "bind", "x:y")), ("flag --bind", "not a port number")),
         ((None, {}, Flag("--set", "bnd", "x")), ("bnd = x  (flag --set)", "Did you mean bind?")),
     ],
 )
-def test_a_bad_value_is_told_with_origin_and_what_is_allowed(
+def test_a_bad_value_is_reported_with_origin_and_what_is_allowed(
     layers: tuple[object, ...], parts: tuple[str, ...]
 ) -> None:
     told = refusal(*layers)
@@ -148,7 +148,7 @@ def test_a_bad_value_is_told_with_origin_and_what_is_allowed(
         assert part in told
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     told = refusal("grace = 1\n", {"TERZETTO_GRACE_S": "-1"}, Flag("--set", "bind", "x"))
 
     assert len(told.split("\n    ")) == 4
@@ -211,5 +211,5 @@ def test_models_are_named_in_the_environment_and_by_flags() -> None:
         ({"TERZETTO_PRICES": "gpt-5=-1/2"}, "NAME=READ/WRITTEN"),
     ],
 )
-def test_what_is_no_model_is_told(environment: dict[str, str], part: str) -> None:
+def test_an_invalid_model_is_reported(environment: dict[str, str], part: str) -> None:
     assert part in refusal(None, environment)

@@ -1,4 +1,4 @@
-"""The tables [tools.NAME]: read from the file, told when wrong, and shown without their secrets."""
+"""The tables [tools.NAME]: their values, their problems, and no secret in either."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_table_is_a_tool_server_and_allows_no_tool_unless_it_says_so(tmp_path:
         ("[tools]\na = 3\n", ["tools.a", "[tools.NAME]"]),
     ],
 )
-def test_what_is_wrong_is_told_with_the_table(tmp_path: Path, toml: str, parts: list[str]) -> None:
+def test_a_problem_names_its_table(tmp_path: Path, toml: str, parts: list[str]) -> None:
     with pytest.raises(SettingsError) as raised:
         load_settings(config=write(tmp_path, toml), environment={})
 
@@ -75,7 +75,7 @@ def test_what_is_wrong_is_told_with_the_table(tmp_path: Path, toml: str, parts: 
     assert str(tmp_path) in str(raised.value)
 
 
-def test_no_secret_is_told_or_shown(
+def test_no_secret_is_reported_or_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
@@ -105,6 +105,6 @@ def test_no_secret_is_told_or_shown(
     assert "hush" not in shown + told
 
 
-def test_tables_stand_in_the_file_only() -> None:
+def test_tables_are_read_from_the_file_only() -> None:
     with pytest.raises(SettingsError, match=r"tools = x[\s\S]*\[tools.NAME\] in the TOML file"):
         load_settings(environment={"TERZETTO_TOOLS": "x"})

@@ -1,7 +1,7 @@
-"""A client of a running Terzetto server: the verbs of `Service` over HTTP.
+"""`Service` over HTTP: the client of a running Terzetto server.
 
-Rule: it says what API.md says and nothing else. A cut stream is taken up again after the last line
-that arrived; errors come back as the `ActorError` whose code the server sent.
+Rule: it uses the documented API only. A stream that was cut is continued after the last line that
+arrived, and an error response becomes the `ActorError` that has its code.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import trio
 
 from actors.errors import CODES, ActorError, UnreadableDocument, UnsupportedMediaType
 from actors.fetching.fetcher import Page
-from web.media_types import media_type
+from actors.library.parsing.media_types import media_type_of_file
 from web.ndjson import LineSplitter, event_of, is_ending
 from web.service import ServerUnreachable, UnexpectedAnswer
 
 RECONNECT_DELAYS_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 SILENCE_S = 90.0
-"""A stream without a line for so long is cut: the server sends a heartbeat every 60 s at least."""
+"""A stream without a line for this long is cut: a server sends a heartbeat at least every 60 s."""
 
 
 class _Cursor:
-    """How far a stream has been read, over all its connections."""
+    """The position in a stream, over all its connections."""
 
     def __init__(self, after: int) -> None:
         self.after = after
@@ -35,8 +35,8 @@ class _Cursor:
         self.ended = False
         self.failures = 0
 
-    def saw(self, event: dict[str, Any]) -> None:
-        """Move on past this event. Lines without a seq stand between events."""
+    def advance(self, event: dict[str, Any]) -> None:
+        """Move past this event. Heartbeat and stream_closing lines have no seq."""
         if "seq" in event:
             self.after, self.ended = event["seq"], is_ending(event)
             self.begun, self.failures = True, 0
@@ -45,7 +45,7 @@ class _Cursor:
 
 
 class HttpService:
-    """`Service`, answered by the server behind `http`."""
+    """`Service` by requests of the client `http`."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class HttpService:
         deadline_s: float | None = None,
         context_task_id: str | None = None,
     ) -> str:
-        """POST /tasks. The key makes it safe to ask again should the first answer get lost."""
+        """POST /tasks. The key makes it safe to repeat the request if its answer is lost."""
         body: dict[str, Any] = {"task_description": description}
         if deadline_s is not None:
             body["deadline_s"] = deadline_s
@@ -73,7 +73,7 @@ class HttpService:
         return str(task["task_id"])
 
     async def lines(self, task_id: str, after: int = 0) -> AsyncGenerator[bytes, None]:
-        """POST /tasks/{id}/execute, again and again until the log has ended."""
+        """POST /tasks/{id}/execute, repeated until the log has ended."""
         cursor = _Cursor(after)
         while not cursor.ended:
             lost: ActorError = ServerUnreachable(
@@ -82,7 +82,7 @@ class HttpService:
             try:
                 async with aclosing(self._stream(task_id, cursor.after)) as stream:
                     async for line in stream:
-                        cursor.saw(event_of(line))
+                        cursor.advance(event_of(line))
                         yield line
             except httpx.TransportError as error:
                 lost = _unreachable(self._http, error)
@@ -94,7 +94,7 @@ class HttpService:
                 await self._pause(cursor, lost)
 
     async def _pause(self, cursor: _Cursor, lost: ActorError) -> None:
-        """Wait before the next connection; raise `lost` if nothing came of those before."""
+        """Wait before the next connection; raise `lost` if no event came or too many were lost."""
         if not cursor.begun or cursor.failures >= len(self._reconnect_delays_s):
             raise lost
         await trio.sleep(self._reconnect_delays_s[cursor.failures])
@@ -116,10 +116,10 @@ class HttpService:
         return list(found["results"])
 
     async def add(self, path: Path) -> tuple[dict[str, Any], bool]:
-        """POST /documents as a form, so that the file's name comes along."""
-        kind = media_type(path)
+        """POST /documents as a form, which carries the name of the file."""
+        kind = media_type_of_file(path)
         if kind is None:
-            raise UnsupportedMediaType(f"{path.suffix or 'no ending'} is not read here.")
+            raise UnsupportedMediaType(f"Files with {path.suffix or 'no ending'} are not read.")
         try:
             content = await trio.Path(path).read_bytes()
         except OSError as error:
@@ -154,8 +154,8 @@ class HttpService:
         finally:
             with trio.CancelScope(shield=True):
                 await response.aclose()
-                # httpx nests generators and closes none. Read on, each meets the closed
-                # connection and ends here, rather than whenever it is collected.
+                # httpx nests generators and does not close them. Read on, each finds the connection
+                # closed and ends here, not when it is garbage-collected.
                 with suppress(httpx.HTTPError, httpx.StreamError):
                     async for _ in pieces:
                         pass
@@ -175,7 +175,7 @@ class HttpService:
 
 @asynccontextmanager
 async def open_http(url: str) -> AsyncIterator[HttpService]:
-    """A client of the server at `url`, which is on this machine: no proxy stands in between."""
+    """A client of the server at `url`. It is on this machine, so proxy settings are ignored."""
     timeout = httpx.Timeout(SILENCE_S, connect=5.0)
     async with httpx.AsyncClient(base_url=url, timeout=timeout, trust_env=False) as http:
         yield HttpService(http)
@@ -192,7 +192,7 @@ def _json(response: httpx.Response) -> dict[str, Any]:
 
 
 def _refusal(response: httpx.Response) -> ActorError:
-    """The error that a problem+json body names, as the class that carries its code."""
+    """The error of a problem+json body, in the class that has its code."""
     try:
         problem = response.json()
         code, detail = problem["code"], problem.get("detail") or problem["title"]

@@ -1,7 +1,8 @@
-"""The data folder: one process at a time, and how to find the server that has it.
+"""The data folder: its lock, which one process holds, and the address of the server that holds it.
 
-Rule: whoever holds the lock owns the folder. `server.json` is only believed while the lock is held,
-and whoever takes the lock first removes what a crash left there, so it never names a dead server.
+Rule: only the process that holds the lock uses the folder. `server.json` is valid only while the
+lock is held. A process that takes the lock first removes the `server.json` that a crash left, so
+that the file never names a dead server.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ SERVER = "server.json"
 
 
 class FolderHeld(Exception):
-    """Another process has the folder. The person's move: wait for it, or use another folder."""
+    """Another process holds the folder. The person's move: wait for it, or use another folder."""
 
 
 class FolderUnusable(Exception):
-    """The folder cannot hold the data. The person's move: name another, or mend its rights."""
+    """The folder cannot be used. The person's move: name another, or change its permissions."""
 
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Own the folder until the block ends, made if need be and closed to other users.
+    """Hold the folder until the block ends; it is created if necessary, and private to the user.
 
-    Raises `FolderHeld` at once if another process owns it, `FolderUnusable` if it cannot be owned.
+    Raises `FolderHeld` at once if another process holds it, `FolderUnusable` if it cannot be used.
     """
     try:
         _make_private(folder)
@@ -49,7 +50,7 @@ def hold(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def announce(folder: Path, url: str) -> Iterator[None]:
-    """Say where the server of this folder listens. Only for who holds the folder."""
+    """Publish the address of the folder's server. Only the holder of the folder may call this."""
     draft = folder / f"{SERVER}.new"
     draft.write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n", encoding="utf-8")
     draft.replace(folder / SERVER)
@@ -60,7 +61,7 @@ def announce(folder: Path, url: str) -> Iterator[None]:
 
 
 def running_server(folder: Path) -> str | None:
-    """The address that the folder's holder announced, if it did. Only asked once `hold` refused."""
+    """The address that the folder's holder has announced, if any. Call it after `hold` refused."""
     try:
         server = json.loads((folder / SERVER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -70,13 +71,13 @@ def running_server(folder: Path) -> str | None:
 
 
 def _make_private(folder: Path) -> None:
-    """Make the folder, or close ours; somebody's folder with other things in it is left alone."""
+    """Create the folder, or make ours private; a folder with other files in it is not changed."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not folder.stat().st_mode & 0o077:
         return
     if any(folder.iterdir()) and not (folder / LOCK).exists():
         raise FolderUnusable(
             f"{folder} holds other files and is open to other users; "
-            "Terzetto's data wants a folder of its own."
+            "Terzetto needs a folder of its own."
         )
     folder.chmod(0o700)

@@ -1,28 +1,27 @@
-"""Terzetto inside the command's own process: the same words as over HTTP, without HTTP.
+"""`Service` in the process of a command, without HTTP.
 
-Rule: what a command sees does not depend on whether a server runs.
+Rule: a command sees the same objects whether a server is running or not.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import trio
 
 from actors.fetching.fetcher import Page
+from actors.library.parsing.media_types import media_type_of_file
 from actors.system import System, open_system
-from web.api.views import task_view
-from web.media_types import media_type
+from web.api.views import DocumentView, PassageView, as_view, task_view
 from web.settings.model import ServerSettings
 
 
 @asynccontextmanager
 async def open_local(settings: ServerSettings) -> AsyncIterator[LocalService]:
-    """A system of this process on the data folder, which the caller holds."""
+    """A service over a system in this process; the caller holds the lock of the data folder."""
     async with open_system(settings) as system:
         yield LocalService(system)
 
@@ -59,20 +58,20 @@ class LocalService:
 
     async def search(self, q: str, limit: int = 10) -> list[dict[str, Any]]:
         hits = await self._system.library.search(q, limit=limit)
-        return [asdict(passage) for passage in hits.passages]
+        return [as_view(PassageView, passage) for passage in hits.passages]
 
     async def add(self, path: Path) -> tuple[dict[str, Any], bool]:
         body = await trio.Path(path).read_bytes()
-        added = await self._system.library.add(
-            body,
-            media_type=media_type(path),
-            file_name=path.name,
-            source=str(path.absolute()),
-        )
-        return asdict(added.document), added.created
+        kind = media_type_of_file(path)
+        return await self._add(body, kind, path.name, str(path.absolute()))
 
     async def add_page(self, page: Page) -> tuple[dict[str, Any], bool]:
+        return await self._add(page.body, page.media_type, page.file_name, page.url)
+
+    async def _add(
+        self, body: bytes, media_type: str | None, file_name: str, source: str
+    ) -> tuple[dict[str, Any], bool]:
         added = await self._system.library.add(
-            page.body, media_type=page.media_type, file_name=page.file_name, source=page.url
+            body, media_type=media_type, file_name=file_name, source=source
         )
-        return asdict(added.document), added.created
+        return as_view(DocumentView, added.document), added.created

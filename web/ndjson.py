@@ -1,6 +1,6 @@
-"""Reading a stream of NDJSON: bytes in any pieces, whole lines out.
+"""Reading NDJSON: from pieces of bytes to whole lines, and from a line to its event.
 
-Rule: only `\\n` ends a line, and a line that was cut before it is no line.
+Rule: only `\\n` ends a line, and bytes without it at the end of a stream are not a line.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from actors.tasks import events
 from web.service import UnexpectedAnswer
 
-ENDINGS = frozenset({"task_completed", "task_failed", "task_cancelled"})
+ENDINGS = frozenset(event.event_type for event in events.ENDINGS)
 
 
 class LineSplitter:
@@ -19,6 +20,11 @@ class LineSplitter:
 
     def __init__(self) -> None:
         self._begun = bytearray()
+
+    @property
+    def waiting(self) -> int:
+        """The number of bytes of that line so far."""
+        return len(self._begun)
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """The lines that this piece completes, each without its `\\n`."""
@@ -41,5 +47,5 @@ def event_of(line: bytes) -> dict[str, Any]:
 
 
 def is_ending(event: dict[str, Any]) -> bool:
-    """Whether a run of the task ends with this event."""
+    """Whether this event ends a run of the task."""
     return event["event_type"] in ENDINGS

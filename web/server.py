@@ -10,8 +10,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from typing import Any
 
 import trio
 
@@ -19,10 +20,10 @@ from actors.errors import ActorError
 from actors.journal.schema import UnusableDatabase
 from actors.system import open_system
 from web.api.app import create_app
+from web.api.routing import TRAFFIC
 from web.data_folder import announce, hold
 from web.gc_policy import Collector, give_back_large_blocks, keep_tidy
-from web.http.server import serve
-from web.http.traffic import Traffic
+from web.http.server import serve as serve_asgi
 from web.settings.model import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -52,15 +53,26 @@ def run(settings: ServerSettings) -> int:
     return FAILED
 
 
+async def serve(
+    app: Any,
+    settings: ServerSettings,
+    *,
+    shutdown_trigger: Callable[[], Awaitable[object]] = trio.sleep_forever,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve an ASGI app until `shutdown_trigger` returns; started with the URLs it listens at."""
+    traffic = getattr(app, "extensions", {}).get(TRAFFIC)  # Of `create_app`, shown in /health.
+    await serve_asgi(
+        app, settings, traffic=traffic, shutdown_trigger=shutdown_trigger, task_status=task_status
+    )
+
+
 async def _serve(settings: ServerSettings) -> int:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_system(settings) as system, trio.open_nursery() as watch:
             closing = trio.Event()
-            traffic = Traffic()
-            app = create_app(system, settings, traffic)
-            listening = partial(
-                serve, app, settings, traffic=traffic, shutdown_trigger=closing.wait
-            )
+            app = create_app(system, settings)
+            listening = partial(serve, app, settings, shutdown_trigger=closing.wait)
             async with trio.open_nursery() as nursery:
                 (url, *_) = await nursery.start(listening)
                 collector = Collector()

@@ -1,6 +1,6 @@
-"""What the commands ask for, whether a server answers or this process does.
+"""The operations that the commands use, whether a server answers them or this process does.
 
-Rule: both answer in the words of the HTTP API, and refuse with an `ActorError`.
+Rule: both answer with the objects of the HTTP API, and refuse with an `ActorError`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from actors.fetching.fetcher import Page
 
 
 class ServerUnreachable(ActorError):
-    """No answer from the server that has the data folder. The person's move: see if it still runs."""
+    """The server of the data folder does not answer. The person's move: check if it is running."""
 
     code = "server_unreachable"
 
 
 class UnexpectedAnswer(ActorError):
-    """The server answered what its API does not say. The developer's move, or another version's."""
+    """The answer is not one of the API: a bug, or another version. The developer's move."""
 
     code = "unexpected_answer"
 
 
 class Service(Protocol):
-    """Tasks and the library, as the command line uses them."""
+    """Tasks and the library, as the commands use them."""
 
     async def create(
         self,
@@ -35,7 +35,7 @@ class Service(Protocol):
         deadline_s: float | None = None,
         context_task_id: str | None = None,
     ) -> str:
-        """Create a task; its id. It may follow up a completed one."""
+        """Create a task and return its id. `context_task_id` is a completed task to build on."""
         ...
 
     def lines(self, task_id: str, after: int = 0) -> AsyncGenerator[bytes, None]:
@@ -46,19 +46,19 @@ class Service(Protocol):
         ...
 
     async def status(self, task_id: str) -> dict[str, Any]:
-        """Where the task stands, as the HTTP API shows it."""
+        """The task as the HTTP API shows it."""
         ...
 
     async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, Any]:
-        """Cancel; the task once nothing works for it any more."""
+        """Cancel the task and return it once no agent works for it any more."""
         ...
 
     async def search(self, q: str, limit: int = 10) -> list[dict[str, Any]]:
-        """Passages of the library, best first, each with a `score`."""
+        """Passages of the library, best first, each with its `score`."""
         ...
 
     async def add(self, path: Path) -> tuple[dict[str, Any], bool]:
-        """Add a file to the library: its document, and whether it was not there before."""
+        """Add a file to the library; its document, and whether it is new."""
         ...
 
     async def add_page(self, page: Page) -> tuple[dict[str, Any], bool]:

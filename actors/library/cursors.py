@@ -1,6 +1,6 @@
-"""Where a page of documents begins, as an opaque word for clients.
+"""Cursors: the start of a page of documents or tasks, as an opaque string for clients.
 
-Rule: a cursor that we did not write is the caller's mistake, never a wrong page.
+Rule: a cursor that this server did not make is refused; it never leads to a wrong page.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from actors.errors import InvalidRequest
 _FORM = re.compile(rb"before:([0-9]{1,18})")
 
 
-def written(before: int) -> str:
-    """The cursor of the page with the documents older than number `before`."""
+def encode(before: int | None) -> str | None:
+    """The cursor of the page of entries older than number `before`; None if there is no such page."""
+    if before is None:
+        return None
     return base64.urlsafe_b64encode(f"before:{before}".encode()).decode()
 
 
-def read(cursor: str) -> int:
-    """The number in a cursor; raises `InvalidRequest`."""
+def decode(cursor: str | None) -> int | None:
+    """The number in a cursor, None without one; raises `InvalidRequest`."""
+    if cursor is None:
+        return None
     try:
         found = _FORM.fullmatch(base64.b64decode(cursor.encode(), b"-_", validate=True))
     except (binascii.Error, ValueError):

@@ -138,13 +138,13 @@ class Library:
         """A page of documents, newest first; raises `InvalidRequest` for a bad cursor."""
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
-        before = cursors.read(cursor) if cursor is not None else None
+        before = cursors.decode(cursor)
         searcher, sample = await self._current()
         found, more = await searcher.database.read(
             partial(statements.page, limit=limit, before=before)
         )
         documents = tuple(replace(document, sample=sample) for document in found)
-        return DocumentPage(documents, cursors.written(more) if more is not None else None)
+        return DocumentPage(documents, cursors.encode(more))
 
     async def document(self, document_id: str) -> Document:
         """One document; raises `DocumentNotFound`."""

@@ -57,11 +57,11 @@ def use_stock_server() -> None:
     from quart_trio.asgi import TrioASGIHTTPConnection
 
     import web.api.app
-    import web.api.log_chunks
+    import web.api.streams
 
     conftest.serve = stock_serve  # type: ignore[assignment]
     web.api.app.HttpConnection = TrioASGIHTTPConnection  # type: ignore[assignment,misc]
-    web.api.log_chunks.SLICE_BYTES = 256 * 1024
+    web.api.streams.SLICE_BYTES = 256 * 1024
 
 
 async def serve(folder: Path | None, pause_s: float, ready: int, done: int) -> None:

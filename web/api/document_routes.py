@@ -5,29 +5,37 @@ Rule: parse, ask, render. An answer means that the document is durable and searc
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from typing import Any
 
 from quart import Response
 
 from actors.errors import ActorError
 from actors.library.documents import Added, Document
-from web.api import parsing, views
+from web.api import views
 from web.api.problems import Fault, RequestProblem
-from web.api.routing import RequestContext, Route, next_link, render
+from web.api.routing import (
+    RequestContext,
+    Route,
+    form_files,
+    json_body,
+    next_link,
+    read_body,
+    render,
+)
 
 FORM_OVERHEAD_BYTES = 1024 * 1024
-"""What a form may take in bytes beside the documents in it."""
+"""Bytes that a form may have besides the documents in it."""
 
 
-async def add(x: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Response:
-    if x.request.mimetype == "multipart/form-data":
-        return await _add_files(x)
-    if x.request.mimetype == "application/json":
-        return _added(await _add_page(x))
-    body = await parsing.read_body(x.request, x.settings.max_document_bytes)
-    media_type = x.request.headers.get("Content-Type")
-    added = await x.system.library.add(
-        body, media_type=media_type, title=x.query.title, source=x.query.source
+async def add(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Response:
+    if context.request.mimetype == "multipart/form-data":
+        return await _add_files(context)
+    if context.request.mimetype == "application/json":
+        return _added(await _add_page(context))
+    body = await read_body(context.request, context.settings.max_document_bytes)
+    media_type = context.request.headers.get("Content-Type")
+    added = await context.system.library.add(
+        body, media_type=media_type, title=context.query.title, source=context.query.source
     )
     return _added(added)
 
@@ -38,19 +46,19 @@ def _added(added: Added) -> Response:
     return render(201 if added.created else 200, _view(document), location)
 
 
-async def _add_page(x: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Added:
-    """Fetch what the body names."""
-    new = await parsing.json_body(x.request, views.NewPage, x.settings.max_body_bytes)
-    if x.query.source is not None:
+async def _add_page(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Added:
+    """Fetch the page whose URL the body names, and add it."""
+    new = await json_body(context.request, views.NewPage, context.settings.max_body_bytes)
+    if context.query.source is not None:
         fault = Fault(("source",), "The source of a page is its URL.")
         raise RequestProblem("invalid_request", fault.msg, [fault])
-    return await x.system.add_page(new.url, title=x.query.title)
+    return await context.system.add_page(new.url, title=context.query.title)
 
 
-async def _add_files(x: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Response:
-    """Add each file by itself: what cannot be read does not keep the others out."""
-    most = x.settings.max_document_bytes + FORM_OVERHEAD_BYTES
-    files = await parsing.form_files(x.request, most)
+async def _add_files(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Response:
+    """Add each file by itself, so that one that cannot be read does not keep the others out."""
+    most = context.settings.max_document_bytes + FORM_OVERHEAD_BYTES
+    files = await form_files(context.request, most)
     if not files:
         fault = Fault(("body",), "The form has no file in it.")
         raise RequestProblem("invalid_request", fault.msg, [fault])
@@ -60,12 +68,12 @@ async def _add_files(x: RequestContext[views.NewDocumentQuery, views.NoBody]) ->
         name = file.filename or "unnamed"
         kind = file.headers.get("Content-Type")
         try:
-            added = await x.system.library.add(
+            added = await context.system.library.add(
                 file.read(),
                 media_type=_known(kind),
-                title=x.query.title if len(files) == 1 else None,
+                title=context.query.title if len(files) == 1 else None,
                 file_name=name,
-                source=x.query.source if len(files) == 1 else None,
+                source=context.query.source if len(files) == 1 else None,
             )
         except ActorError as error:
             if error.retryable or len(files) == 1:
@@ -75,47 +83,49 @@ async def _add_files(x: RequestContext[views.NewDocumentQuery, views.NoBody]) ->
             documents.append(_view(added.document))
             created = created or added.created
     if faults:
-        told = faults[0].msg
+        detail = faults[0].msg
         if len(files) > 1:
-            told += f" {len(documents)} of {len(files)} files were added."
-        raise RequestProblem("unreadable_document", told, faults)
+            detail += f" {len(documents)} of {len(files)} files were added."
+        raise RequestProblem("unreadable_document", detail, faults)
     return render(201 if created else 200, {"documents": documents})
 
 
 def _known(kind: str | None) -> str | None:
-    """Clients send this type for files whose type they do not know."""
+    """The type, unless it is the one that clients send for files of a type they do not know."""
     return None if kind == "application/octet-stream" else kind
 
 
-async def listing(x: RequestContext[views.DocumentsQuery, views.NoBody]) -> Response:
-    page = await x.system.library.documents(limit=x.query.limit, cursor=x.query.cursor)
+async def listing(context: RequestContext[views.PageQuery, views.NoBody]) -> Response:
+    page = await context.system.library.documents(
+        limit=context.query.limit, cursor=context.query.cursor
+    )
     documents = [_view(document) for document in page.documents]
-    headers = next_link("/documents", limit=x.query.limit, cursor=page.next_cursor)
+    headers = next_link("/documents", limit=context.query.limit, cursor=page.next_cursor)
     return render(200, {"documents": documents, "next_cursor": page.next_cursor}, headers)
 
 
-async def document(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    return render(200, _view(await x.system.library.document(x.path["document_id"])))
+async def document(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+    return render(200, _view(await context.system.library.document(context.path["document_id"])))
 
 
-async def text(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    found = await x.system.library.text(x.path["document_id"])
+async def text(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+    found = await context.system.library.text(context.path["document_id"])
     return Response(found.encode(), 200, content_type="text/plain; charset=utf-8")
 
 
-async def delete(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    await x.system.library.delete(x.path["document_id"])
+async def delete(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+    await context.system.library.delete(context.path["document_id"])
     return Response(b"", 204)
 
 
-async def search(x: RequestContext[views.SearchQuery, views.NoBody]) -> Response:
-    hits = await x.system.library.search(x.query.q, limit=x.query.limit)
-    results = [asdict(passage) for passage in hits.passages]
+async def search(context: RequestContext[views.SearchQuery, views.NoBody]) -> Response:
+    hits = await context.system.library.search(context.query.q, limit=context.query.limit)
+    results = [views.as_view(views.PassageView, passage) for passage in hits.passages]
     return render(200, {"results": results}, {"X-Rankers": ", ".join(hits.rankers)})
 
 
-def _view(found: Document) -> dict[str, object]:
-    return asdict(found)
+def _view(document: Document) -> dict[str, Any]:
+    return views.as_view(views.DocumentView, document)
 
 
 ROUTES = [
@@ -136,7 +146,7 @@ ROUTES = [
         listing,
         "List documents, newest first",
         {200: views.DocumentList},
-        query=views.DocumentsQuery,
+        query=views.PageQuery,
         problems=(422,),
     ),
     Route(
@@ -168,7 +178,7 @@ ROUTES = [
         "DELETE",
         "/documents/{document_id}",
         delete,
-        "Forget a document",
+        "Delete a document",
         {204: None},
         problems=(404, 409, 422, 503),
     ),

@@ -1,6 +1,6 @@
-"""/openapi.json, made from the table of routes and the types it names.
+"""/openapi.json, made from the table of routes and the types that it names.
 
-Rule: nothing is said here that the code does not use; what changes there changes here.
+Rule: the document states only what the code uses, so that it cannot disagree with the code.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from actors.library.parsing.media_types import KINDS
 from web.api import views
-from web.api.problems import CONTENT_TYPE
+from web.api.problems import CONTENT_TYPE, Problem
 from web.api.routing import Route
 from web.api.streams import NDJSON, SSE
 
@@ -38,7 +39,7 @@ def openapi(routes: list[Route], version: str) -> dict[str, Any]:
 
 
 def _models(routes: list[Route]) -> list[type[BaseModel]]:
-    found: list[type[BaseModel]] = [views.Problem, views.EventLine, views.AddedDocuments]
+    found: list[type[BaseModel]] = [Problem, views.EventLine, views.AddedDocuments]
     for route in routes:
         found += [route.json_instead] if route.json_instead else []
         found += [route.body, *(a for a in route.answers.values() if isinstance(a, type))]
@@ -64,8 +65,7 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     if route.raw_body:
         binary = {"schema": {"type": "string", "format": "binary"}}
-        kinds = ("text/plain", "text/markdown", "text/html", "application/pdf")
-        content = {**dict.fromkeys(kinds, binary), "multipart/form-data": _FORM}
+        content = {kind.media_type: binary for kind in KINDS} | {"multipart/form-data": _FORM}
         if route.json_instead is not None:
             content["application/json"] = {"schema": _ref(route.json_instead)}
         operation["requestBody"] = {"required": True, "content": content}
@@ -132,7 +132,7 @@ def _answer(status: int, kind: type[BaseModel] | str | None) -> dict[str, Any]:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    content = {CONTENT_TYPE: {"schema": _ref(views.Problem)}}
+    content = {CONTENT_TYPE: {"schema": _ref(Problem)}}
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 

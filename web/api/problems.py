@@ -1,6 +1,6 @@
-"""Errors as RFC 9457 problems: one table from codes to statuses, one form for all.
+"""Errors as RFC 9457 problems: one table from codes to statuses, and one form for all of them.
 
-Rule: no answer shows a traceback or a path of the server. What is not in the table is a 500.
+Rule: no answer shows a traceback or a path of the server. A code that is not in the table is a 500.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from pydantic import BaseModel
 from quart import Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -23,7 +24,7 @@ CONTENT_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a code is answered: status, title, and seconds to wait before another try."""
+    """The response to a code: status, title, and the seconds of its `Retry-After` header."""
 
     status: int
     title: str
@@ -45,9 +46,9 @@ KINDS: dict[str, Kind] = {
     "invalid_request": Kind(422, "The request has the wrong shape or values"),
     "unreadable_document": Kind(422, "The document cannot be read"),
     "fetch_refused": Kind(422, "The page is not fetched"),
-    "too_many_requests": Kind(429, "You ask for too much at once", retry_after_s=1),
+    "too_many_requests": Kind(429, "Too many requests at once", retry_after_s=1),
     "head_too_large": Kind(431, "The head of the request is too large"),
-    "internal_error": Kind(500, "Something is wrong with the server"),
+    "internal_error": Kind(500, "The server has failed internally"),
     "fetch_failed": Kind(502, "The page cannot be fetched now", retry_after_s=5),
     "overloaded": Kind(503, "The server is full", retry_after_s=1),
     "draining": Kind(503, "The server is about to stop", retry_after_s=5),
@@ -55,19 +56,41 @@ KINDS: dict[str, Kind] = {
     "cancel_unfinished": Kind(503, "The work has not stopped yet", retry_after_s=1),
     "actor_stopped": Kind(503, "The server is about to stop", retry_after_s=5),
 }
-"""Every code that a request can be answered with."""
+"""Every code of an error response."""
+
+
+class ProblemFault(BaseModel):
+    """One fault of the input: where and what."""
+
+    loc: list[str | int]
+    msg: str
+
+
+class Problem(BaseModel):
+    """An error in the form of RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str
+    errors: list[ProblemFault] | None = None
+
+
+_BUG = "An internal error has occurred; the log of the server has the details."
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with the input: where, and what."""
+    """One fault of the input: where and what."""
 
     loc: tuple[str | int, ...]
     msg: str
 
 
 class RequestProblem(Exception):
-    """The web layer refuses a request, before or instead of asking an actor."""
+    """A request that the web layer refuses itself, without asking an actor."""
 
     def __init__(self, code: str, detail: str, faults: Sequence[Fault] = ()) -> None:
         super().__init__(detail)
@@ -77,7 +100,7 @@ class RequestProblem(Exception):
 
 
 def problem(code: str, detail: str, faults: Sequence[Fault] = ()) -> Response:
-    """The response that says so."""
+    """The response to a request that fails with this code."""
     kind = KINDS[code]
     body = problem_body(code, detail, request.path, faults)
     response = Response(body, kind.status, content_type=CONTENT_TYPE)
@@ -87,7 +110,7 @@ def problem(code: str, detail: str, faults: Sequence[Fault] = ()) -> Response:
 
 
 def problem_body(code: str, detail: str, path: str, faults: Sequence[Fault] = ()) -> bytes:
-    """What it says, as JSON."""
+    """The body of such a response: JSON in ASCII."""
     kind = KINDS[code]
     body = {
         "type": f"urn:terzetto:error:{code}",
@@ -100,15 +123,15 @@ def problem_body(code: str, detail: str, path: str, faults: Sequence[Fault] = ()
     if faults or code == "invalid_request":
         faults = faults or (Fault((), detail),)
         body["errors"] = [{"loc": list(fault.loc), "msg": fault.msg} for fault in faults]
-    # Input comes back in details, and may hold what UTF-8 cannot: ASCII takes everything.
+    # Details repeat input, which may have lone surrogates: UTF-8 cannot encode them, ASCII can.
     return json.dumps(body).encode("ascii")
 
 
 def of_actor_error(error: ActorError) -> Response:
-    """An actor's refusal as a problem."""
+    """The response to an error that an actor replied with."""
     if error.code not in KINDS:
-        log.error("no answer for the error %s", error.code, exc_info=error)
-        return problem("internal_error", "The server has met a bug; its log says more.")
+        log.error("the code %s is not in the table of problems", error.code, exc_info=error)
+        return problem("internal_error", _BUG)
     response = problem(error.code, error.message)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(ceil(error.retry_after_s), 1))
@@ -116,7 +139,7 @@ def of_actor_error(error: ActorError) -> Response:
 
 
 def of_http_exception(error: HTTPException) -> Response:
-    """What the framework refuses by itself: no route, no such method, a body it cannot take."""
+    """The response to what Quart refuses itself: no such route or method, or a body too large."""
     match error.code:
         case 404:
             return problem("not_found", f"There is no {request.path} here.")
@@ -131,10 +154,10 @@ def of_http_exception(error: HTTPException) -> Response:
         case code if code is not None and 400 <= code < 500:
             return problem("bad_request", error.description or "The request cannot be read.")
         case _:
-            return problem("internal_error", "The server has met a bug; its log says more.")
+            return problem("internal_error", _BUG)
 
 
 def of_bug(error: Exception) -> Response:
-    """Anything else."""
+    """The response to any other exception."""
     log.error("a request failed: %s %s", request.method, request.path, exc_info=error)
-    return problem("internal_error", "The server has met a bug; its log says more.")
+    return problem("internal_error", _BUG)

@@ -1,36 +1,45 @@
-"""What a route is: a method, a path, the types of what goes in and comes out, and three moves.
+"""The table of routes: method, path, types of request and answer, and the three moves of a request.
 
-Rule: parse, ask, render. A handler gets valid values, asks the system, and returns a response; the
-same table makes the routes and /openapi.json.
+Rule: parse, ask, render. A request is refused as a whole, with every fault found, before an actor
+is asked. A handler gets valid values, asks the system and returns a response. The same table makes
+the routes and /openapi.json.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from io import BytesIO
+from typing import Any, Generic, NoReturn, TypeVar
 from urllib.parse import urlencode
 
-from pydantic import BaseModel
-from quart import Request, Response
+import trio
+from pydantic import BaseModel, ValidationError
+from quart import Request, Response, request
 from quart_trio import QuartTrio
+from werkzeug.datastructures import FileStorage
+from werkzeug.formparser import MultiPartParser
 
 from actors.errors import ActorError
 from actors.system import System
-from web.api import parsing
-from web.api.problems import RequestProblem, of_actor_error, problem
+from web.api.problems import Fault, RequestProblem, of_actor_error, problem
 from web.api.streams import Readers
-from web.api.views import NoBody, NoQuery, to_json
+from web.api.views import NoBody, NoQuery
 from web.http.traffic import Traffic
 from web.settings.model import ServerSettings
 
+TRAFFIC = "terzetto_traffic"
+"""The key in `app.extensions` of the traffic that /health shows."""
+
+M = TypeVar("M", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext(Generic[Q, B]):
-    """One request with its values, and what is needed to answer it."""
+    """One request with its values, and what a handler needs to answer it."""
 
     system: System
     settings: ServerSettings
@@ -43,7 +52,7 @@ class RequestContext(Generic[Q, B]):
 
     @property
     def client(self) -> str:
-        """Who asks; without keys that is the peer's address."""
+        """Identifies the client: the peer's address."""
         return self.request.remote_addr or "unknown"
 
 
@@ -64,7 +73,7 @@ class Route:
     body_optional: bool = False
     raw_body: bool = False
     json_instead: type[BaseModel] | None = None
-    """What may be sent as JSON in place of a raw body."""
+    """The type of a JSON body that may be sent in place of a raw one."""
     headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
 
@@ -75,8 +84,9 @@ def add_routes(
     system: System,
     settings: ServerSettings,
     traffic: Traffic,
-) -> Readers:
-    """Let `app` answer these routes."""
+) -> None:
+    """Register these routes with `app`, and keep its traffic there for `web.serve`."""
+    app.extensions[TRAFFIC] = traffic
     readers = Readers(system, settings.max_streams_per_client)
     for route in routes:
         app.add_url_rule(
@@ -86,33 +96,111 @@ def add_routes(
             methods=[route.method],
             strict_slashes=True,
         )
-    return readers
 
 
 def _view(
     route: Route, system: System, settings: ServerSettings, readers: Readers, traffic: Traffic
 ) -> Callable[..., Awaitable[Response]]:
-    from quart import request as current
-
     async def view(**path: str) -> Response:
-        request = current._get_current_object()  # type: ignore[attr-defined]  # Quart's own way.
         try:
-            query = parsing.query(request, route.query)
+            query = _query(request, route.query)
             body: BaseModel = NoBody()
             if route.body is not NoBody:
                 most = settings.max_body_bytes
                 optional = route.body_optional
-                body = await parsing.json_body(request, route.body, most, optional=optional)
-            exchange = RequestContext(
-                system, settings, readers, traffic, request, path, query, body
-            )
-            return await route.handler(exchange)
+                body = await json_body(request, route.body, most, optional=optional)
+            context = RequestContext(system, settings, readers, traffic, request, path, query, body)
+            return await route.handler(context)
         except RequestProblem as refused:
             return problem(refused.code, refused.detail, refused.faults)
         except ActorError as error:
             return of_actor_error(error)
 
     return view
+
+
+# --- parse ----------------------------------------------------------------------------------------
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The whole body, at most `most` bytes of it."""
+    too_large = RequestProblem("too_large", f"The body may have at most {most:,} bytes.")
+    if (request.content_length or 0) > most:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.body:
+        body += chunk
+        if len(body) > most:
+            raise too_large
+    return bytes(body)
+
+
+async def json_body(request: Request, model: type[M], most: int, *, optional: bool = False) -> M:
+    """The body as a `model`; an `optional` one may be empty."""
+    body = await read_body(request, most)
+    if optional and not body:
+        return model()
+    kind = request.mimetype
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise RequestProblem("unsupported_media_type", f"Send application/json here, not {kind}.")
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise RequestProblem("malformed_body", f"The body is not JSON in UTF-8: {reason}") from None
+    return _validate(model, value)
+
+
+async def form_files(request: Request, most: int) -> list[FileStorage]:
+    """The files of a form, in memory; the whole form has at most `most` bytes."""
+    boundary = request.mimetype_params.get("boundary", "").encode("ascii", errors="replace")
+    body = await read_body(request, most)
+
+    def parse() -> list[FileStorage]:
+        parser = MultiPartParser(stream_factory=lambda *_, **__: BytesIO())
+        _, files = parser.parse(BytesIO(body), boundary, len(body))
+        return [file for _, file in files.items(multi=True)]
+
+    try:
+        return await trio.to_thread.run_sync(parse)
+    except ValueError as error:
+        fault = Fault(("body",), f"The form cannot be read: {error}")
+        raise RequestProblem("invalid_request", fault.msg, [fault]) from None
+
+
+def _query(request: Request, model: type[M]) -> M:
+    """The query string as a `model`; each parameter may be given once."""
+    given = request.args.to_dict(flat=False)
+    twice = [
+        Fault((name,), "This parameter is given twice.") for name in given if len(given[name]) > 1
+    ]
+    if twice:
+        raise RequestProblem("invalid_request", "A query parameter is given twice.", twice)
+    return _validate(model, {name: values[0] for name, values in given.items()})
+
+
+def _validate(model: type[M], value: Any) -> M:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        faults = [Fault(tuple(e["loc"]), _plainly(e)) for e in error.errors(include_url=False)]
+        first = faults[0]
+        where = ".".join(str(place) for place in first.loc) or "the body"
+        raise RequestProblem("invalid_request", f"{where}: {first.msg}", faults) from None
+
+
+def _plainly(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "This field is not known here."
+    message: str = error["msg"]
+    return message.removeprefix("Value error, ")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+# --- render ---------------------------------------------------------------------------------------
 
 
 def next_link(path: str, *, cursor: str | None, **again: str | int | None) -> dict[str, str]:
@@ -127,6 +215,7 @@ def next_link(path: str, *, cursor: str | None, **again: str | int | None) -> di
 
 def render(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response."""
-    response = Response(to_json(value), status, content_type="application/json")
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    response = Response(body, status, content_type="application/json")
     response.headers.update(headers or {})
     return response

@@ -13,50 +13,51 @@ from web.api.problems import RequestProblem
 from web.api.routing import RequestContext, Route, render
 
 READY_S = 1.0
-"""Within so many seconds journal and supervisor must answer for the server to be ready."""
+"""A server whose journal and supervisor do not answer within this time is not ready."""
 
 VERSION = version("terzetto")
 
 
-async def agents(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    return render(200, {"agents": [views.agent_view(agent) for agent in x.system.agents()]})
+async def list_agents(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+    agents = [views.as_view(views.AgentView, agent) for agent in context.system.agents()]
+    return render(200, {"agents": agents})
 
 
-async def livez(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def livez(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     return render(200, {"status": "ok"})
 
 
-async def readyz(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    if x.system.draining:
+async def readyz(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+    if context.system.draining:
         raise RequestProblem("draining", "The server is about to stop.")
     try:
         with trio.fail_after(READY_S):
-            await x.system.ping()
+            await context.system.ping()
     except (trio.TooSlowError, ActorError):
         raise RequestProblem("overloaded", "The actors do not answer in time.") from None
     return render(200, {"status": "ok"})
 
 
-async def health(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    status = "draining" if x.system.draining else "ok"
+async def health(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+    status = "draining" if context.system.draining else "ok"
     streams = {
-        "streams": x.readers.open_streams(),
-        "read_ahead_bytes": x.readers.ahead.bytes,
+        "streams": context.readers.open_streams(),
+        "read_ahead_bytes": context.readers.ahead.bytes,
     }
-    gauges = {**x.system.gauges(), **streams, **x.traffic.gauges()}
+    gauges = {**context.system.gauges(), **streams, **context.traffic.gauges()}
     return render(200, {"status": status, "version": VERSION, "gauges": gauges})
 
 
 ROUTES = [
-    Route("GET", "/agents", agents, "The agents and their figures", {200: views.AgentList}),
-    Route("GET", "/livez", livez, "Whether the process lives", {200: views.Alive}),
+    Route("GET", "/agents", list_agents, "The agents and their figures", {200: views.AgentList}),
+    Route("GET", "/livez", livez, "Whether the process is alive", {200: views.Alive}),
     Route(
         "GET",
         "/readyz",
         readyz,
-        "Whether new work is taken",
+        "Whether new work is accepted",
         {200: views.Alive},
         problems=(503,),
     ),
-    Route("GET", "/health", health, "How the server is", {200: views.Health}),
+    Route("GET", "/health", health, "The state of the server and its gauges", {200: views.Health}),
 ]

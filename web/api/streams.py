@@ -1,16 +1,20 @@
-"""A task's log as a response: NDJSON lines, or server-sent events, as long as the client reads.
+"""A task's log as a response: NDJSON lines or server-sent events, sent as fast as the client reads.
 
-Rule: a stream costs its connection and a cursor. The lines are the log's own bytes; only heartbeat
-and stream_closing stand between them, without a seq. They leave in slices, and what is read ahead of
-a client that does not read is dropped and read again when it does.
+The log is read in pieces of about 256 KiB, which must not stay in memory for a client that stalls.
+So a position in the log is a seq and a number of bytes after its line, and what has been read ahead
+of the client can be dropped at any time; it is read again when the client continues.
+
+Rule: a stalled client costs its connection, its position and one slice. The lines are the log's own
+bytes; only heartbeat and stream_closing lines stand between them, without a seq.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import trio
 from quart import Response
@@ -18,20 +22,37 @@ from quart.wrappers.response import ResponseBody
 
 from actors.clock import rfc3339, wall_clock
 from actors.journal.follower import Follower
+from actors.journal.log import MAX_LINE_BYTES, PIECE_BYTES
 from actors.system import System
 from actors.tasks.events import encode_line
-from web.api.log_chunks import LogChunks, ReadAhead
 from web.api.problems import RequestProblem
 
-NDJSON = "application/x-ndjson"
-SSE = "text/event-stream"
 StreamType = Literal["application/x-ndjson", "text/event-stream"]
+NDJSON: Final = "application/x-ndjson"
+SSE: Final = "text/event-stream"
+
+SLICE_BYTES = 4 * 1024
+"""Bytes sent at a time, and so about the most that waits in memory for a client that stalls."""
+
+PROVEN_BYTES = 256 * 1024
+"""A client that took this many bytes is reading: the kernel buffers less for one that is not."""
+
+PROVEN_SLICE_BYTES = 32 * 1024
+"""Bytes sent at a time from then on."""
+
+READ_AHEAD_BYTES = 4 * 1024 * 1024
+"""While all streams together hold less than this, each keeps the whole piece that it has read."""
+
+KEPT_BYTES = 16 * 1024
+"""Bytes of a piece that each stream keeps otherwise."""
+
+_HEAD = re.compile(rb'\{"seq":(\d+),"event_type":"(\w+)"')
 
 
 class Readers:
-    """Who reads which task over HTTP, so that the last one to leave can be told.
+    """The open streams of each task and of each client.
 
-    A client, which without keys is a peer's address, may have `most` streams open.
+    A client, which is the peer's address, may have `most` streams open.
     """
 
     def __init__(self, system: System, most: int) -> None:
@@ -42,7 +63,8 @@ class Readers:
         self._of_client: Counter[str] = Counter()
 
     def join(self, task_id: str, client: str, *, cancels: bool) -> Reader:
-        """One more reader; if it `cancels`, losing it as the last one cancels the task."""
+        """Count a reader. If it `cancels`, the task is cancelled when this connection is lost while
+        no other reader is left."""
         if self._of_client[client] >= self._most:
             raise RequestProblem(
                 "too_many_requests", f"You have {self._most} streams open, which is the most."
@@ -52,7 +74,7 @@ class Readers:
         return Reader(self, task_id, client, cancels)
 
     def leave(self, task_id: str, client: str, *, cancel: bool) -> None:
-        """One reader less."""
+        """Stop counting a reader; cancel the task if `cancel` and no other reader is left."""
         for counter, key in ((self._of_task, task_id), (self._of_client, client)):
             counter[key] -= 1
             if not counter[key]:
@@ -61,12 +83,12 @@ class Readers:
             self._system.cancel_soon(task_id, "The client disconnected.")
 
     def open_streams(self) -> int:
-        """How many streams are open."""
+        """The number of open streams."""
         return self._of_task.total()
 
 
 class Reader:
-    """One connection's interest in a task, given up exactly once."""
+    """One connection that reads a task; it is counted until it leaves, exactly once."""
 
     def __init__(self, readers: Readers, task_id: str, client: str, cancels: bool) -> None:
         self.ahead = readers.ahead
@@ -76,12 +98,12 @@ class Reader:
         self._cancels = cancels
 
     def leave(self, *, lost: bool) -> None:
-        """`lost`: the connection went, and not the server or the end of the stream ended it."""
+        """`lost`: the connection closed before the server or the log ended the stream."""
         if self._readers is not None:
             readers, self._readers = self._readers, None
             readers.leave(self._task_id, self._client, cancel=lost and self._cancels)
 
-    def __del__(self) -> None:  # A response can be dropped before its body is ever entered.
+    def __del__(self) -> None:  # A response can be dropped before its body is entered.
         self.leave(lost=True)
 
 
@@ -92,7 +114,7 @@ class EventStream(ResponseBody):
         self, follower: Follower, reader: Reader, task_id: str, kind: StreamType, heartbeat_s: float
     ) -> None:
         self._follower = follower
-        self._slices = LogChunks(follower, reader.ahead, sse=kind == SSE)
+        self._chunks = LogChunks(follower, reader.ahead, sse=kind == SSE)
         self._reader = reader
         self._task_id = task_id
         self._sse = kind == SSE
@@ -108,7 +130,7 @@ class EventStream(ResponseBody):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._slices.let_go()
+        self._chunks.let_go()
         self._reader.leave(lost=not self._ended)
 
     def __aiter__(self) -> Self:
@@ -120,8 +142,8 @@ class EventStream(ResponseBody):
         try:
             while True:
                 with trio.move_on_after(self._heartbeat_s):
-                    return await self._slices.take()
-                if not self._slices.within_line:
+                    return await self._chunks.take()
+                if not self._chunks.within_line:
                     return b":heartbeat\n\n" if self._sse else self._line("heartbeat", {})
         except StopAsyncIteration:
             self._ended = True
@@ -130,8 +152,8 @@ class EventStream(ResponseBody):
             return self._closing_line()
 
     def let_go(self) -> None:
-        """Drop what has been read ahead; it can be read again."""
-        self._slices.let_go()
+        """Drop what has been read ahead; it is read again when the client continues."""
+        self._chunks.let_go()
 
     def _closing_line(self) -> bytes:
         closing = self._follower.closing
@@ -147,10 +169,106 @@ class EventStream(ResponseBody):
 
 
 def stream_response(body: EventStream, task_id: str, kind: StreamType) -> Response:
-    """The response around a stream."""
+    """The response whose body is this stream."""
     response = Response(body, 200, content_type=kind)
-    response.timeout = None  # Quart would cut the stream, silently, after a minute.
+    response.timeout = None  # By default Quart cuts a response after 60 s.
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     response.headers["X-Task-ID"] = task_id
     return response
+
+
+# --- the bytes of the log -----------------------------------------------------------------------
+
+
+class LineCut(Exception):
+    """The task was deleted while a line of it was being sent; the connection has to be cut."""
+
+
+class ReadAhead:
+    """The bytes that all streams together have read ahead of their clients."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def kept(self) -> int:
+        """The number of bytes of a piece that a stream may keep."""
+        whole = 2 * (
+            PIECE_BYTES + MAX_LINE_BYTES
+        )  # Server-sent events are longer than their lines.
+        return whole if self.bytes < READ_AHEAD_BYTES else KEPT_BYTES
+
+
+class LogChunks:
+    """The bytes of a log in slices, as NDJSON or as server-sent events."""
+
+    def __init__(self, follower: Follower, ahead: ReadAhead, *, sse: bool) -> None:
+        self._follower = follower
+        self._all_ahead = ahead
+        self._sse = sse
+        self._taken = 0
+        self._from, self._past = follower.after, 0
+        """The position: what was taken ends `_past` bytes after the line with the seq `_from`."""
+        self._ahead, self._at = b"", 0
+        """What has been read ahead, and how many bytes of that have been taken."""
+        self._next = (self._from, 0)
+        """The position at the end of what has been read ahead."""
+
+    @property
+    def within_line(self) -> bool:
+        """Whether what was taken ends within a line, as far as is known without reading more."""
+        return self._past > 0
+
+    async def take(self) -> bytes:
+        """The next slice; raises `StopAsyncIteration` where the follower ends.
+
+        A cancelled call loses nothing.
+        """
+        while not self._ahead:
+            await self._read()
+        most = SLICE_BYTES if self._taken < PROVEN_BYTES else PROVEN_SLICE_BYTES
+        part = self._ahead[self._at : self._at + most]
+        self._at += len(part)
+        self._taken += len(part)
+        if self._at == len(self._ahead):
+            self._keep(b"")
+            self._from, self._past = self._next
+        return part
+
+    def let_go(self) -> None:
+        """Drop what has been read ahead; `take` reads it again."""
+        self._past += self._at
+        self._keep(b"")
+
+    async def _read(self) -> None:
+        self._follower.after = self._from
+        try:
+            piece = await self._follower.__anext__()
+        except StopAsyncIteration:
+            if self.within_line:
+                raise LineCut(f"after seq {self._from}") from None
+            raise
+        text, end = (_as_sse(piece.lines), b"\n\n") if self._sse else (piece.lines, b"\n")
+        if self._past >= len(text):  # A log that is read again can come in other pieces.
+            self._from, self._past = piece.last_seq, self._past - len(text)
+            return
+        until = self._past + self._all_ahead.kept()
+        self._keep(text[self._past : until])
+        if until >= len(text):
+            self._next = (piece.last_seq, 0)
+        else:
+            lines, last = text.count(end, 0, until), text.rfind(end, 0, until)
+            self._next = (self._from + lines, until - (last + len(end) if lines else 0))
+
+    def _keep(self, ahead: bytes) -> None:
+        self._all_ahead.bytes += len(ahead) - len(self._ahead)
+        self._ahead, self._at = ahead, 0
+
+
+def _as_sse(lines: bytes) -> bytes:
+    events = []
+    for line in lines.splitlines():
+        head = _HEAD.match(line)
+        assert head is not None
+        events.append(b"id: %b\nevent: %b\ndata: %b\n\n" % (*head.groups(), line))
+    return b"".join(events)

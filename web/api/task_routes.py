@@ -1,6 +1,6 @@
 """The routes of tasks.
 
-Rule: parse, ask, render; what the words mean is decided by the supervisor and the journal.
+Rule: parse, ask, render. The supervisor and the journal decide what a request does.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from web.api.streams import NDJSON, SSE, EventStream, Reader, StreamType, stream
 A = TypeVar("A", int, int | None)
 
 
-async def create(x: RequestContext[views.NoQuery, views.NewTask]) -> Response:
-    key = x.request.headers.get("Idempotency-Key")
+async def create(context: RequestContext[views.NoQuery, views.NewTask]) -> Response:
+    key = context.request.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= MAX_KEY:
         fault = Fault(("header", "Idempotency-Key"), f"must have 1 to {MAX_KEY} characters")
         raise RequestProblem("invalid_request", f"Idempotency-Key {fault.msg}.", [fault])
-    new = x.body
-    task = await x.system.create(
+    new = context.body
+    task = await context.system.create(
         new.task_description,
         deadline_s=new.deadline_s,
         metadata=new.metadata,
@@ -40,106 +40,108 @@ async def create(x: RequestContext[views.NoQuery, views.NewTask]) -> Response:
         context_task_id=new.context_task_id,
         budget=Budget(**new.budget.model_dump()) if new.budget else NO_BUDGET,
     )
-    answer = {"task_id": task.task_id, "status": "pending", "created_at": task.created_at}
+    answer = views.as_view(views.CreatedTask, task, status="pending")
     return render(201, answer, {"Location": f"/tasks/{task.task_id}"})
 
 
-async def execute(x: RequestContext[views.ExecuteQuery, views.NoBody]) -> Response:
-    task_id, after = x.path["task_id"], _after(x, x.query.after)
+async def execute(context: RequestContext[views.ExecuteQuery, views.NoBody]) -> Response:
+    task_id, after = context.path["task_id"], _after(context, context.query.after)
 
     async def start() -> tuple[Task, int]:
-        await x.system.follow(task_id, after=after)  # Nothing starts with a wrong `after`.
-        return await x.system.start(task_id), after
+        await context.system.follow(task_id, after=after)  # A wrong `after` starts nothing.
+        return await context.system.start(task_id), after
 
-    return await _start_and_stream(x, start)
+    return await _start_and_stream(context, start)
 
 
-async def retry(x: RequestContext[views.RetryQuery, views.NoBody]) -> Response:
-    task_id = x.path["task_id"]
-    after = _after(x, x.query.after)
+async def retry(context: RequestContext[views.RetryQuery, views.NoBody]) -> Response:
+    task_id = context.path["task_id"]
+    after = _after(context, context.query.after)
 
     async def start() -> tuple[Task, int]:
         if after is not None:
-            await x.system.follow(task_id, after=after)
-        task = await x.system.retry(task_id)
+            await context.system.follow(task_id, after=after)
+        task = await context.system.retry(task_id)
         return task, task.last_seq - 1 if after is None else after
 
-    return await _start_and_stream(x, start)
+    return await _start_and_stream(context, start)
 
 
-async def events(x: RequestContext[views.EventsQuery, views.NoBody]) -> Response:
-    task_id = x.path["task_id"]
-    after = _after(x, x.query.after)
-    follower = await x.system.follow(task_id, after=after, follow=x.query.follow == "true")
-    reader = x.readers.join(task_id, x.client, cancels=False)
-    return await _stream(x, follower, reader)
+async def events(context: RequestContext[views.EventsQuery, views.NoBody]) -> Response:
+    task_id = context.path["task_id"]
+    after = _after(context, context.query.after)
+    follower = await context.system.follow(
+        task_id, after=after, follow=context.query.follow == "true"
+    )
+    reader = context.readers.join(task_id, context.client, cancels=False)
+    return await _stream(context, follower, reader)
 
 
-async def status(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    return render(200, views.task_view(await x.system.status(x.path["task_id"])))
+async def status(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+    return render(200, views.task_view(await context.system.status(context.path["task_id"])))
 
 
-async def listing(x: RequestContext[views.TasksQuery, views.NoBody]) -> Response:
-    query = x.query
-    before = cursors.read(query.cursor) if query.cursor is not None else None
-    page = await x.system.tasks(status=query.status, limit=query.limit, before=before)
-    cursor = cursors.written(page.next_before) if page.next_before is not None else None
+async def listing(context: RequestContext[views.TasksQuery, views.NoBody]) -> Response:
+    query = context.query
+    before = cursors.decode(query.cursor)
+    page = await context.system.tasks(status=query.status, limit=query.limit, before=before)
+    cursor = cursors.encode(page.next_before)
     headers = next_link("/tasks", status=query.status, limit=query.limit, cursor=cursor)
     tasks = [views.task_summary(task) for task in page.tasks]
     return render(200, {"tasks": tasks, "next_cursor": cursor}, headers)
 
 
-async def cancel(x: RequestContext[views.NoQuery, views.CancelBody]) -> Response:
-    task = await x.system.cancel(x.path["task_id"], x.body.reason)
+async def cancel(context: RequestContext[views.NoQuery, views.CancelBody]) -> Response:
+    task = await context.system.cancel(context.path["task_id"], context.body.reason)
     return render(200, views.task_view(task))
 
 
-async def delete(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    await x.system.delete(x.path["task_id"])
+async def delete(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+    await context.system.delete(context.path["task_id"])
     return Response(b"", 204)
 
 
 async def _start_and_stream(
-    x: RequestContext[Any, views.NoBody], start: Callable[[], Awaitable[tuple[Task, int]]]
+    context: RequestContext[Any, views.NoBody], start: Callable[[], Awaitable[tuple[Task, int]]]
 ) -> Response:
     """Start or attach; then stream, or with `Prefer: respond-async` answer at once."""
-    task_id = x.path["task_id"]
-    preferences = x.request.headers.get("Prefer", "").lower().split(",")
+    task_id = context.path["task_id"]
+    preferences = context.request.headers.get("Prefer", "").lower().split(",")
     if "respond-async" in (preference.strip() for preference in preferences):
         task, _ = await start()
         headers = {"Location": f"/tasks/{task_id}", "Preference-Applied": "respond-async"}
         return render(200 if task.finished else 202, views.task_view(task), headers)
-    cancels = x.query.on_disconnect == "cancel"
-    reader = x.readers.join(task_id, x.client, cancels=cancels)
+    cancels = context.query.on_disconnect == "cancel"
+    reader = context.readers.join(task_id, context.client, cancels=cancels)
     try:
         _, after = await start()
-        follower = await x.system.follow(task_id, after=after)
+        follower = await context.system.follow(task_id, after=after)
     except ActorError:
         reader.leave(lost=False)
         raise
-    return await _stream(x, follower, reader)
+    return await _stream(context, follower, reader)
 
 
 async def _stream(
-    x: RequestContext[Any, views.NoBody], follower: Follower, reader: Reader
+    context: RequestContext[Any, views.NoBody], follower: Follower, reader: Reader
 ) -> Response:
-    kind = _kind(x)
-    task_id = x.path["task_id"]
+    kind = _kind(context)
+    task_id = context.path["task_id"]
     if kind == SSE and follower.ended:
         reader.leave(lost=False)
-        return Response(b"", 204)  # EventSource comes back after every other answer.
-    body = EventStream(follower, reader, task_id, kind, x.settings.heartbeat_s)
+        return Response(b"", 204)  # EventSource reconnects after any other answer.
+    body = EventStream(follower, reader, task_id, kind, context.settings.heartbeat_s)
     return stream_response(body, task_id, kind)
 
 
-def _kind(x: RequestContext[Any, Any]) -> StreamType:
-    wants = x.request.accept_mimetypes.best_match([NDJSON, SSE], NDJSON)
-    return "text/event-stream" if wants == SSE else "application/x-ndjson"
+def _kind(context: RequestContext[Any, Any]) -> StreamType:
+    preferred = context.request.accept_mimetypes.best_match([NDJSON, SSE], NDJSON)
+    return SSE if preferred == SSE else NDJSON
 
 
-def _after(x: RequestContext[Any, Any], after: A) -> int | A:
-    """EventSource says where it was in a header, which beats the query."""
-    last = x.request.headers.get("Last-Event-ID")
+def _after(context: RequestContext[Any, Any], after: A) -> int | A:
+    """The seq to continue after: EventSource sends it in a header, which beats the query."""
+    last = context.request.headers.get("Last-Event-ID")
     if last is None:
         return after
     if not re.fullmatch(r"[0-9]{1,15}", last):
@@ -150,7 +152,7 @@ def _after(x: RequestContext[Any, Any], after: A) -> int | A:
 
 _STREAM: dict[int, type[BaseModel] | str | None] = {200: NDJSON, 202: views.TaskView}
 _RESPOND_ASYNC = {"Prefer": "`respond-async` starts the task without a stream."}
-_LAST_EVENT = {"Last-Event-ID": "The seq after which to go on; beats `after`."}
+_LAST_EVENT = {"Last-Event-ID": "The seq to continue after; takes precedence over `after`."}
 
 ROUTES = [
     Route(
@@ -187,7 +189,7 @@ ROUTES = [
             "GET",
             path,
             status,
-            "Where a task stands",
+            "The status of a task",
             {200: views.TaskView},
             problems=(404, 422),
         )
@@ -207,7 +209,7 @@ ROUTES = [
         "POST",
         "/tasks/{task_id}/cancel",
         cancel,
-        "Stop a task; answers when nothing works for it any more",
+        "Cancel a task; answers when no agent works for it any more",
         {200: views.TaskView},
         body=views.CancelBody,
         body_optional=True,
@@ -217,7 +219,7 @@ ROUTES = [
         "POST",
         "/tasks/{task_id}/retry",
         retry,
-        "Let a failed or cancelled task go on, and stream its events",
+        "Continue a failed or cancelled task, and stream its events",
         _STREAM,
         query=views.RetryQuery,
         headers=_RESPOND_ASYNC | _LAST_EVENT,
@@ -227,7 +229,7 @@ ROUTES = [
         "DELETE",
         "/tasks/{task_id}",
         delete,
-        "Forget a pending or finished task",
+        "Delete a pending or finished task",
         {204: None},
         problems=(404, 409, 422, 503),
     ),

@@ -1,26 +1,23 @@
-"""The forms of requests and answers, as types: what is checked, sent, and told by /openapi.json.
+"""The types of requests and answers, for validation, for rendering and for /openapi.json.
 
-Rule: fields are only ever added. What a request may hold is decided in `actors.tasks.limits`.
+Rule: fields are only ever added. Limits of values are defined in `actors.tasks.limits`. `as_view`
+makes every answer about an object, from the fields of its view type.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import asdict
+from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from actors.errors import InvalidRequest
-from actors.system import AgentInfo
 from actors.tasks import limits
-from actors.tasks.life import FINAL, Task
-from actors.tasks.plan import MAX_STEPS
-
-Status = Literal["pending", "queued", "executing", "completed", "failed", "cancelled"]
-StepStatus = Literal["pending", "running", "retrying", "completed", "failed", "cancelled"]
-StepKind = Literal["analysis", "retrieval", "synthesis", "writing"]
+from actors.tasks.life import FINAL, StepStatus, Task, TaskStatus
+from actors.tasks.plan import StepKind
 
 
 def _whole_number(value: Any) -> Any:
@@ -30,7 +27,7 @@ def _whole_number(value: Any) -> Any:
 
 
 _WHOLE = BeforeValidator(_whole_number)
-"""Stands last: /openapi.json tells of a range only if it stands before."""
+"""Comes last in `Annotated`: /openapi.json shows a range only if it comes before."""
 
 Seq = Annotated[int, Field(ge=0), _WHOLE]
 Flag = Literal["true", "false"]
@@ -38,27 +35,41 @@ Flag = Literal["true", "false"]
 # --- requests -----------------------------------------------------------------------------------
 
 
-class Body(BaseModel):
-    """A JSON body: nothing is converted, nothing unknown passes."""
+class JsonBody(BaseModel):
+    """A JSON body: no value is converted, and unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Query(BaseModel):
-    """A query string: nothing unknown passes."""
+    """A query string: unknown parameters are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class BudgetBody(Body):
-    """What a task may use. What is not given is as the settings say."""
+def _check(check: Callable[..., None], *values: Any) -> None:
+    """Call a check of `limits` in a validator, where pydantic expects a `ValueError`."""
+    try:
+        check(*values)
+    except InvalidRequest as error:
+        raise ValueError(error.message) from None
 
-    tokens: int | None = Field(None, ge=0, le=10**9, description="Tokens of language models.")
-    steps: int | None = Field(None, ge=4, le=MAX_STEPS, description="Steps of the plan.")
-    output_bytes: int | None = Field(None, ge=1_024, le=262_144, description="Text, in UTF-8.")
+
+def _limit(name: str, description: str) -> Any:
+    """The field of one limit of a budget."""
+    least, most = next(limit[1:] for limit in limits.BUDGET_RANGES if limit[0] == name)
+    return Field(None, ge=least, le=most, description=description)
 
 
-class NewTask(Body):
+class BudgetBody(JsonBody):
+    """What a task may use. A limit that is not given is that of the settings."""
+
+    tokens: int | None = _limit("tokens", "Tokens of language models.")
+    steps: int | None = _limit("steps", "Steps of the plan.")
+    output_bytes: int | None = _limit("output_bytes", "Text, in UTF-8.")
+
+
+class NewTask(JsonBody):
     """A task to create."""
 
     task_description: str = Field(
@@ -75,7 +86,6 @@ class NewTask(Body):
         max_length=limits.MAX_METADATA,
         description="Strings of your own, at most 4 KiB in all.",
     )
-
     context_task_id: str | None = Field(
         None,
         max_length=limits.MAX_KEY,
@@ -85,34 +95,28 @@ class NewTask(Body):
 
     @model_validator(mode="after")
     def _allowed(self) -> Self:
-        try:
-            limits.check_new_task(self.task_description, self.deadline_s, self.metadata)
-        except InvalidRequest as error:
-            raise ValueError(error.message) from None
+        _check(limits.check_new_task, self.task_description, self.deadline_s, self.metadata)
         return self
 
 
-class NewPage(Body):
+class NewPage(JsonBody):
     """A web page to fetch into the library. Its URL is its source."""
 
     url: str = Field(min_length=1, max_length=4_096, description="http:// or https://")
 
 
-class CancelBody(Body):
+class CancelBody(JsonBody):
     """Why a task is cancelled."""
 
     reason: str | None = Field(None, max_length=limits.MAX_REASON)
 
     @model_validator(mode="after")
     def _allowed(self) -> Self:
-        try:
-            limits.check_text(self.reason or "", "reason", limits.MAX_REASON)
-        except InvalidRequest as error:
-            raise ValueError(error.message) from None
+        _check(limits.check_text, self.reason or "", "reason", limits.MAX_REASON)
         return self
 
 
-class NoBody(Body):
+class NoBody(JsonBody):
     """Routes that read no body."""
 
 
@@ -121,7 +125,7 @@ class NoQuery(Query):
 
 
 class ExecuteQuery(Query):
-    """From which seq on to stream, and what a lost connection means."""
+    """The seq to stream from, and what a lost connection does."""
 
     after: Seq = 0
     on_disconnect: Literal["continue", "cancel"] = "continue"
@@ -135,36 +139,34 @@ class RetryQuery(Query):
 
 
 class EventsQuery(Query):
-    """From which seq on to stream, and whether to wait for more."""
+    """The seq to stream from, and whether to wait for more events."""
 
     after: Seq = 0
     follow: Flag = "true"
 
 
-class TasksQuery(Query):
+class PageQuery(Query):
+    """Which page of a list to answer."""
+
+    limit: Annotated[int, Field(ge=1, le=200), _WHOLE] = 50
+    cursor: str | None = None
+
+
+class TasksQuery(PageQuery):
     """Which tasks to list."""
 
-    status: Status | None = None
-    limit: Annotated[int, Field(ge=1, le=200), _WHOLE] = 50
-    cursor: str | None = None
-
-
-class DocumentsQuery(Query):
-    """Which documents to list."""
-
-    limit: Annotated[int, Field(ge=1, le=200), _WHOLE] = 50
-    cursor: str | None = None
+    status: TaskStatus | None = None
 
 
 class NewDocumentQuery(Query):
-    """`source` says where the bytes come from: later bytes from there take their place."""
+    """`source` is where the bytes come from; later bytes of the same source replace them."""
 
     title: str | None = Field(None, max_length=1_000)
     source: str | None = Field(None, max_length=4_096)
 
 
 class SearchQuery(Query):
-    """What to look for in the library."""
+    """What to search the library for."""
 
     q: str = Field(min_length=1, max_length=limits.MAX_DESCRIPTION)
     limit: Annotated[int, Field(ge=1, le=100), _WHOLE] = 10
@@ -204,9 +206,9 @@ class StepView(BaseModel):
 
 
 class UsageView(BaseModel):
-    """What a task has used of language models; the cost in the currency of the price table.
+    """The tokens that a task has used, and their cost in the currency of the price table.
 
-    `estimated`: no server has counted some of it, so that part is guessed from the text.
+    `estimated`: a model server did not count some of the tokens, which are estimated instead.
     """
 
     input_tokens: int
@@ -219,7 +221,7 @@ class TaskSummary(BaseModel):
     """A task as lists show it."""
 
     task_id: str
-    status: Status
+    status: TaskStatus
     task_description: str
     created_at: str
     updated_at: str
@@ -232,7 +234,7 @@ class TaskSummary(BaseModel):
 
 
 class TaskView(TaskSummary):
-    """A task as a whole. The last three are left out where there is nothing to tell."""
+    """A whole task. The last three fields are left out where they are empty."""
 
     steps: list[StepView]
     final_output: str | None
@@ -270,7 +272,7 @@ class AgentList(BaseModel):
 
 
 class DocumentView(BaseModel):
-    """A document of the library; `sample` if it belongs to the sample that ships with Terzetto."""
+    """A document of the library; `sample` if it belongs to the sample library of Terzetto."""
 
     document_id: str
     title: str
@@ -307,13 +309,13 @@ class PassageView(BaseModel):
 
 
 class SearchResults(BaseModel):
-    """The passages that match best, best first."""
+    """The best matches, best first."""
 
     results: list[PassageView]
 
 
 class Health(BaseModel):
-    """How the server is."""
+    """The state of the server and its gauges."""
 
     status: Literal["ok", "draining"]
     version: str
@@ -336,84 +338,48 @@ class EventLine(BaseModel):
     data: dict[str, Any]
 
 
-class ProblemFault(BaseModel):
-    """One thing that is wrong with the input."""
-
-    loc: list[str | int]
-    msg: str
+# --- from objects to answers --------------------------------------------------------------------
 
 
-class Problem(BaseModel):
-    """An error, as RFC 9457 has it."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    instance: str
-    errors: list[ProblemFault] | None = None
+def as_view(view: type[BaseModel], source: object, **derived: Any) -> dict[str, Any]:
+    """The fields of a view: the attributes of `source`, or what is `derived` from them."""
+    names, values_of = _fields(view)
+    return dict(zip(names, values_of(source), strict=True)) | derived
 
 
-def task_summary(task: Task) -> dict[str, Any]:
+@cache
+def _fields(view: type[BaseModel]) -> tuple[tuple[str, ...], Callable[[object], tuple[Any, ...]]]:
+    names = tuple(view.model_fields)
+    return names, attrgetter(*names)
+
+
+def _optional(view: type[BaseModel], value: object) -> dict[str, Any] | None:
+    """A nested object. An empty budget or usage is None."""
+    return as_view(view, value) if value else None
+
+
+def task_summary(task: Task, view: type[TaskSummary] = TaskSummary) -> dict[str, Any]:
     """A `TaskSummary` of this task."""
-    return {
-        "task_id": task.task_id,
-        "status": task.status,
-        "task_description": task.task_description,
-        "created_at": task.created_at,
-        "updated_at": task.updated_at,
-        "last_seq": task.last_seq,
-        "run": max(task.run, 1),  # The first one, before it has begun.
-        "error": _error(task.error) if task.status in FINAL else None,
-        "degraded": task.degraded,
-        "deadline_s": task.deadline_s,
-        "metadata": dict(task.metadata),
-    }
-
-
-def _seldom(task: Task) -> dict[str, Any]:
-    """What only some tasks have."""
-    found: dict[str, Any] = {}
-    if task.context_task_id is not None:
-        found["context_task_id"] = task.context_task_id
-    if task.budget:
-        found["budget"] = asdict(task.budget)
-    if task.usage:
-        found["usage"] = asdict(task.usage)
-    return found
+    error = _optional(ErrorView, task.error) if task.status in FINAL else None
+    # A task that was never queued shows its first run.
+    return as_view(view, task, run=max(task.run, 1), error=error, metadata=dict(task.metadata))
 
 
 def task_view(task: Task) -> dict[str, Any]:
     """A `TaskView` of this task."""
-    steps = [
-        {
-            "step_id": step.step_id,
-            "step": step.step,
-            "agent_type": step.agent_type,
-            "description": step.description,
-            "depends_on": list(step.depends_on),
-            "status": step.status,
-            "attempts": step.attempts,
-            "started_at": step.started_at,
-            "finished_at": step.finished_at,
-            "error": _error(step.error),
-        }
+    shown = task_summary(task, TaskView)
+    shown["steps"] = [
+        as_view(
+            StepView,
+            step,
+            depends_on=list(step.depends_on),
+            error=_optional(ErrorView, step.error),
+        )
         for step in task.steps.values()
     ]
-    texts = {"final_output": task.final_output, "partial_output": task.partial_output}
-    return {**task_summary(task), "steps": steps, **texts, **_seldom(task)}
-
-
-def agent_view(agent: AgentInfo) -> dict[str, Any]:
-    """An `AgentView` of this agent."""
-    return {name: getattr(agent, name) for name in AgentView.model_fields}
-
-
-def _error(error: Any) -> dict[str, str] | None:
-    return {"code": error.code, "message": error.message} if error else None
-
-
-def to_json(value: Any) -> bytes:
-    """JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    shown["budget"] = _optional(BudgetBody, task.budget)
+    shown["usage"] = _optional(UsageView, task.usage)
+    for name in ("context_task_id", "budget", "usage"):
+        if not shown[name]:
+            del shown[name]
+    return shown

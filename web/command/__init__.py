@@ -1,6 +1,6 @@
 """The command line: `terzetto serve | run | ingest | search | eval | mcp | settings`.
 
-Rule: whatever a command needs is imported when that command runs, so that each starts fast.
+Rule: each command imports what it needs when it runs, so that each starts fast.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code (see `web.command.exits`)."""
+    """Run one command. Returns its exit code (see `web.command.output`)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given == ["--version"]:  # The one answer that needs no parser.
+    if given == ["--version"]:  # Needs no parser.
         from importlib.metadata import version
 
         print(version("terzetto"))

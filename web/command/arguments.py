@@ -1,56 +1,107 @@
-"""The commands as a person types them: names, arguments, flags and help.
+"""The commands as they are typed: names, arguments, flags and help.
 
-Rule: a function here parses and delegates; the work, and what it imports, is in its own module.
+Rule: a function here parses and delegates. It imports the module that does the work when it runs,
+so that every command and its help start fast. Each help text of an argument is one line, because
+help keeps line breaks.
 """
 
 from __future__ import annotations
 
 import json as jsons
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter, validators
 
-from web.command.eval.arguments import app as eval_app
-from web.command.exits import Exit, ends_well, say
-from web.command.given import Given
+from web.command.output import Exit, exit_code_of, say
+
+if TYPE_CHECKING:
+    from web.settings.sources import LoadedSettings
 
 app = App(
     name="terzetto",
-    help="Complex tasks in plain words: planned, researched in your documents, and written up.",
+    help="Run multi-step tasks: plan them, search your documents and write reports with sources.",
     backend="trio",
     help_format="plaintext",
     help_epilogue=(
-        "Settings come from a TOML file, then TERZETTO_NAME in the environment, then flags: "
+        "Flags override TERZETTO_NAME in the environment, which overrides the TOML file: "
         "see terzetto settings."
     ),
     suppress_keyboard_interrupt=False,
     version=lambda: _version(),
 )
+evaluation = App(name="eval", help="Measure the quality of retrieval and reports.")
+app.command(evaluation)
 
 Task = Annotated[str, Parameter(allow_leading_hyphen=True)]
-Json = Annotated[bool, Parameter(negative="")]
+Json = Annotated[bool, Parameter(negative="", show_default=False)]
 Deadline = Annotated[float | None, Parameter(validator=validators.Number(gte=1, lte=86_400))]
 Limit = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))]
+Paths = Annotated[
+    tuple[Path, ...], Parameter(negative="", consume_multiple=True, show_default=False)
+]
+Pairs = Annotated[
+    tuple[str, ...],
+    Parameter(name="--set", negative="", consume_multiple=False, show_default=False),
+]
 
 
-GIVEN = Given()
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class CommonFlags:
+    """The flags that every command takes."""
+
+    data: Path | None = None
+    """Data folder; without it, the setting `data_dir`."""
+    config: Path | None = None
+    """TOML file with settings."""
+    set: Pairs = ()
+    """Any setting as NAME=VALUE; may be given more than once."""
+
+    def load(
+        self, bind: str | None = None, model: str | None = None, *, bind_flag: str = "--bind"
+    ) -> LoadedSettings:
+        """The settings from all sources, with these flags on top."""
+        from web.settings.problems import SettingProblem, SettingsError
+        from web.settings.sources import Flag, load_settings
+
+        flags = []
+        for pair in self.set:
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise SettingsError(
+                    [SettingProblem("--set", pair, "flag --set", "Say NAME=VALUE.")]
+                )
+            flags.append(Flag("--set", name.strip(), value))
+        if self.data is not None:
+            flags.append(Flag("--data", "data_dir", self.data))
+        if bind is not None:
+            flags.append(Flag(bind_flag, "bind", bind))
+        if model is not None:
+            flags.append(Flag("--model", "model", model))
+        return load_settings(flags, config=self.config)
+
+
+NO_FLAGS = CommonFlags()
 
 
 @app.command
-def serve(*, bind: str | None = None, model: str | None = None, given: Given = GIVEN) -> int:
-    """Serve the HTTP API until a signal ends it.
+def serve(
+    *, bind: str | None = None, model: str | None = None, flags: CommonFlags = NO_FLAGS
+) -> int:
+    """Serve the HTTP API until Ctrl-C or SIGTERM.
 
     Parameters
     ----------
     bind
-        Address to listen at: host:port, [IPv6]:port or port; else the setting `bind`.
+        Address to listen on: host:port, [IPv6]:port or port; without it, the setting `bind`.
     model
-        Language model: openai:NAME, anthropic:NAME or local; else the setting `model`.
+        Language model: openai:NAME, anthropic:NAME or local; without it, the setting `model`.
     """
-    loaded = given.load(bind, model)
+    loaded = flags.load(bind, model)
     from web.server import run as run_server
 
     return run_server(loaded.settings)
@@ -65,27 +116,27 @@ async def run(
     follow_up: str | None = None,
     model: str | None = None,
     json: Json = False,
-    given: Given = GIVEN,
+    flags: CommonFlags = NO_FLAGS,
 ) -> int:
-    """Run one task and show it live; the exit code says how it ended.
+    """Run one task and show its progress and report; the exit code says how it ended.
 
     Parameters
     ----------
     task
-        What to do, in plain words; - reads it from stdin.
+        The task in plain words, or - to read it from stdin.
     deadline_s
-        Seconds that the whole task may take.
+        Time limit for the whole task, in seconds.
     follow_up
         Id of a completed task that this one builds on.
     model
-        Language model, as for serve; if a server runs on the data folder, that one's counts.
+        Language model, as for serve; ignored if a server uses the data folder.
     json
-        Print the events as NDJSON and nothing else.
+        Print only the events, as NDJSON.
     """
-    settings = given.load(model=model).settings
+    settings = flags.load(model=model).settings
     description = sys.stdin.read() if task == "-" else task
     if task.startswith("-") and task != "-":
-        say(f"terzetto: unknown option {task}. A task that begins with a hyphen goes to stdin.")
+        say(f"terzetto: unknown option {task}. Use - to read a task from stdin.")
         return Exit.USAGE
     if not description.strip():
         say("terzetto: the task is empty.")
@@ -104,44 +155,43 @@ async def run(
 
 
 @app.command
-async def ingest(path: str, /, *paths: str, given: Given = GIVEN) -> int:
-    """Add files, folders and web pages of text, Markdown, HTML and PDF to the library.
+async def ingest(path: str, /, *paths: str, flags: CommonFlags = NO_FLAGS) -> int:
+    """Add files, folders and web pages to the library: text, Markdown, HTML and PDF.
 
     Parameters
     ----------
     path
-        A file, a folder or a URL that begins with http:// or https://; folders are searched to
-        the bottom, hidden ones passed over.
+        A file, a folder or an http(s) URL; hidden files in folders are skipped.
     paths
         More of them.
     """
-    settings = given.load().settings
+    settings = flags.load().settings
     urls = [one for one in (path, *paths) if one.lower().startswith(("http://", "https://"))]
     every = [Path(one) for one in (path, *paths) if one not in urls]
     if missing := [str(one) for one in every if not one.exists()]:
-        say(f"terzetto: there is no {', '.join(missing)}.")
+        say(f"terzetto: no such file or folder: {', '.join(missing)}")
         return Exit.USAGE
-    from web.command.ingest_command import ingest_sources
+    from web.command.ingest import ingest_sources
 
     return await ingest_sources(settings, every, urls)
 
 
 @app.command
 async def search(
-    query: str, /, *, limit: Limit = 10, json: Json = False, given: Given = GIVEN
+    query: str, /, *, limit: Limit = 10, json: Json = False, flags: CommonFlags = NO_FLAGS
 ) -> int:
     """Search the library.
 
     Parameters
     ----------
     query
-        Words to look for.
+        Words to search for.
     limit
-        How many passages, at most.
+        Maximum number of passages.
     json
-        Print the passages as one JSON object.
+        Print one JSON object.
     """
-    settings = given.load().settings
+    settings = flags.load().settings
     from web.command.services import open_service
 
     async with open_service(settings) as service:
@@ -160,30 +210,37 @@ async def search(
 
 
 @app.command
-async def mcp(*, http: str | None = None, given: Given = GIVEN) -> int:
-    """Serve the Model Context Protocol to a program that starts this command, over stdin and stdout.
+async def mcp(*, http: str | None = None, flags: CommonFlags = NO_FLAGS) -> int:
+    """Serve the Model Context Protocol (MCP) over stdin and stdout, or over HTTP.
 
     Parameters
     ----------
     http
-        Serve it over streamable HTTP instead, at this address: host:port, [IPv6]:port or port.
+        Serve streamable HTTP at this address instead: host:port, [IPv6]:port or port.
     """
-    settings = given.load(http, named="--http").settings
-    from web.command.mcp import serve_tools
+    settings = flags.load(http, bind_flag="--http").settings
+    from actors.errors import ExtraMissing
+    from web.command.services import open_service
 
-    return await serve_tools(settings, over_http=http is not None)
+    try:
+        from web.mcp.server import serve_mcp
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] in ("actors", "web"):
+            raise
+        raise ExtraMissing("mcp", "terzetto mcp") from None
+    return await serve_mcp(partial(open_service, settings), settings if http is not None else None)
 
 
 @app.command
-def settings(*, json: Json = False, given: Given = GIVEN) -> int:
-    """Show every setting, its value and where it came from.
+def settings(*, json: Json = False, flags: CommonFlags = NO_FLAGS) -> int:
+    """Show every setting, its value and its origin.
 
     Parameters
     ----------
     json
-        Print one JSON object, with what each setting takes.
+        Print one JSON object, with the allowed values of each setting.
     """
-    loaded = given.load()
+    loaded = flags.load()
     from rich.console import Console
 
     from web.command.settings_table import print_settings, settings_json
@@ -195,19 +252,106 @@ def settings(*, json: Json = False, given: Given = GIVEN) -> int:
     return Exit.OK
 
 
-app.command(eval_app)
+@evaluation.command
+async def retrieval(
+    *,
+    queries: Path,
+    judgements: Path,
+    documents: Paths = (),
+    json: Json = False,
+    flags: CommonFlags = NO_FLAGS,
+) -> int:
+    """Measure search against relevance judgements: nDCG@10, recall@50 and MRR of each ranker.
+
+    Without --documents, your library is measured, and a judged id is the id,
+    the source or the title of a document.
+
+    Parameters
+    ----------
+    queries
+        Queries: BEIR's queries.jsonl, TREC's topics, or lines of an id, a tab and a query.
+    judgements
+        Judgements (qrels) in the format of TREC or BEIR.
+    documents
+        Collections: BEIR's corpus.jsonl or TREC's <DOC> files.
+    json
+        Print one JSON object.
+    """
+    data_dir = flags.load().settings.data_dir
+    from web.command.eval.retrieval import evaluate_files
+
+    found = await evaluate_files(data_dir, queries, judgements, documents)
+    print(found.as_json() if json else found.as_table())
+    if found.left_out:
+        say(f"Queries left out because no document is judged relevant: {found.left_out}.")
+    if found.unasked:
+        say(f"Judged queries that are not among the queries: {found.unasked}.")
+    if found.unknown:
+        say(f"Judged documents that are not in the library: {found.unknown}.")
+    if "vectors" not in found.rankers:
+        say("Only BM25 was measured. For vectors: pip install 'terzetto[vectors]'")
+    return Exit.OK
+
+
+@evaluation.command
+async def answers(
+    file: Path,
+    /,
+    *,
+    documents: Paths = (),
+    show: str | None = None,
+    json: Json = False,
+    flags: CommonFlags = NO_FLAGS,
+) -> int:
+    """Measure plans and reports on tasks with known good answers.
+
+    FILE has a task on each line, as JSON with id, task, points, and optionally
+    forbidden and topics. Each of the last three is a list of lists of wordings:
+    phrases or /regular expressions/.
+
+    Measures for each task and for all: how it ended; the topics that the plan
+    names, and needless questions; points made and forbidden claims; statements
+    with a citation, citations that count, statements that their sources
+    support; seconds. Support is measured by shared words, which is only an
+    estimate: check a task with --show.
+
+    Parameters
+    ----------
+    file
+        Tasks, one JSON object on each line.
+    documents
+        Files and folders to search instead of your library.
+    show
+        Run only the task with this id, and show all its measures and its report.
+    json
+        Print one JSON object.
+    """
+    settings = flags.load().settings
+    from rich.console import Console
+
+    from web.command.eval.answers import evaluate_task_file
+    from web.command.eval.answers_screen import as_json, print_table, print_task
+
+    found = await evaluate_task_file(settings, file, documents, show)
+    if json:
+        print(as_json(found, in_full=show is not None))
+    elif show is not None:
+        print_task(found.tasks[0], Console())
+    else:
+        print_table(found, Console())
+    return Exit.OK
 
 
 def run_command(arguments: list[str]) -> int:
-    """Parse and run; mistakes in what was typed end with 2."""
-    return ends_well(partial(_run_command, arguments))
+    """Parse the arguments and run the command. Usage errors return 2."""
+    return exit_code_of(partial(_run_command, arguments))
 
 
 def _run_command(arguments: list[str]) -> int:
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:
-        return Exit.USAGE  # Cyclopts has said what is wrong.
+        return Exit.USAGE  # Cyclopts has printed the error.
     return code if isinstance(code, int) else Exit.OK
 
 

@@ -1,7 +1,7 @@
-"""Finding the documents in files and folders.
+"""Find the documents in files and folders.
 
-Rule: the same paths give the same files in the same order. A file is found once however many ways
-lead to it, hidden files and folders are passed over, and no loop of links is walked twice.
+Rule: the same paths give the same files in the same order. Each file is found once, even if several
+paths or links lead to it. Hidden files and folders are skipped, and loops of links end.
 """
 
 from __future__ import annotations
@@ -13,25 +13,30 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from web.media_types import MEDIA_TYPES, media_type
+from actors.library.parsing.media_types import SUFFIXES, media_type_of_file
 
-KINDS = ", ".join(MEDIA_TYPES)
+SUPPORTED = ", ".join(SUFFIXES)
 
-SECOND_COPIES = frozenset({"_sources"})
-"""Folders in which a documentation builder (Sphinx) keeps each of its pages again, as markup."""
+SKIPPED_FOLDERS = frozenset({"_sources"})
+"""Sphinx keeps a second copy of each page there, as markup."""
 
 
 @dataclass(slots=True)
 class FoundFiles:
-    """What a walk came to: files to read, what cannot be read and why, endings passed over.
+    """The files to add, those that cannot be read and why, and counts of skipped files by type.
 
-    `urls` are the pages that are to be read beside them.
+    `urls` are the web pages to add along with the files.
     """
 
     files: list[Path] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
-    passed_over: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """All files and pages but the skipped ones."""
+        return len(self.files) + len(self.urls) + len(self.unreadable)
 
 
 def find_documents(
@@ -40,7 +45,7 @@ def find_documents(
     """Walk the paths. `check` is called at each entry and may raise to stop the walk."""
     walk = _Walk(max_bytes, check)
     for path in paths:
-        walk.enter(path, named=True)
+        walk.visit(path, named=True)
     return walk.found
 
 
@@ -51,8 +56,8 @@ class _Walk:
         self._check = check
         self._seen: set[tuple[int, int]] = set()
 
-    def enter(self, path: Path, *, named: bool = False) -> None:
-        """Take a path in. What the person named is told when it is not read; the rest counted."""
+    def visit(self, path: Path, *, named: bool = False) -> None:
+        """Visit a file or folder. `named` means that it was given on the command line."""
         self._check()
         try:
             status = path.stat()
@@ -61,33 +66,35 @@ class _Walk:
             self._seen.add(identity)
             if stat.S_ISDIR(status.st_mode):
                 for name in sorted(os.listdir(path)):
-                    if name in SECOND_COPIES:
-                        self.found.passed_over[f"{name} folder"] += 1
+                    if name in SKIPPED_FOLDERS:
+                        self.found.skipped[f"{name} folder"] += 1
                     elif not name.startswith("."):
-                        self.enter(path / name)
+                        self.visit(path / name)
                 return
         except OSError as error:
             self.found.unreadable.append((path, error.strerror or str(error)))
             return
-        self._file(path, status, named)
+        self._visit_file(path, status, named)
 
-    def _file(self, path: Path, status: os.stat_result, named: bool) -> None:
-        if media_type(path) is None:
-            if named:
-                ending = path.suffix or "no ending"
-                reason = f"{ending} is not among the kinds that are read: {KINDS}"
-                self.found.unreadable.append((path, reason))
-            else:
-                self.found.passed_over[path.suffix.lower() or "no ending"] += 1
-        elif not _is_utf_8(path):
-            self.found.unreadable.append((path, "Its name is not UTF-8"))
-        elif not stat.S_ISREG(status.st_mode):
-            self.found.unreadable.append((path, "It is not a regular file"))
-        elif status.st_size > self._max_bytes:
-            reason = f"{status.st_size:,} bytes, where {self._max_bytes:,} are the limit"
-            self.found.unreadable.append((path, reason))
+    def _visit_file(self, path: Path, status: os.stat_result, named: bool) -> None:
+        if media_type_of_file(path) is None and not named:
+            self.found.skipped[path.suffix.lower() or "no extension"] += 1
+        elif problem := self._problem(path, status):
+            self.found.unreadable.append((path, problem))
         else:
             self.found.files.append(path)
+
+    def _problem(self, path: Path, status: os.stat_result) -> str | None:
+        if media_type_of_file(path) is None:
+            kind = f"File type {path.suffix}" if path.suffix else "A file without an extension"
+            return f"{kind} is not supported. Supported: {SUPPORTED}"
+        if not _is_utf_8(path):
+            return "Its name is not UTF-8"
+        if not stat.S_ISREG(status.st_mode):
+            return "It is not a regular file"
+        if status.st_size > self._max_bytes:
+            return f"{status.st_size:,} bytes; the limit is {self._max_bytes:,}"
+        return None
 
 
 def _is_utf_8(path: Path) -> bool:

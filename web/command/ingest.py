@@ -1,19 +1,27 @@
 """`terzetto ingest`: add files, folders and web pages to the library.
 
-Rule: what was added stays added, whatever happens to the rest, and each file or page that could not be read
-is named with the reason. Trouble that is not the file's ends the command.
+Rule: documents that were added stay added, even if the command stops early. Each file or page that
+cannot be read is listed with the reason. Any other error ends the command.
+
+Progress and problems go to stderr, the summary to stdout.
 """
 
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Self
 
 import trio
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 from actors.errors import (
     ActorError,
@@ -24,13 +32,15 @@ from actors.errors import (
     UnreadableDocument,
     UnsupportedMediaType,
 )
-from actors.fetching.fetcher import Fetcher
-from web.command.document_files import FoundFiles
-from web.command.exits import Exit
+from actors.fetching.fetcher import Fetcher, FetchLimits
+from web.command.document_files import FoundFiles, find_documents
+from web.command.output import Exit, one_line, say
+from web.command.services import OpenService, open_service
 from web.service import Service
+from web.settings.model import ServerSettings
 
 AT_A_TIME = 2
-FAULTS_OF_THE_SOURCE = (
+SOURCE_ERRORS = (
     FetchFailed,
     FetchRefused,
     InvalidRequest,
@@ -38,19 +48,25 @@ FAULTS_OF_THE_SOURCE = (
     UnreadableDocument,
     UnsupportedMediaType,
 )
+"""Errors of one file or page. The others still can be added."""
+PROGRESS_LINES = 20
+"""About how many progress lines are printed when stderr is not a terminal."""
+MAX_ROWS = 100
+MAX_FILE_TYPES = 8
 
 FileOrUrl = Path | str
 
 
 @dataclass(slots=True)
-class Intake:
-    """What has become of the files and pages so far."""
+class IngestResult:
+    """The counts so far, and the files and pages that could not be read, with the reasons."""
 
     total: int = 0
     added: int = 0
     unchanged: int = 0
     unreadable: list[tuple[FileOrUrl, str]] = field(default_factory=list)
     interrupted: int | None = None
+    """The exit code of the signal that stopped the command."""
 
     @property
     def done(self) -> int:
@@ -58,42 +74,102 @@ class Intake:
         return self.added + self.unchanged + len(self.unreadable)
 
     def exit_code(self) -> int:
-        """Bad only if nothing at all could be read where something should have been."""
+        """Failed only if there were files or pages and none of them could be read."""
         if self.interrupted:
             return self.interrupted
         readable = self.added + self.unchanged
         return Exit.OK if readable or not self.unreadable else Exit.FAILED
 
 
-class ProgressReport(Protocol):
-    """Where the progress of an intake is shown."""
+class ProgressBar:
+    """Progress on stderr: a bar on a terminal, else about `lines` lines in all."""
 
-    def step(self, source: FileOrUrl, intake: Intake) -> None:
-        """One more file or page is done with."""
-        ...
+    def __init__(
+        self, title: str, total: int, unit: str, console: Console, lines: int = PROGRESS_LINES
+    ) -> None:
+        self._total = total
+        self._unit = unit
+        self._every = max(total // lines, 1)
+        self._plain = not console.is_terminal
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=self._plain,
+        )
+        self._row = self._bar.add_task(title, total=total)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def update(self, done: int, name: str, line: str | None = None) -> None:
+        """Show that `done` items are finished, `name` as the last; `line` is printed if given."""
+        self._bar.update(self._row, completed=done, description=one_line(name, 40))
+        if line is not None:
+            self._bar.console.print(Text(line), soft_wrap=True)
+        elif self._plain and done % self._every == 0:
+            say(f"{done} of {self._total} {self._unit}")
 
 
-Opening = Callable[[], AbstractAsyncContextManager[Service]]
+def show_source(bar: ProgressBar, source: FileOrUrl, result: IngestResult) -> None:
+    """Show that a file or page is finished. A page gets a line each, because fetching is slow."""
+    if isinstance(source, Path):
+        bar.update(result.done, source.name)
+    else:
+        line = f"{result.done} of {result.total}: {one_line(source, 1_000)}"
+        bar.update(result.done, source, line)
+
+
+async def ingest_sources(settings: ServerSettings, paths: list[Path], urls: list[str]) -> int:
+    """Add the files under `paths` and the pages at `urls`. Returns the exit code."""
+    console = Console(stderr=True)
+    limit, check = settings.max_document_bytes, trio.from_thread.check_cancelled
+    found = await trio.to_thread.run_sync(find_documents, paths, limit, check)
+    found.urls += dict.fromkeys(urls)
+    fetcher = Fetcher(FetchLimits.of(settings))
+    result = IngestResult()
+    try:
+        with ProgressBar("Reading", found.total, "files", console) as bar:
+            opening = partial(open_service, settings)
+            await ingest_found(opening, fetcher, found, result, partial(show_source, bar))
+    except BaseException:
+        if result.done:  # The added documents stay, so the summary is due after any error.
+            _print_summary(result, found.skipped, console)
+        raise
+    _print_summary(result, found.skipped, console)
+    return result.exit_code()
 
 
 async def ingest_found(
-    opening: Opening,
+    opening: OpenService,
     fetcher: Fetcher,
     found: FoundFiles,
-    intake: Intake,
-    progress: ProgressReport,
+    result: IngestResult,
+    show: Callable[[FileOrUrl, IngestResult], object],
 ) -> None:
-    """Add the files and pages, two at a time, until they are done or the person has enough."""
+    """Add the files and pages, two at a time, until all are done or a signal arrives."""
     sources: list[FileOrUrl] = [*found.files, *found.urls]
-    intake.total = len(sources) + len(found.unreadable)
-    intake.unreadable += found.unreadable
+    result.total = found.total
+    result.unreadable += found.unreadable
     if not sources:
         return
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_obey, signals, intake, nursery.cancel_scope)
+            nursery.start_soon(_stop_at_signal, signals, result, nursery.cancel_scope)
             async with opening() as service:
-                await _add_all(service, fetcher, sources, intake, progress)
+                await _add_all(service, fetcher, sources, result, show)
             nursery.cancel_scope.cancel()
 
 
@@ -101,8 +177,8 @@ async def _add_all(
     service: Service,
     fetcher: Fetcher,
     sources: list[FileOrUrl],
-    intake: Intake,
-    progress: ProgressReport,
+    result: IngestResult,
+    show: Callable[[FileOrUrl, IngestResult], object],
 ) -> None:
     waiting = iter(sources)  # One iterator for all workers: each takes the next source.
     failure: list[ActorError] = []
@@ -110,12 +186,12 @@ async def _add_all(
     async def work(stop: trio.CancelScope) -> None:
         for source in waiting:
             try:
-                await _add(service, fetcher, source, intake)
+                await _add(service, fetcher, source, result)
             except ActorError as error:
                 failure.append(error)
                 stop.cancel()
                 return
-            progress.step(source, intake)
+            show(source, result)
 
     async with trio.open_nursery() as workers:
         for _ in range(AT_A_TIME):
@@ -124,22 +200,49 @@ async def _add_all(
         raise failure[0]
 
 
-async def _add(service: Service, fetcher: Fetcher, source: FileOrUrl, intake: Intake) -> None:
+async def _add(service: Service, fetcher: Fetcher, source: FileOrUrl, result: IngestResult) -> None:
     try:
         if isinstance(source, Path):
             _, created = await service.add(source)
         else:
             _, created = await service.add_page(await fetcher.fetch(source))
-    except FAULTS_OF_THE_SOURCE as error:
-        intake.unreadable.append((source, error.message))
+    except SOURCE_ERRORS as error:
+        result.unreadable.append((source, error.message))
     except OSError as error:
-        intake.unreadable.append((source, error.strerror or str(error)))
+        result.unreadable.append((source, error.strerror or str(error)))
     else:
-        intake.added += created
-        intake.unchanged += not created
+        result.added += created
+        result.unchanged += not created
 
 
-async def _obey(signals: AsyncIterator[int], intake: Intake, scope: trio.CancelScope) -> None:
+async def _stop_at_signal(
+    signals: AsyncIterator[int], result: IngestResult, scope: trio.CancelScope
+) -> None:
     async for signum in signals:
-        intake.interrupted = 128 + signum
+        result.interrupted = 128 + signum
         scope.cancel()
+
+
+def _print_summary(result: IngestResult, skipped: Counter[str], console: Console) -> None:
+    if result.unreadable:
+        console.print(_unreadable_table(result.unreadable))
+    if skipped:
+        more = ", …" if len(skipped) > MAX_FILE_TYPES else ""
+        counts = [f"{n} {one_line(kind, 20)}" for kind, n in skipped.most_common(MAX_FILE_TYPES)]
+        say(f"Skipped files of other types: {', '.join(counts)}{more}")
+    stopped = "Stopped. The added documents stay: " if result.interrupted else ""
+    print(
+        f"{stopped}added {result.added:,}, unchanged {result.unchanged:,}, "
+        f"could not read {len(result.unreadable):,}"
+    )
+
+
+def _unreadable_table(unreadable: list[tuple[FileOrUrl, str]]) -> Table:
+    table = Table(title="Could not read", title_justify="left", box=None, pad_edge=False)
+    table.add_column("Source", overflow="fold", style="bold")
+    table.add_column("Reason", overflow="fold")
+    for source, reason in unreadable[:MAX_ROWS]:
+        table.add_row(Text(one_line(str(source), 1_000)), Text(one_line(reason, 500)))
+    if len(unreadable) > MAX_ROWS:
+        table.add_row("…", f"and {len(unreadable) - MAX_ROWS:,} more")
+    return table

@@ -1,6 +1,6 @@
-"""`terzetto search`: passages of the library, best first.
+"""What `terzetto search` prints: passages of the library, best first.
 
-Rule: a snippet is cut around the words that were asked for, and marks them.
+Rule: a snippet is cut around the words of the query, which are highlighted in it.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from web.command.terminal import one_line
+from web.command.output import one_line
 
 SNIPPET_CHARACTERS = 320
-_ENDING = re.compile(r"(?<=\w{3})(?:ies|es|ing|ed|s|y|e)$")
+_SUFFIX = re.compile(r"(?<=\w{3})(?:ies|es|ing|ed|s|y|e)$")
 
 
 def query_pattern(query: str) -> re.Pattern[str] | None:
-    """Matches the words of the query in a text, in their other forms too; none if it has no words.
+    """A pattern for the words of the query and their other forms; none if it has no words.
 
-    The library finds words by their stems, so that "caches" finds "caching": what is marked is
-    every word that begins like one of the query's.
+    The library finds words by their stems, so that "caches" finds "caching". So the pattern matches
+    every word that begins like a word of the query.
     """
-    words = {_ENDING.sub("", word) for word in re.findall(r"\w{2,}", query.lower())}
+    words = {_SUFFIX.sub("", word) for word in re.findall(r"\w{2,}", query.lower())}
     if not words:
         return None
     stems = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
@@ -31,7 +31,7 @@ def query_pattern(query: str) -> re.Pattern[str] | None:
 
 
 def snippet(text: str, pattern: re.Pattern[str] | None, width: int = SNIPPET_CHARACTERS) -> Text:
-    """The part of `text`, about `width` characters, that holds most matches, with them marked."""
+    """The part of `text` with the most matches, about `width` characters, matches highlighted."""
     line = one_line(text, len(text) + 1)
     start = _best_start(line, pattern, width)
     end = start + width
@@ -54,7 +54,7 @@ def _best_start(line: str, pattern: re.Pattern[str] | None, width: int) -> int:
 
 
 def print_results(results: list[dict[str, Any]], query: str, console: Console) -> None:
-    """Each passage with its rank, place, score and snippet."""
+    """Print each passage with its rank, title, section, position, score and snippet."""
     pattern = query_pattern(query)
     for rank, passage in enumerate(results, start=1):
         head = Text.assemble((f"{rank}. ", "cyan"), (one_line(passage["title"]), "bold"))

@@ -1,22 +1,24 @@
-"""Who answers a command: the server that has the data folder, or this process itself.
+"""Choose the service for a command: the server that uses the data folder, or this process.
 
-Rule: only the holder of the folder's lock opens what is in it; everybody else goes through the
-holder, over HTTP, or is told to wait.
+Rule: only the process that holds the folder's lock opens the log and the library. Any other process
+sends its requests to that one over HTTP, or fails with `FolderHeld`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 
 from web.data_folder import FolderHeld, hold, running_server
 from web.service import Service
 from web.settings.model import ServerSettings
 
+OpenService = Callable[[], AbstractAsyncContextManager[Service]]
+
 
 @asynccontextmanager
 async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
-    """The service of the data folder; raises `FolderHeld` if nobody there can be asked."""
+    """The service of the data folder. Raises `FolderHeld` if the holder is no server."""
     with ExitStack() as held:
         try:
             held.enter_context(hold(settings.data_dir))

@@ -1,7 +1,7 @@
-"""`terzetto settings`: every setting, its value and where that came from.
+"""What `terzetto settings` prints: every setting, its value and its origin.
 
-Rule: what is shown can be typed back: a value looks as the environment and flags take it.
-A table is only named, and never shown with what may be secret in it.
+Rule: a value is printed in the form that flags and environment variables take. Of a table, such as
+a plugin or a tool server, only the name is printed, because the rest may contain secrets.
 """
 
 from __future__ import annotations
@@ -16,26 +16,25 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from web.settings.problems import allowed
+from web.settings.problems import allowed, without_secrets
 from web.settings.sources import FIELDS, LoadedSettings
-from web.settings.tables import public
 
 
 def print_settings(loaded: LoadedSettings, console: Console) -> None:
-    """A table; what is not a default stands out."""
+    """Print a table; the origin of each value that is not a default is highlighted."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Name", no_wrap=True)
     table.add_column("Value", overflow="fold")
     table.add_column("From", overflow="fold")
     for name, origin in loaded.origins.items():
         style = "dim" if origin == "default" else "cyan"
-        value = _spelled(getattr(loaded.settings, name))
+        value = _typed(getattr(loaded.settings, name))
         table.add_row(name, Text(value), Text(origin, style=style))
     console.print(table)
 
 
 def settings_json(loaded: LoadedSettings) -> str:
-    """The same for machines, with what each setting takes."""
+    """One JSON object with the value, origin, description and allowed values of each setting."""
     rows = {
         name: {
             "value": _plain(getattr(loaded.settings, name)),
@@ -48,7 +47,7 @@ def settings_json(loaded: LoadedSettings) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False)
 
 
-def _spelled(value: Any) -> str:
+def _typed(value: Any) -> str:
     match value:
         case None:
             return ""
@@ -63,14 +62,14 @@ def _spelled(value: Any) -> str:
 
 
 def _entry(name: str, entry: Any) -> str:
-    """A price as it is typed; of a table only its name."""
+    """A price as it is typed; of a table, only its name."""
     return f"{name}={entry[0]}/{entry[1]}" if isinstance(entry, tuple) else name
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: public(entry) if isinstance(entry, BaseModel) else entry
+            name: without_secrets(entry) if isinstance(entry, BaseModel) else entry
             for name, entry in value.items()
         }
     return str(value) if isinstance(value, Path) else value

@@ -1,6 +1,6 @@
-"""What can be set about the HTTP server, on top of the system behind it.
+"""The settings of a server: those of its system, and those of HTTP.
 
-Rule: `bind` has one spelling once it is accepted, "host:port", with brackets around IPv6.
+Rule: a valid `bind` has one spelling, "host:port", with brackets around an IPv6 address.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from platformdirs import user_data_path
 from pydantic import Field, field_validator
@@ -20,14 +20,14 @@ _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63
 
 
 class Address(NamedTuple):
-    """Where to listen: a host without brackets, and a port, 0 for any that is free."""
+    """The address to listen at: a host without brackets and a port; port 0 is any free one."""
 
     host: str
     port: int
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether only this machine can connect to it."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -37,8 +37,13 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def _seconds(default: float, description: str, *, most: float = 3_600) -> Any:
+    """The field of a time limit."""
+    return Field(default=default, ge=0.05, le=most, description=description)
+
+
 class ServerSettings(Settings):
-    """Settings of a server on this machine, so there is always a data folder."""
+    """The settings of a server on this machine, which always has a data folder."""
 
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("terzetto", appauthor=False),
@@ -49,41 +54,22 @@ class ServerSettings(Settings):
         description="Address to listen at: host:port, [IPv6]:port or port.",
     )
     allowed_hosts: tuple[str, ...] = Field(
-        (), description="Further names that clients may call this server by, such as a proxy's."
+        (), description="Further host names that requests may have, such as a proxy's."
     )
-    heartbeat_s: float = Field(
-        default=15.0,
-        ge=0.05,
-        le=60,
-        description="A stream without a line for this long sends a heartbeat.",
+    heartbeat_s: float = _seconds(
+        15.0, "A stream without a line for this long sends a heartbeat.", most=60
     )
-    write_timeout_s: float = Field(
-        default=60.0,
-        ge=0.05,
-        le=3_600,
-        description="A client that reads nothing for this long is dropped.",
+    write_timeout_s: float = _seconds(
+        60.0, "A client that reads nothing for this long is disconnected."
     )
     max_streams_per_client: int = Field(
         default=256, ge=1, le=65_536, description="Streams one client may have open; past it: 429."
     )
-    request_head_s: float = Field(
-        default=10.0,
-        ge=0.05,
-        le=3_600,
-        description="Time for the head of a request, from its first byte.",
+    request_head_s: float = _seconds(10.0, "Time for the head of a request, from its first byte.")
+    request_body_s: float = _seconds(
+        30.0, "A request whose body makes no progress for this long is refused."
     )
-    request_body_s: float = Field(
-        default=30.0,
-        ge=0.05,
-        le=3_600,
-        description="A request's body that does not go on for this long is given up.",
-    )
-    keep_alive_s: float = Field(
-        default=75.0,
-        ge=0.05,
-        le=3_600,
-        description="A connection without a request for this long is closed.",
-    )
+    keep_alive_s: float = _seconds(75.0, "A connection without a request for this long is closed.")
     max_connections: int = Field(
         default=8_192, ge=1, le=65_536, description="Connections at the same time; past it: 503."
     )
@@ -91,10 +77,10 @@ class ServerSettings(Settings):
         default=1_048_576,
         ge=4_096,
         le=67_108_864,
-        description="Size of a request's body; documents aside.",
+        description="Largest body of a request, documents excepted.",
     )
     max_document_bytes: int = Field(
-        default=33_554_432, ge=4_096, le=268_435_456, description="Size of a document."
+        default=33_554_432, ge=4_096, le=268_435_456, description="Largest document."
     )
 
     @field_validator("bind")
@@ -103,14 +89,14 @@ class ServerSettings(Settings):
         address = parse_address(bind)
         if not address.is_loopback:
             raise ValueError(
-                "Terzetto asks nobody for a key, so it listens to this machine only:"
-                " 127.0.0.1, [::1] or localhost. Put a proxy that knows its users in front of it."
+                "Terzetto does not authenticate clients, so it listens on this machine only:"
+                " 127.0.0.1, [::1] or localhost. Put a proxy that authenticates in front of it."
             )
         return str(address)
 
     @property
     def address(self) -> Address:
-        """`bind`, taken apart."""
+        """`bind` as host and port."""
         return parse_address(self.bind)
 
 
@@ -122,7 +108,7 @@ def parse_address(text: str) -> Address:
     elif host.startswith("[") and host.endswith("]"):
         host = str(ipaddress.IPv6Address(host[1:-1]))
     elif not _HOST_NAME.fullmatch(host):
-        raise ValueError(f"{host!r} is no host name or address; IPv6 needs brackets: [::1]:8000")
+        raise ValueError(f"{host!r} is not a host name or address; IPv6 needs brackets: [::1]:8000")
     if not (port.isascii() and port.isdigit() and int(port) <= 65_535):
-        raise ValueError(f"{port!r} is no port number from 0 to 65,535")
+        raise ValueError(f"{port!r} is not a port number from 0 to 65,535")
     return Address(host, int(port))

@@ -1,13 +1,12 @@
-"""Where settings come from: defaults, then a TOML file, then the environment, then flags.
+"""The sources of settings: defaults, then a TOML file, then the environment, then flags.
 
-Rule: a later layer wins, every value remembers its layer, and nothing unknown passes in silence.
-All problems are told at once. An empty environment variable counts as not set.
+Rule: a later source wins, every value keeps the name of its source, and an unknown name is a
+problem. All problems are reported at once. An empty environment variable counts as not set.
 """
 
 from __future__ import annotations
 
 import builtins
-import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -20,19 +19,25 @@ from pydantic import ValidationError
 
 from actors.settings import ToolServerSettings
 from web.settings.model import ServerSettings
-from web.settings.problems import Problem, SettingsError, allowed, kind
-from web.settings.tables import problem_in_table
+from web.settings.problems import (
+    SettingProblem,
+    SettingsError,
+    allowed,
+    kind,
+    nearest,
+    problem_in_table,
+)
 
 PREFIX = "TERZETTO_"
 CONFIG_VARIABLE = "TERZETTO_CONFIG"
 FIELDS = ServerSettings.model_fields
 TABLES = ("tools",)
-"""Settings that are tables of tables, and stand in the file only."""
+"""Settings that are tables of tables, which only a file can hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A value given on the command line: under which flag, for which setting."""
+    """A value from the command line: its flag and its setting."""
 
     flag: str
     name: str
@@ -41,7 +46,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """Valid settings, and for each of them where its value came from."""
+    """Valid settings, and the source of each value."""
 
     settings: ServerSettings
     origins: dict[str, str]
@@ -49,19 +54,19 @@ class LoadedSettings:
 
 @dataclass(slots=True)
 class _Layers:
-    """The values found so far, the latest layer on top, and what was wrong with any of them."""
+    """The values so far, of each setting that of the latest source, and the problems found."""
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[SettingProblem] = field(default_factory=list)
 
     def put(self, name: str, value: Any, origin: str, *, shown: str | None = None) -> None:
-        """Take one value; `shown` is how its source spells an unknown name."""
+        """Set a value; `shown` is the spelling of its name in its source."""
         if name not in FIELDS:
             spelled = shown or name
             prefix = PREFIX if spelled.startswith(PREFIX) else ""
             hint = _did_you_mean(name, FIELDS, prefix)
-            self.problems.append(Problem(spelled, str(value), origin, hint))
+            self.problems.append(SettingProblem(spelled, str(value), origin, hint))
             return
         self.values[name] = value
         self.origins[name] = origin
@@ -73,10 +78,10 @@ def load_settings(
     config: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> LoadedSettings:
-    """Read all layers; raises `SettingsError` with every problem found.
+    """Read all sources; raises `SettingsError` with every problem found.
 
-    `config` is the file that a flag named; without it the environment's `TERZETTO_CONFIG` counts,
-    and without that the platform's place for it, if there is a file.
+    `config` is the file that a flag names. Without it the environment's `TERZETTO_CONFIG` names the
+    file, and without that the file at the platform's place for it is read, if there is one.
     """
     environment = os.environ if environment is None else environment
     layers = _Layers()
@@ -90,37 +95,43 @@ def load_settings(
 
 
 def default_config_file() -> Path:
-    """Where a config file is looked for when nobody names one."""
+    """The config file that is read if none is named."""
     return user_config_path("terzetto", appauthor=False) / "config.toml"
 
 
 def _read_file(layers: _Layers, config: Path | None, environment: Mapping[str, str]) -> None:
     named = config or (Path(text) if (text := environment.get(CONFIG_VARIABLE)) else None)
-    said_by = "flag --config" if config else f"environment {CONFIG_VARIABLE}"
+    origin = "flag --config" if config else f"environment {CONFIG_VARIABLE}"
     path = (named or default_config_file()).expanduser().absolute()
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if named:
-            layers.problems.append(Problem("config", str(path), said_by, "There is no such file."))
+            layers.problems.append(
+                SettingProblem("config", str(path), origin, "There is no such file.")
+            )
         return
     except OSError as error:
         hint = f"It cannot be read: {error.strerror}."
-        layers.problems.append(Problem("config", str(path), said_by, hint))
+        layers.problems.append(SettingProblem("config", str(path), origin, hint))
         return
-    except ValueError as error:  # What is not TOML and what is not UTF-8.
-        layers.problems.append(Problem(str(path), "", f"file {path}", f"It is not TOML: {error}."))
+    except ValueError as error:  # The file is not TOML or not UTF-8.
+        layers.problems.append(
+            SettingProblem(str(path), "", f"file {path}", f"It is not TOML: {error}.")
+        )
         return
     for name, value in table.items():
         if name == "data_dir" and isinstance(value, str):
-            value = path.parent / Path(value).expanduser()  # A file's paths are its neighbours.
+            value = (
+                path.parent / Path(value).expanduser()
+            )  # Paths are relative to the file's folder.
         if name == "agents" and isinstance(value, list):
             value = [_beside(path, one) if isinstance(one, str) else one for one in value]
         layers.put(name, value, f"file {path}")
 
 
 def _beside(file: Path, agent: str) -> str:
-    """An agent of one's own that is named by its file, which is a neighbour, too."""
+    """A plugin that is named by its file; the path is relative to the config file's folder."""
     place, _, name = agent.rpartition(":")
     return f"{file.parent / Path(place).expanduser()}:{name}" if place.endswith(".py") else agent
 
@@ -134,7 +145,7 @@ def _read_environment(layers: _Layers, environment: Mapping[str, str]) -> None:
 
 
 def _native(name: str, value: Any) -> Any:
-    """A string from the environment or a flag, in the shape its setting wants."""
+    """A string from the environment or a flag as a value of the type of its setting."""
     if name == "data_dir" and isinstance(value, str | Path):
         return Path(value).expanduser().absolute()
     if not isinstance(value, str):
@@ -149,7 +160,7 @@ def _native(name: str, value: Any) -> Any:
 
 
 def _pair(text: str) -> tuple[str, list[str]]:
-    """`NAME=ONE/TWO`; names may hold nearly anything, and even an equals sign."""
+    """`NAME=ONE/TWO`; a name may contain nearly any character, even an equals sign."""
     name, _, values = text.rpartition("=")
     return name.strip(), [part.strip() for part in values.split("/")]
 
@@ -157,7 +168,7 @@ def _pair(text: str) -> tuple[str, list[str]]:
 def _validate(layers: _Layers) -> ServerSettings:
     for name, value in list(layers.values.items()):
         if isinstance(value, bool) and FIELDS[name].annotation is not bool:
-            # Pydantic would take true for 1.
+            # Pydantic would accept true as 1.
             layers.problems.append(_bad(layers, name, value, ""))
             del layers.values[name]
     try:
@@ -177,21 +188,19 @@ def _validate(layers: _Layers) -> ServerSettings:
     return settings
 
 
-def _bad(layers: _Layers, name: str, value: Any, reason: str) -> Problem:
+def _bad(layers: _Layers, name: str, value: Any, reason: str) -> SettingProblem:
     if isinstance(value, dict):
-        value = ""  # There may be secrets in it.
+        value = ""  # It may contain secrets.
     if isinstance(value, list):
         value = ", ".join(str(part) for part in value)
-    if isinstance(value, dict):
-        value = ", ".join(f"{key}={'/'.join(map(str, of))}" for key, of in value.items())
     because = f"{reason}. " if reason else ""
     hint = f"{because}Allowed: {allowed(FIELDS[name]).rstrip('.')}."
-    return Problem(name, str(value), layers.origins.get(name, "default"), hint)
+    return SettingProblem(name, str(value), layers.origins.get(name, "default"), hint)
 
 
 def _did_you_mean(name: str, known: Iterable[str], prefix: str) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if not near:
+    near = nearest(name, known)
+    if near is None:
         return "There is no such setting; `terzetto settings` lists them all."
-    meant = f"{prefix}{near[0].upper()}" if prefix else near[0]
+    meant = f"{prefix}{near.upper()}" if prefix else near
     return f"There is no such setting. Did you mean {meant}?"

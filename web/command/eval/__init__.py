@@ -1,1 +1,1 @@
-"""`terzetto eval`."""
+"""`terzetto eval`: measure retrieval and reports against judgements."""

@@ -1,14 +1,14 @@
-"""How good a report is: what it says and must not say, its citations, and the plan behind it.
+"""Measure a report: the points that it makes, forbidden claims, its citations and its plan.
 
 Citations are measured as ALCE does: T. Gao, H. Yen, J. Yu and D. Chen, "Enabling Large Language
 Models to Generate Text with Citations", EMNLP 2023. Groundedness is its citation recall: the share
-of statements that are supported by all that they cite together; what cites nothing is not
-supported. Precision is its citation precision: the share of citations that count for something.
-One counts if its statement is supported, and if either it supports that alone, or the others do not
-do so without it. Where ALCE asks a language model whether a passage entails a sentence, words are
-compared here: see `web.command.eval.lexical_support` for what that misses.
+of statements that are supported by all their citations together; a statement without citations is
+unsupported. Precision is its citation precision: the share of citations that count. A citation
+counts if its statement is supported, and either it supports the statement alone or the other
+citations do not support it without this one. ALCE asks a language model whether a passage entails a
+sentence. Here words are compared: `web.command.eval.statements` says what that misses.
 
-Rule: pure, shares are from 0 to 1, and None where there is nothing to take a share of.
+Rule: pure functions. Shares are from 0 to 1, and None where there is nothing to take a share of.
 """
 
 from __future__ import annotations
@@ -18,14 +18,19 @@ from dataclasses import dataclass
 from statistics import mean, median
 
 from actors.tasks.evidence import Source
-from web.command.eval.judged_tasks import Expected, JudgedTask, evened
-from web.command.eval.lexical_support import NOTHING, Said, closest, said
-from web.command.eval.report_statements import Reading, Statement, read_report
+from web.command.eval.judged_files import Expectation, JudgedTask, normalized
+from web.command.eval.statements import (
+    ReportStatements,
+    Statement,
+    TextStems,
+    best_window,
+    read_report,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a task: "completed", "degraded", or why not; its plan, report and time."""
+class TaskOutcome:
+    """How a task ended ("completed", "degraded" or an error code), its plan, report and time."""
 
     ended: str
     seconds: float
@@ -41,7 +46,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class JudgedStatement:
-    """A statement, whether what it cites supports it, and which of its citations count."""
+    """A statement, whether its citations support it, and which of them count."""
 
     statement: Statement
     supported: bool
@@ -49,11 +54,11 @@ class JudgedStatement:
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
-    """A task's figures. What is missed, said or needless is named, to be read."""
+class AnswerMeasures:
+    """The measures of one task. Missed points and topics and the like are listed by name."""
 
     task: JudgedTask
-    outcome: Outcome
+    outcome: TaskOutcome
     statements: tuple[JudgedStatement, ...]
     missed_points: tuple[str, ...]
     said_forbidden: tuple[str, ...]
@@ -64,12 +69,12 @@ class Measures:
     @property
     def points(self) -> float | None:
         """Recall: the share of the points that the report makes."""
-        return _without(self.missed_points, self.task.points)
+        return _share_made(self.missed_points, self.task.points)
 
     @property
     def topics(self) -> float | None:
         """The share of the topics that some question of the plan names."""
-        return _without(self.missed_topics, self.task.topics)
+        return _share_made(self.missed_topics, self.task.topics)
 
     @property
     def coverage(self) -> float | None:
@@ -78,7 +83,7 @@ class Measures:
 
     @property
     def groundedness(self) -> float | None:
-        """The share of statements supported by what they cite."""
+        """The share of statements that their citations support."""
         return _share([judged.supported for judged in self.statements])
 
     @property
@@ -89,11 +94,11 @@ class Measures:
 
 
 @dataclass(frozen=True, slots=True)
-class Overall:
-    """The figures of all tasks: means over the tasks that have one, and counts.
+class AnswerTotals:
+    """The measures of all tasks: means over the tasks that have one, and counts.
 
-    Of `with_nothing` tasks on which the library has nothing, `admitted` reports say so, and state
-    nothing else.
+    `with_nothing` counts the tasks on which the library has nothing, `admitted` those of them whose
+    reports say so and state nothing else.
     """
 
     tasks: int
@@ -112,44 +117,44 @@ class Overall:
     seconds_worst: float
 
 
-def measured(task: JudgedTask, outcome: Outcome) -> Measures:
-    """All figures of one task. One that did not complete has made no points."""
-    reading = read_report(outcome.report) if outcome.completed else Reading((), False)
-    text = evened(" ".join(statement.text for statement in reading.statements))
-    asked = [evened(question) for question in outcome.questions]
-    needless = [q for q in asked if task.topics and not any(t.stands_in(q) for t in task.topics)]
-    return Measures(
+def measure_answer(task: JudgedTask, outcome: TaskOutcome) -> AnswerMeasures:
+    """All measures of one task. A task that did not complete has made no points."""
+    report = read_report(outcome.report) if outcome.completed else ReportStatements((), False)
+    text = normalized(" ".join(statement.text for statement in report.statements))
+    asked = [normalized(question) for question in outcome.questions]
+    needless = [q for q in asked if task.topics and not any(t.matches(q) for t in task.topics)]
+    return AnswerMeasures(
         task,
         outcome,
-        judged(reading.statements, outcome.sources),
-        _absent(task.points, [text]),
-        tuple(claim.name for claim in task.forbidden if claim.stands_in(text)),
-        _absent(task.topics, asked),
+        judge_statements(report.statements, outcome.sources),
+        _missed(task.points, [text]),
+        tuple(claim.name for claim in task.forbidden if claim.matches(text)),
+        _missed(task.topics, asked),
         tuple(needless),
-        None if task.points else reading.says_nothing and not reading.statements,
+        None if task.points else report.says_nothing and not report.statements,
     )
 
 
-def judged(
+def judge_statements(
     statements: Iterable[Statement], sources: Iterable[Source]
 ) -> tuple[JudgedStatement, ...]:
-    """Each statement held against the sources that it cites; a number of no source is none."""
+    """Compare each statement with the sources that it cites; unknown numbers support nothing."""
     numbered = {source.n: source for source in sources}
-    found = []
+    judged = []
     for statement in statements:
-        meant = said(statement.text)
-        cited = {n: closest(numbered[n], meant) for n in statement.cites if n in numbered}
-        supported = _together(cited.values()).supports(meant)
+        meant = TextStems.of(statement.text)
+        cited = {n: best_window(numbered[n], meant) for n in statement.cites if n in numbered}
+        supported = TextStems.union(cited.values()).supports(meant)
         counting = [n for n in cited if supported and _counts(n, cited, meant)]
-        found.append(JudgedStatement(statement, supported, tuple(counting)))
-    return tuple(found)
+        judged.append(JudgedStatement(statement, supported, tuple(counting)))
+    return tuple(judged)
 
 
-def overall(measures: Sequence[Measures]) -> Overall:
-    """The figures over all tasks, of which there must be one."""
+def answer_totals(measures: Sequence[AnswerMeasures]) -> AnswerTotals:
+    """The measures over all tasks; at least one is needed."""
     seconds = [one.outcome.seconds for one in measures]
     without = [one.admits_nothing for one in measures if one.admits_nothing is not None]
-    return Overall(
+    return AnswerTotals(
         tasks=len(measures),
         completed=sum(one.outcome.completed for one in measures),
         topics=_mean(one.topics for one in measures),
@@ -167,30 +172,23 @@ def overall(measures: Sequence[Measures]) -> Overall:
     )
 
 
-def _counts(n: int, cited: dict[int, Said], meant: Said) -> bool:
-    others = _together(words for other, words in cited.items() if other != n)
+def _counts(n: int, cited: dict[int, TextStems], meant: TextStems) -> bool:
+    others = TextStems.union(window for other, window in cited.items() if other != n)
     return cited[n].supports(meant) or not others.supports(meant)
 
 
-def _together(words: Iterable[Said]) -> Said:
-    whole = NOTHING
-    for one in words:
-        whole |= one
-    return whole
+def _missed(expected: Iterable[Expectation], texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(e.name for e in expected if not any(e.matches(text) for text in texts))
 
 
-def _absent(expected: Iterable[Expected], texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(e.name for e in expected if not any(e.stands_in(text) for text in texts))
-
-
-def _without(missed: tuple[str, ...], every: tuple[Expected, ...]) -> float | None:
+def _share_made(missed: tuple[str, ...], every: tuple[Expectation, ...]) -> float | None:
     return (len(every) - len(missed)) / len(every) if every else None
 
 
-def _share(found: Sequence[bool]) -> float | None:
-    return sum(found) / len(found) if found else None
+def _share(flags: Sequence[bool]) -> float | None:
+    return sum(flags) / len(flags) if flags else None
 
 
-def _mean(found: Iterable[float | None]) -> float | None:
-    there = [one for one in found if one is not None]
-    return mean(there) if there else None
+def _mean(values: Iterable[float | None]) -> float | None:
+    present = [one for one in values if one is not None]
+    return mean(present) if present else None

@@ -1,10 +1,10 @@
-"""`terzetto eval answers`: how good the plans and reports are, by what people expect of them.
+"""`terzetto eval answers`: measure plans and reports on tasks with known good answers.
 
-Each task runs in a system of this process as it would for the person: with their settings, and with
-their library unless other documents are given. The time of a task is from its creation to its
-ending, while up to three others run.
+Each task runs in a system in this process with the person's settings, and with their library unless
+other documents are given. The time of a task runs from its creation to its end, while up to three
+other tasks run.
 
-Rule: it changes nothing: the log of its tasks, and documents that are given, are kept in memory.
+Rule: the data folder is not changed: the log, and documents that are given, are kept in memory.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -26,31 +27,36 @@ from actors.system import System, open_system
 from actors.tasks.events import PlanCreated, TaskCompleted, TaskFailed
 from actors.tasks.evidence import Source
 from web.command.document_files import find_documents
-from web.command.eval.answer_measures import Measures, Outcome, Overall, measured, overall
-from web.command.eval.judged_tasks import JudgedTask, read_tasks
-from web.command.eval.progress import TaskProgress
+from web.command.eval.answer_measures import (
+    AnswerMeasures,
+    AnswerTotals,
+    TaskOutcome,
+    answer_totals,
+    measure_answer,
+)
+from web.command.eval.judged_files import JudgedTask, read_tasks
 from web.command.eval.retrieval import own_library
-from web.command.exits import say
-from web.command.ingest import Intake, ingest_found
-from web.command.ingest_progress import IngestProgress
+from web.command.ingest import IngestResult, ProgressBar, ingest_found, show_source
+from web.command.output import say
 from web.local import LocalService
 from web.settings.model import ServerSettings
 
 AT_A_TIME = 4
+PROGRESS_LINES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What was measured, in the order of the file."""
+class AnswerEvaluation:
+    """The measures of each task, in the order of the file, and of all."""
 
-    tasks: tuple[Measures, ...]
-    overall: Overall
+    tasks: tuple[AnswerMeasures, ...]
+    overall: AnswerTotals
 
 
-async def evaluate_file(
+async def evaluate_task_file(
     settings: ServerSettings, path: Path, documents: Sequence[Path], only: str | None
-) -> Evaluation:
-    """Run the tasks of a file, or `only` one of them; raises `InvalidRequest` and `FolderHeld`."""
+) -> AnswerEvaluation:
+    """Run the tasks of a file, or `only` one of them. Raises `InvalidRequest` and `FolderHeld`."""
     tasks = read_tasks(path)
     if only is not None:
         tasks = [task for task in tasks if task.name == only]
@@ -60,31 +66,31 @@ async def evaluate_file(
         async with open_system(settings, store=MemoryStore(), library=library) as system:
             if documents:
                 await _ingest(system, documents, settings.max_document_bytes)
-            with TaskProgress(len(tasks), Console(stderr=True)) as progress:
-                return await evaluate(system, tasks, progress)
+            console = Console(stderr=True)
+            with ProgressBar("Running", len(tasks), "tasks", console, PROGRESS_LINES) as bar:
+                return await _evaluate(system, tasks, bar)
 
 
-async def evaluate(
-    system: System, tasks: Sequence[JudgedTask], progress: TaskProgress
-) -> Evaluation:
-    """Run the tasks, a few at a time, and measure what comes of each."""
+async def _evaluate(
+    system: System, tasks: Sequence[JudgedTask], bar: ProgressBar
+) -> AnswerEvaluation:
     waiting = iter(tasks)  # One iterator for all workers: each takes the next task.
-    found: dict[str, Measures] = {}
+    found: dict[str, AnswerMeasures] = {}
 
     async def work() -> None:
         for task in waiting:
             outcome = await _outcome(system, task)
-            found[task.name] = await trio.to_thread.run_sync(measured, task, outcome)
-            progress.step(task.name)
+            found[task.name] = await trio.to_thread.run_sync(measure_answer, task, outcome)
+            bar.update(len(found), task.name)
 
     async with trio.open_nursery() as workers:
         for _ in range(min(AT_A_TIME, system.settings.max_running_tasks)):
             workers.start_soon(work)
     every = tuple(found[task.name] for task in tasks)
-    return Evaluation(every, overall(every))
+    return AnswerEvaluation(every, answer_totals(every))
 
 
-async def _outcome(system: System, task: JudgedTask) -> Outcome:
+async def _outcome(system: System, task: JudgedTask) -> TaskOutcome:
     started = trio.current_time()
     try:
         created = await system.create(task.text)
@@ -101,7 +107,7 @@ async def _outcome(system: System, task: JudgedTask) -> Outcome:
                 ended = "degraded" if degraded else "completed"
             case TaskFailed(error=failure):
                 ended = failure.code
-    return Outcome(ended, trio.current_time() - started, questions, report, sources)
+    return TaskOutcome(ended, trio.current_time() - started, questions, report, sources)
 
 
 @asynccontextmanager
@@ -117,15 +123,15 @@ async def _library(settings: ServerSettings, documents: Sequence[Path]) -> Async
 async def _ingest(system: System, documents: Sequence[Path], max_bytes: int) -> None:
     check = trio.from_thread.check_cancelled
     found = await trio.to_thread.run_sync(find_documents, documents, max_bytes, check)
-    intake = Intake()
-    total = len(found.files) + len(found.unreadable)
+    result = IngestResult()
     service = LocalService(system)
-    with IngestProgress(total, Console(stderr=True)) as progress:
-        fetcher = Fetcher(FetchLimits.of(system.settings))
-        await ingest_found(lambda: nullcontext(service), fetcher, found, intake, progress)
-    if intake.interrupted:
+    fetcher = Fetcher(FetchLimits.of(system.settings))
+    with ProgressBar("Reading", found.total, "files", Console(stderr=True)) as bar:
+        show = partial(show_source, bar)
+        await ingest_found(lambda: nullcontext(service), fetcher, found, result, show)
+    if result.interrupted:
         raise KeyboardInterrupt
-    for path, reason in intake.unreadable:
+    for path, reason in result.unreadable:
         say(f"Could not read {path}: {reason}")
-    if not intake.added:
-        raise InvalidRequest("Nothing could be read from the given documents.")
+    if not result.added:
+        raise InvalidRequest("None of the given documents could be read.")

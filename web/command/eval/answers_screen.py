@@ -1,6 +1,6 @@
 """What `terzetto eval answers` prints: a table, one task in full, or JSON.
 
-Rule: what tasks, documents and models wrote is made printable before it is shown.
+Rule: text from tasks, documents and models goes through `printable` before it is printed.
 """
 
 from __future__ import annotations
@@ -14,58 +14,69 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from web.command.eval.answer_measures import JudgedStatement, Measures, Overall
-from web.command.terminal import one_line, printable
+from web.command.eval.answer_measures import AnswerMeasures, AnswerTotals, JudgedStatement
+from web.command.output import one_line, printable
 
 if TYPE_CHECKING:
-    from web.command.eval.answers import Evaluation
+    from web.command.eval.answers import AnswerEvaluation
 
 _COLUMNS = (
     "Topics",
-    "Questions",
-    "Needless",
+    "Ques|tions",
+    "Need|less",
     "Points",
-    "Forbidden",
+    "For|bidden",
     "Cited",
-    "Precise",
-    "Grounded",
-    "Seconds",
+    "Pre|cise",
+    "Groun|ded",
+    "Sec|onds",
 )
-_LEAST_WIDTH = 120
+"""On a narrow terminal, a heading is broken at the bar."""
+_WIDTH = 120
+"""Enough for all columns."""
 
 
-def as_json(evaluation: Evaluation, *, in_full: bool) -> str:
+def as_json(evaluation: AnswerEvaluation, *, in_full: bool) -> str:
     """One JSON object; `in_full` with each report and its statements."""
     tasks = [_task_json(one, in_full) for one in evaluation.tasks]
     every = {"tasks": tasks, "overall": asdict(evaluation.overall)}
     return json.dumps(every, ensure_ascii=False)
 
 
-def print_table(evaluation: Evaluation, console: Console) -> None:
-    """A row for each task and one over all."""
-    table = Table(box=None, pad_edge=False, show_footer=True)
+def print_table(evaluation: AnswerEvaluation, console: Console) -> None:
+    """Print a row for each task and one for all tasks."""
+    wide = console if console.is_terminal else Console(width=_WIDTH)
     whole = evaluation.overall
-    table.add_column("Task", footer=f"all {whole.tasks}", no_wrap=True, min_width=21)
-    table.add_column("Ended", footer=f"{whole.completed} completed")
-    for name, footer in zip(_COLUMNS, _overall_cells(whole), strict=True):
-        table.add_column(name, footer=footer, justify="right")
-    for one in evaluation.tasks:
-        table.add_row(Text(one_line(one.task.name, 40)), one.outcome.ended, *_cells(one))
-    wide = console if console.is_terminal else Console(width=_LEAST_WIDTH)
-    wide.print(table)
+    wide.print(_table(evaluation, narrow=wide.width < _WIDTH))
     wide.print(
-        f"\nSeconds: p50 {whole.seconds_p50:.2f}, worst {whole.seconds_worst:.2f}; "
-        "the other figures over all are means over tasks, needless and forbidden are counts."
+        f"\nSeconds for all tasks: p50 {whole.seconds_p50:.2f}, worst {whole.seconds_worst:.2f}. "
+        "Needless and Forbidden are sums, the other columns means over the tasks."
     )
     if whole.with_nothing:
         wide.print(
-            f"Of {whole.with_nothing} tasks on which the library has nothing, "
-            f"{whole.admitted} reports say so and claim nothing."
+            f"Tasks on which the library has nothing: {whole.with_nothing}; "
+            f"reports that say so and claim nothing: {whole.admitted}."
         )
 
 
-def print_task(one: Measures, console: Console) -> None:
-    """Everything that was measured of one task, its statements one by one, and its report."""
+def _table(evaluation: AnswerEvaluation, *, narrow: bool) -> Table:
+    whole = evaluation.overall
+    padding = (0, 1, 0, 0) if narrow else (0, 1)
+    table = Table(box=None, pad_edge=False, show_footer=True, padding=padding)
+    # On a narrow terminal, only the names may be cut. Figures stay whole.
+    least = 10 if narrow else 21
+    table.add_column("Task", footer=f"all {whole.tasks}", no_wrap=not narrow, min_width=least)
+    table.add_column("Ended", footer=f"{whole.completed} completed", no_wrap=True)
+    for name, footer in zip(_COLUMNS, _overall_cells(whole), strict=True):
+        heading = name.replace("|", "-\n" if narrow else "")
+        table.add_column(heading, footer=footer, justify="right", no_wrap=True)
+    for one in evaluation.tasks:
+        table.add_row(Text(one_line(one.task.name, 40)), one.outcome.ended, *_cells(one))
+    return table
+
+
+def print_task(one: AnswerMeasures, console: Console) -> None:
+    """Print all measures of one task, each of its statements, and its report."""
     lines = [one.task.text, f"Ended: {one.outcome.ended}, in {one.outcome.seconds:.2f} s"]
     lines += _listed("Questions", one.outcome.questions)
     lines += _listed("Needless questions", one.needless_questions)
@@ -76,14 +87,14 @@ def print_task(one: Measures, console: Console) -> None:
     lines += _listed("Forbidden claims", one.said_forbidden)
     lines += _listed("Statements", [_shown(judged) for judged in one.statements])
     if one.admits_nothing is not None:
-        says = "says so and claims nothing" if one.admits_nothing else "does not leave it at that"
-        lines.append(f"The library has nothing on this, and the report {says}.")
+        says = "says only that" if one.admits_nothing else "does not say so, or says more"
+        lines += ["", f"The library has nothing on this; the report {says}."]
     lines += ["", "Report:", *one.outcome.report.splitlines()]
     for line in lines:
         console.print(Text(printable(line)), soft_wrap=True)
 
 
-def _task_json(one: Measures, in_full: bool) -> dict[str, Any]:
+def _task_json(one: AnswerMeasures, in_full: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": one.task.name,
         "ended": one.outcome.ended,
@@ -106,7 +117,7 @@ def _task_json(one: Measures, in_full: bool) -> dict[str, Any]:
     return found
 
 
-def _cells(one: Measures) -> list[str]:
+def _cells(one: AnswerMeasures) -> list[str]:
     points = _figure(one.points)
     if one.admits_nothing is not None:
         points = "none" if one.admits_nothing else "claims"
@@ -121,7 +132,7 @@ def _cells(one: Measures) -> list[str]:
     ]
 
 
-def _overall_cells(whole: Overall) -> list[str]:
+def _overall_cells(whole: AnswerTotals) -> list[str]:
     return [
         _figure(whole.topics),
         f"{whole.questions:.1f}",
@@ -144,9 +155,7 @@ def _listed(heading: str, entries: Iterable[str]) -> list[str]:
 
 def _shown(judged: JudgedStatement) -> str:
     cites = ", ".join(str(n) for n in judged.statement.cites)
-    mark = "supported" if judged.supported else "NOT SUPPORTED" if cites else "NO SOURCE"
-    return (
-        f"{mark} [{cites}]: {judged.statement.text}"
-        if cites
-        else f"{mark}: {judged.statement.text}"
-    )
+    if not cites:
+        return f"NO SOURCE: {judged.statement.text}"
+    verdict = "supported" if judged.supported else "NOT SUPPORTED"
+    return f"{verdict} [{cites}]: {judged.statement.text}"

@@ -1,21 +1,26 @@
-"""`terzetto eval retrieval`: how well the library finds what people judged to be relevant.
+"""`terzetto eval retrieval`: measure how well the library finds the documents judged relevant.
 
-A document ranks where its best passage does. What is measured is the very search that agents use,
-folding and all, once for each ranker and once for all together. As in BEIR, a document whose id is
-that of the query is left out: it is the query.
+The library's search runs as the agents use it, once with each ranker and once with all of them.
+The rank of a document is that of its best passage. As in BEIR, a document that has the id of the
+query is left out, because it is the query.
 
-Without documents of its own the collection is the person's library, and a judged id is the id of a
-document, or the source (the path it was ingested from), or the title, whichever is found first.
+Without `--documents`, the person's own library is measured. Then a judged id is a document's id,
+its source (the path or URL it was ingested from) or its title, in this order.
 
-Rule: it changes nothing: documents that are given go into a library in memory.
+Measures compare a ranking, which is a list of documents, best first, each once, with grades. A
+grade above 0 means relevant; documents without a grade count as not relevant. Each measure is from
+0 to 1 and equals that of trec_eval. Means are over the queries with at least one relevant document.
+
+Rule: the data folder is not changed: documents that are given are added to a library in memory.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from math import log2
 from pathlib import Path
 
 from actors.clock import wall_clock
@@ -23,24 +28,93 @@ from actors.errors import InvalidRequest, UnreadableDocument
 from actors.library.documents import Ranker
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
-from web.command.eval.judged_queries import (
+from web.command.eval.judged_files import (
     Judgements,
     read_documents,
     read_judgements,
     read_queries,
 )
-from web.command.eval.ranking_measures import DEPTH, Measures, mean, measured
 from web.data_folder import FolderHeld, hold
 
+NDCG_AT = 10
+RECALL_AT = 50
+DEPTH = max(NDCG_AT, RECALL_AT)
+"""The number of documents that the measures need of a ranking."""
 _PASSAGES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What was measured, by ranker.
+# --- Measures -------------------------------------------------------------------------------------
 
-    `left_out` are queries for which nothing is judged to be relevant, `unasked` judged queries that
-    are not among the queries, `unknown` judged documents that are not in the library.
+
+@dataclass(frozen=True, slots=True)
+class RankingMeasures:
+    """nDCG@10, recall@50 and (mean) reciprocal rank."""
+
+    ndcg: float
+    recall: float
+    reciprocal_rank: float
+
+
+def measure_ranking(ranking: Sequence[str], grades: Mapping[str, float]) -> RankingMeasures:
+    """The measures of the ranking for one query, which needs a relevant document."""
+    return RankingMeasures(
+        ndcg(ranking, grades), recall(ranking, grades), reciprocal_rank(ranking, grades)
+    )
+
+
+def mean_measures(measures: Sequence[RankingMeasures]) -> RankingMeasures:
+    """The means over at least one query."""
+    return RankingMeasures(
+        sum(one.ndcg for one in measures) / len(measures),
+        sum(one.recall for one in measures) / len(measures),
+        sum(one.reciprocal_rank for one in measures) / len(measures),
+    )
+
+
+def ndcg(ranking: Sequence[str], grades: Mapping[str, float]) -> float:
+    """Normalised discounted cumulative gain of the first 10.
+
+    The gain of a document is its grade, divided by log2(rank + 1). The sum is divided by that of
+    the best possible ranking. Source: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of
+    IR techniques", 2002, with the discount that trec_eval uses.
+    """
+    ideal = sorted(grades.values(), reverse=True)
+    return _gain([grades.get(document, 0.0) for document in ranking]) / _gain(ideal)
+
+
+def recall(ranking: Sequence[str], grades: Mapping[str, float]) -> float:
+    """The share of the relevant documents that is among the first 50.
+
+    Source: Manning, Raghavan and Schütze, "Introduction to information retrieval", 2008, chapter 8.
+    """
+    relevant = {document for document, grade in grades.items() if grade > 0}
+    return len(relevant.intersection(ranking[:RECALL_AT])) / len(relevant)
+
+
+def reciprocal_rank(ranking: Sequence[str], grades: Mapping[str, float]) -> float:
+    """1 / the rank of the first relevant document; 0 if there is none.
+
+    Source: Voorhees, "The TREC-8 question answering track report", 1999.
+    """
+    ranks = (r for r, document in enumerate(ranking, start=1) if grades.get(document, 0) > 0)
+    return 1 / next(ranks, float("inf"))
+
+
+def _gain(gains: Sequence[float]) -> float:
+    return sum(
+        max(gain, 0.0) / log2(rank + 1) for rank, gain in enumerate(gains[:NDCG_AT], start=1)
+    )
+
+
+# --- The evaluation -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalEvaluation:
+    """The measures of each ranker, and counts.
+
+    `left_out` counts queries without a relevant document, `unasked` judged queries that are not
+    among the queries, `unknown` judged documents that are not in the library.
     """
 
     queries: int
@@ -48,7 +122,7 @@ class Evaluation:
     unasked: int
     judged: int
     unknown: int
-    rankers: dict[str, Measures]
+    rankers: dict[str, RankingMeasures]
 
     def as_json(self) -> str:
         """One JSON object."""
@@ -76,8 +150,8 @@ class Evaluation:
 
 async def evaluate_files(
     data_dir: Path, queries: Path, judgements: Path, documents: Sequence[Path]
-) -> Evaluation:
-    """Read the files and measure; raises `InvalidRequest` and `FolderHeld`."""
+) -> RetrievalEvaluation:
+    """Read the files and measure. Raises `InvalidRequest` and `FolderHeld`."""
     asked, graded = read_queries(queries), read_judgements(judgements)
     if documents:
         async with collection(documents) as (library, ids):
@@ -90,14 +164,14 @@ async def evaluate_files(
 
 @asynccontextmanager
 async def collection(paths: Sequence[Path]) -> AsyncIterator[tuple[Library, dict[str, str]]]:
-    """The documents of these files in a library in memory, and their ids there by their own."""
+    """A library in memory with the documents of these files, and its ids by those in the files."""
     ids: dict[str, str] = {}
     async with open_library(None, now=wall_clock, parser=InlineParser()) as library:
         for path in paths:
             for document in read_documents(path):
                 if document.name in ids:
                     raise InvalidRequest(
-                        f"{path}: document {document.name} is in another file, too."
+                        f"{path}: document {document.name} is in another file already."
                     )
                 body = document.text.encode("utf-8", "replace")
                 try:
@@ -105,14 +179,14 @@ async def collection(paths: Sequence[Path]) -> AsyncIterator[tuple[Library, dict
                         body, media_type="text/plain; charset=utf-8", title=document.title
                     )
                 except UnreadableDocument:
-                    continue  # Some collections have documents without text. Nothing finds those.
+                    continue  # Some collections have documents without text. No search finds those.
                 ids[document.name] = added.document.document_id
         yield library, ids
 
 
 @asynccontextmanager
 async def own_library(data_dir: Path) -> AsyncIterator[Library]:
-    """The library of the data folder, which is held meanwhile; raises `FolderHeld`."""
+    """The library of the data folder, locked while in use. Raises `FolderHeld`."""
     with ExitStack() as held:
         try:
             held.enter_context(hold(data_dir))
@@ -126,15 +200,15 @@ async def own_library(data_dir: Path) -> AsyncIterator[Library]:
 
 async def evaluate(
     library: Library, queries: dict[str, str], judgements: Judgements, ids: dict[str, str]
-) -> Evaluation:
-    """Ask every query for which something is relevant; `ids` has what the library calls documents."""
+) -> RetrievalEvaluation:
+    """Search for each query with a relevant document; `ids` maps judged ids to the library's."""
     asked = _judged_queries(queries, judgements, ids)
     names = {name for query in asked for name in judgements[query.name]}
     unknown = names.difference(ids)
     if not queries.keys() & judgements.keys():
         raise InvalidRequest(
-            f"None of the queries is judged: theirs are ids such as {min(queries)}, and the judgements "
-            f"are for ids such as {min(judgements)}."
+            f"None of the queries has judgements: the queries have ids such as {min(queries)}, the "
+            f"judgements have ids such as {min(judgements)}."
         )
     if not asked:
         raise InvalidRequest(
@@ -142,7 +216,7 @@ async def evaluate(
         )
     if unknown == names:
         raise InvalidRequest(
-            f"None of the {len(names)} judged documents is in the library, such as "
+            f"The library has none of the judged documents, {len(names)} in all, such as "
             f"{min(unknown)}. Give the collection with --documents."
         )
     await library.fill_vectors()
@@ -152,12 +226,12 @@ async def evaluate(
     found = {name: await _mean_over(library, asked, used) for name, used in rankers.items()}
     unasked = len(judgements.keys() - queries.keys())
     left_out = len(queries) - len(asked)
-    return Evaluation(len(asked), left_out, unasked, len(names), len(unknown), found)
+    return RetrievalEvaluation(len(asked), left_out, unasked, len(names), len(unknown), found)
 
 
 @dataclass(frozen=True, slots=True)
 class _JudgedQuery:
-    """A query and the grades of documents, by their ids in the library where they are in it."""
+    """A query and its grades, by the library's ids for the documents that are in it."""
 
     name: str
     text: str
@@ -168,7 +242,7 @@ class _JudgedQuery:
 def _judged_queries(
     queries: dict[str, str], judgements: Judgements, ids: dict[str, str]
 ) -> list[_JudgedQuery]:
-    """The queries for which something else than themselves is relevant."""
+    """The queries with a relevant document other than themselves."""
     asked = []
     for name, text in queries.items():
         judged = judgements.get(name, {})
@@ -180,18 +254,18 @@ def _judged_queries(
 
 async def _mean_over(
     library: Library, asked: Sequence[_JudgedQuery], rankers: Sequence[Ranker]
-) -> Measures:
+) -> RankingMeasures:
     each = []
     for query in asked:
         ranking = await _ranked_documents(library, query, rankers)
-        each.append(measured(ranking, query.grades))
-    return mean(each)
+        each.append(measure_ranking(ranking, query.grades))
+    return mean_measures(each)
 
 
 async def _ranked_documents(
     library: Library, query: _JudgedQuery, rankers: Sequence[Ranker]
 ) -> list[str]:
-    """The first documents that a search finds, as deep as it takes."""
+    """The first `DEPTH` documents that the search finds, or all if there are fewer."""
     limit = _PASSAGES
     while True:
         hits = await library.search(query.text, limit=limit, rankers=rankers)

@@ -1,7 +1,7 @@
-"""`terzetto run`: create one task, follow it to its end, and cancel it if the person has enough.
+"""`terzetto run`: create a task, show its events until it ends, and cancel it on a signal.
 
-Rule: the exit code says how the task ended, and the first Ctrl-C only asks: what counts is the
-ending in the log. The second one ends this process at once, which the log is made to survive.
+Rule: the exit code says how the task ended according to its log. The first Ctrl-C only asks for
+cancellation. The second one ends this process at once; the log survives that.
 """
 
 from __future__ import annotations
@@ -9,27 +9,26 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import aclosing
 from functools import partial
 
 import trio
 
 from actors.errors import ActorError, CancelUnfinished, IllegalState
-from web.command.exits import Exit, answer_for
+from web.command.output import Exit, exit_code_for, say_error
 from web.command.run.screens import Screen
 from web.command.run.view import RunView
+from web.command.services import OpenService
 from web.ndjson import event_of
 from web.service import Service
 
 CANCEL_S = 30.0
-"""How long to wait for a cancel that nobody looks at any more."""
-ASK_AGAIN_S = 1.0
-
-Opening = Callable[[], AbstractAsyncContextManager[Service]]
+"""How long to wait for the cancellation after the output pipe was closed."""
+CANCEL_RETRY_S = 1.0
 
 
 async def run_task(
-    opening: Opening,
+    opening: OpenService,
     description: str,
     screen: Screen,
     view: RunView,
@@ -38,12 +37,12 @@ async def run_task(
     context_task_id: str | None = None,
     end_at_once: Callable[[int], object] = os._exit,
 ) -> int:
-    """Run one task to its end and answer the exit code."""
+    """Run one task to its end. Returns the exit code."""
     run = _Run(screen, view, end_at_once)
     try:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(run.obey, signals, nursery)
+                nursery.start_soon(run.handle_signals, signals, nursery)
                 nursery.start_soon(screen.animate)
                 async with opening() as service:
                     create = partial(
@@ -59,14 +58,14 @@ async def run_task(
             screen.say("Stopped before the task began.")
             return run.interrupted or Exit.FAILED
         await screen.finish()
-        run.tell_loss()
+        run.say_lost()
         return run.exit_code()
     finally:
         screen.leave()
 
 
 class _Run:
-    """One run of the command: the service, the task, and whether the person has interrupted it."""
+    """One run of the command: the service, the task, and the signal that interrupted it."""
 
     def __init__(self, screen: Screen, view: RunView, end_at_once: Callable[[int], object]) -> None:
         self._screen = screen
@@ -75,10 +74,12 @@ class _Run:
         self._service: Service | None = None
         self._task_id: str | None = None
         self._lost: ActorError | None = None
+        """The error that ended the event stream before the task ended."""
         self.interrupted: int | None = None
+        """The exit code of the first signal."""
 
     async def follow(self, service: Service, create: Callable[[], Awaitable[str]]) -> None:
-        """Create the task and show its lines until there are no more."""
+        """Create the task and show its events until the stream ends."""
         task_id = await create()
         self._service, self._task_id = service, task_id
         try:
@@ -90,14 +91,14 @@ class _Run:
         except ActorError as error:
             if not self._view.task_id:
                 raise
-            self._lost = error  # What was shown so far is worth keeping on the screen.
+            self._lost = error  # The events shown so far stay on the screen.
         except BrokenPipeError:
-            # Nobody reads this any more, so nobody waits for the task either.
+            # Nobody reads the output any more, so cancel the task.
             with trio.move_on_after(CANCEL_S, shield=True):
-                await self._cancel("its reader went away")
+                await self._cancel("output pipe closed")
             raise
 
-    async def obey(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
+    async def handle_signals(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
         """Cancel the task at the first signal, end the process at the second."""
         async for signum in signals:
             if self.interrupted is not None:
@@ -108,7 +109,7 @@ class _Run:
             if self._task_id is None:
                 nursery.cancel_scope.cancel()
             elif not self._view.ended:
-                self._screen.say("Cancelling. Once more ends it at once.")
+                self._screen.say("Cancelling the task. Press Ctrl-C again to exit at once.")
                 reason = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
                 nursery.start_soon(self._cancel, reason)
 
@@ -118,24 +119,24 @@ class _Run:
             try:
                 await self._service.cancel(self._task_id, reason)
             except IllegalState:
-                return  # It came to its own end first, and that one stands.
+                return  # The task ended before the cancel arrived. Its ending stands.
             except CancelUnfinished as error:
-                self._screen.say(f"{error.message} Asking again.")
-                await trio.sleep(ASK_AGAIN_S)
+                self._screen.say(f"{error.message} Trying again.")
+                await trio.sleep(CANCEL_RETRY_S)
             else:
                 return
 
-    def tell_loss(self) -> None:
-        """Say why the stream did not go on, if it did not."""
+    def say_lost(self) -> None:
+        """Print the error that ended the event stream, if there was one."""
         if self._lost is not None:
-            self._screen.say(f"terzetto: {self._lost.message} [{self._lost.code}]")
+            say_error(self._lost)
 
     def exit_code(self) -> int:
-        """What the log says. A stream without an ending is no success."""
+        """The exit code for the state of the task; a stream without an ending is a failure."""
         match self._view.state:
             case "completed":
                 return Exit.OK
             case "cancelled":
                 return self.interrupted or Exit.CANCELLED_ELSEWHERE
             case _:
-                return answer_for(self._lost) if self._lost else Exit.FAILED
+                return exit_code_for(self._lost) if self._lost else Exit.FAILED
