@@ -20,10 +20,10 @@ from actors.journal.journal import CommittedView, Delete, Journal
 from actors.journal.ledger import Ledger, Window
 from actors.journal.log import PIECE_BYTES, Append, Piece, Position, StaleWriter, Store
 from actors.journal.memory import MemoryStore
-from actors.journal.schema import UnusableDatabase
-from actors.journal.sqlite import open_sqlite_store
+from actors.journal.sqlite import SCHEMA, SqliteStore, open_sqlite_store
 from actors.journal.tail import TailBounds
 from actors.runtime import ActorHandle, spawn
+from actors.sqlite import UnusableDatabase, open_database
 from actors.tasks import events as e
 
 WRITING = ("s1", "writing")
@@ -295,17 +295,18 @@ async def test_a_store_knows_whether_it_was_closed_in_order(store: Store) -> Non
 
 
 async def test_a_full_disk_refuses_the_append_and_keeps_what_was_there(tmp_path: Path) -> None:
-    async with trio.open_nursery() as nursery, open_sqlite_store(tmp_path / "log.db") as store:
+    async with trio.open_nursery() as nursery, open_database(SCHEMA, tmp_path / "log.db") as disk:
+        store = SqliteStore(disk)
         view = CommittedView(store, TailBounds())
         journal = spawn(nursery, "journal", lambda: Journal(view), capacity=64)
         ledger = await begun(journal)
-        store._writer.execute("PRAGMA max_page_count = 1")  # As small as it is now.
+        await disk.write(lambda db: db.execute("PRAGMA max_page_count = 1"))  # No larger than now.
         for _ in range(3):
             ledger.record(e.PartialOutput(*WRITING, 1, "x" * 30_000))
         with pytest.raises(StorageUnavailable):
             await ledger.flush()
         assert len(await lines_of(view, "t1")) == 4
-        store._writer.execute("PRAGMA max_page_count = 1000000")
+        await disk.write(lambda db: db.execute("PRAGMA max_page_count = 1000000"))
         await begun(journal, "t2")
         nursery.cancel_scope.cancel()
 
