@@ -64,6 +64,8 @@ class BusyWait:
     pause_s: float = 0.1
 
 
+BUSY_WAIT = BusyWait()
+
 # --- errors -----------------------------------------------------------------------------------
 
 
@@ -175,14 +177,26 @@ def has_room(folder: Path) -> bool:
     return True
 
 
-def checked(content: bytes, crc: int | None, place: str) -> bytes:
-    """The content of a row, if it has its CRC-32; rows from before there were any have None.
+def checked(content: bytes, crc: int | None, row: str) -> bytes:
+    """The content of a row if its CRC-32 matches; rows from before there was one have None.
 
-    Raises `DamagedRecord`, which says at which `place`.
+    Raises `DamagedRecord`, whose text begins with `row`.
     """
     if crc is not None and crc32(content) != crc:
-        raise DamagedRecord(f"{place} is damaged: its checksum does not match.")
+        raise DamagedRecord(
+            f"{row} is damaged: it does not match its checksum. Restore a backup, or delete it."
+        )
     return content
+
+
+def checked_text(content: bytes, crc: int | None, row: str) -> str:
+    """As `checked`, for text that was read as a BLOB; without a checksum it must be UTF-8."""
+    try:
+        return checked(content, crc, row).decode()
+    except UnicodeDecodeError:
+        raise DamagedRecord(
+            f"{row} is damaged: it is not UTF-8. Restore a backup, or delete it."
+        ) from None
 
 
 # --- databases --------------------------------------------------------------------------------
@@ -276,7 +290,7 @@ class FileDatabase:
 
 @asynccontextmanager
 async def open_database(
-    schema: Schema, file: Path | None, busy: BusyWait = BusyWait()
+    schema: Schema, file: Path | None, busy: BusyWait = BUSY_WAIT
 ) -> AsyncIterator[Database]:
     """The database in `file`, created or migrated if need be, or a new one in memory.
 

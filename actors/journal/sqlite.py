@@ -25,7 +25,7 @@ from actors.journal.log import (
     StaleWriter,
     lines_after,
 )
-from actors.sqlite import BusyWait, Database, Schema, checked, open_database
+from actors.sqlite import BUSY_WAIT, BusyWait, Database, Schema, checked, open_database
 from actors.tasks.failure import Failure
 from actors.tasks.life import Task, TaskStatus
 
@@ -79,7 +79,7 @@ SCHEMA = Schema(
 
 
 @asynccontextmanager
-async def open_sqlite_store(file: Path, busy: BusyWait = BusyWait()) -> AsyncIterator[SqliteStore]:
+async def open_sqlite_store(file: Path, busy: BusyWait = BUSY_WAIT) -> AsyncIterator[SqliteStore]:
     """Open or create the log; raises what `actors.sqlite.open_database` raises."""
     async with open_database(SCHEMA, file, busy) as database:
         yield SqliteStore(database)
@@ -109,7 +109,7 @@ class SqliteStore:
                 (task_id,),
             )
             return {
-                step_id: checked(body, crc, f"The output of step {step_id} of task {task_id}")
+                step_id: checked(body, crc, f"Task {task_id}, output of step {step_id},")
                 for step_id, body, crc in rows
             }
 
@@ -285,7 +285,7 @@ def _read_piece(reader: sqlite3.Connection, task_id: str, after: int) -> Piece |
     )
     with closing(rows):
         for first_seq, last_seq, lines, crc in rows:
-            checked(lines, crc, f"The log of task {task_id} at event {first_seq}")
+            checked(lines, crc, f"Task {task_id}, event {first_seq},")
             found.append(lines_after(lines, first_seq, after))
             size, last = size + len(found[-1]), last_seq
             if size >= PIECE_BYTES:
