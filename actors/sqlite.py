@@ -417,7 +417,7 @@ def _interruptible(connection: sqlite3.Connection, work: Work[T]) -> T:
     try:
         return work(connection)
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
             trio.from_thread.check_cancelled()
         raise
 

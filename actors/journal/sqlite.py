@@ -107,7 +107,7 @@ class SqliteStore:
             rows = reader.execute(
                 "SELECT step_id, body, crc FROM outputs JOIN tasks USING (mark) WHERE task_id = ?",
                 (task_id,),
-            )
+            ).fetchall()  # A cursor that an error leaves open would keep its state of the file.
             return {
                 step_id: checked(body, crc, f"Task {task_id}, output of step {step_id},")
                 for step_id, body, crc in rows

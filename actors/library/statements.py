@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -237,13 +237,17 @@ def neighbours(db: sqlite3.Connection, passages: Sequence[Passage]) -> list[Pass
     found: list[Passage] = []
     for one in passages:
         place = (one.document_id, one.section, one.position - 1, one.position + 1)
-        found += map(_passage, db.execute(sql, place))
+        found += map(_passage, db.execute(sql, place).fetchall())
     return found
 
 
-def _among(db: sqlite3.Connection, sql: str, numbers: Sequence[int]) -> Iterator[Any]:
-    """The rows of a statement that ends with IN, for these numbers."""
-    return db.execute(f"{sql} (SELECT value FROM json_each(?))", (json.dumps(numbers),))
+def _among(db: sqlite3.Connection, sql: str, numbers: Sequence[int]) -> list[Any]:
+    """The rows of a statement that ends with IN, for these numbers.
+
+    All are fetched: a cursor that an error leaves open would keep its state of the file.
+    """
+    among = db.execute(f"{sql} (SELECT value FROM json_each(?))", (json.dumps(numbers),))
+    return among.fetchall()
 
 
 def is_empty(db: sqlite3.Connection) -> bool:
@@ -273,10 +277,10 @@ def _insert_rows(db: sqlite3.Connection, reading: ParsedDocument) -> None:
             SELECT passage, ? FROM passages WHERE number = ? AND position = ?""",
         [(each, number, cut.position) for cut, each in zip(reading.cuts, reading.vectors)],
     )
-    db.execute(f"INSERT INTO search (rowid, title, section, text) {_INDEXED}", (number,))
+    db.execute(f"INSERT INTO search (rowid, title, section, text) SELECT {_INDEXED}", (number,))
 
 
-_INDEXED = """SELECT passage, title, section, text FROM titled_passages
+_INDEXED = """passage, title, section, text FROM titled_passages
     WHERE passage IN (SELECT passage FROM passages WHERE number = ?)"""
 
 
@@ -301,11 +305,9 @@ def _is_orphan(db: sqlite3.Connection, number: int) -> bool:
 
 def _delete_rows(db: sqlite3.Connection, number: int) -> None:
     """Remove a document, first from the index, which needs the old text to forget it."""
-    rows: Iterable[tuple[int, str, str, str]] = db.execute(_INDEXED, (number,)).fetchall()
-    forget = (
-        "INSERT INTO search (search, rowid, title, section, text) VALUES ('delete', ?, ?, ?, ?)"
-    )
-    db.executemany(forget, rows)
-    db.executemany("DELETE FROM vectors WHERE passage = ?", [row[:1] for row in rows])
+    forget = "INSERT INTO search (search, rowid, title, section, text) SELECT 'delete',"
+    db.execute(f"{forget} {_INDEXED}", (number,))
+    among = "SELECT passage FROM passages WHERE number = ?"
+    db.execute(f"DELETE FROM vectors WHERE passage IN ({among})", (number,))
     for table in ("sources", "passages", "texts", "documents"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import count
+from typing import Final, Literal
 
 from actors.errors import ActorError
 from actors.journal.log import EMPTY, PIECE_BYTES, Append, Position, Record, StaleWriter, Store
@@ -21,7 +22,7 @@ from actors.tasks.life import Task, evolve
 
 MakeStore = Callable[[], AbstractAsyncContextManager[Store]]
 LONG_LINE = 30_000
-STEP = ("s1", "writing")
+STEP: Final[tuple[str, Literal["writing"]]] = ("s1", "writing")
 STARTED = e.StepStarted(*STEP, 1, 1, "writer", "write", 1)
 
 

@@ -177,11 +177,18 @@ def _is_complete(db: sqlite3.Connection) -> bool:
 
 
 def _passages_without(db: sqlite3.Connection, after: int, limit: int) -> list[BarePassage]:
-    """Passages that have no vector, in order, after passage number `after`."""
-    sql = """SELECT passage, title, section, text FROM titled_passages
+    """Passages that have no vector, in order, after passage number `after`.
+
+    What is not UTF-8 any more is replaced, and `_store` then finds that the passage differs.
+    """
+    sql = """SELECT passage, CAST(title AS BLOB), CAST(section AS BLOB), CAST(text AS BLOB)
+        FROM titled_passages
         WHERE passage > ? AND NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.passage = titled_passages.passage)
         ORDER BY passage LIMIT ?"""
-    return db.execute(sql, (after, limit)).fetchall()
+    return [
+        (passage, *(part.decode(errors="replace") for part in parts))
+        for passage, *parts in db.execute(sql, (after, limit))
+    ]
 
 
 def _store(
