@@ -15,11 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
 
 from actors.library.layout import Layout, Piece
-
-ExcerptKind = Literal["paragraph", "list", "row", "code", "definition", "pair"]
+from actors.tasks.evidence import ExcerptKind
+from actors.tasks.words import terms
 
 LIST_WORDS = 110
 """A list with more words is quoted item by item."""
@@ -39,7 +38,9 @@ class ExcerptCut:
     start: int
     end: int
     text: str
-    lead: bool = False
+    lead: bool
+    terms: str
+    """The terms of the text, as they are indexed."""
 
 
 def cut_excerpts(layout: Layout) -> tuple[ExcerptCut, ...]:
@@ -70,7 +71,7 @@ def _cut(
     else:
         start = parts[0].start
         text = layout.text[start:end]
-    return ExcerptCut(kind, headings, start, end, text, lead)
+    return ExcerptCut(kind, headings, start, end, text, lead, " ".join(terms(text)))
 
 
 class _Section:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from actors.library.layout import Layout, Piece
+from actors.tasks.words import terms
 
 MOST_WORDS = 240
 SHORT_WORDS = 50
@@ -30,6 +31,8 @@ class PassageCut:
     end: int
     text: str
     links: bool
+    terms: str
+    """The terms of the text, as they are indexed."""
 
     @property
     def section(self) -> str:
@@ -45,7 +48,8 @@ def cut_passages(layout: Layout) -> tuple[PassageCut, ...]:
         for pieces in _packed(list(group)):
             start, end = pieces[0].start, pieces[-1].end
             text = layout.text[start:end]
-            cuts.append(PassageCut(headings, len(cuts) + 1, start, end, text, links))
+            found = " ".join(terms(text))
+            cuts.append(PassageCut(headings, len(cuts) + 1, start, end, text, links, found))
     return tuple(cuts)
 
 

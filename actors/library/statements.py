@@ -1,113 +1,42 @@
-"""The tables of `library.db` and the statements over one connection to it.
+"""The statements that keep documents: add, replace, list, read and delete them.
 
-Rule: plain blocking functions that know nothing of Trio. `actors.sqlite` decides where they run, and
-makes each that writes one transaction.
+Rule: plain blocking functions over one connection that know nothing of Trio. `actors.sqlite` decides
+where they run, and makes each that writes one transaction.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass
-from typing import Any
+from hashlib import blake2b
 from zlib import crc32
 
 from actors.errors import DocumentNotFound
-from actors.library.documents import Document, ParsedDocument
-from actors.library.passages import Cut
-from actors.sqlite import Schema, checked_text
-from actors.tasks.evidence import Passage
+from actors.library.documents import PARSER, Document, ParsedDocument, ParsedText
+from actors.library.excerpts import ExcerptCut
+from actors.library.passages import PassageCut
+from actors.sqlite import checked_text
+from actors.tasks.words import terms
 
-FILE_NAME = "library.db"
-SCHEMA = Schema(
-    noun="library",
-    application_id=0x5465_727A,  # "Terz" in ASCII.
-    steps=(
-        """
-        CREATE TABLE documents (
-            number INTEGER PRIMARY KEY AUTOINCREMENT,
-            document_id TEXT NOT NULL UNIQUE,
-            title TEXT NOT NULL,
-            media_type TEXT NOT NULL,
-            bytes INTEGER NOT NULL,
-            sha256 TEXT NOT NULL UNIQUE,
-            passages INTEGER NOT NULL,
-            created_at TEXT NOT NULL,
-            kept INTEGER NOT NULL DEFAULT 0 -- 1: it was also added without a source
-        );
-        CREATE TABLE sources (
-            source TEXT PRIMARY KEY,
-            number INTEGER NOT NULL REFERENCES documents
-        ) WITHOUT ROWID;
-        CREATE INDEX sources_of_document ON sources (number);
-        CREATE TABLE texts (number INTEGER PRIMARY KEY REFERENCES documents, text TEXT NOT NULL);
-        CREATE TABLE passages (
-            passage INTEGER PRIMARY KEY,
-            number INTEGER NOT NULL REFERENCES documents,
-            position INTEGER NOT NULL,
-            worth REAL NOT NULL, -- its score is multiplied by this: little for a list of links
-            section TEXT NOT NULL,
-            text TEXT NOT NULL,
-            UNIQUE (number, position)
-        );
-        CREATE VIEW titled_passages AS
-            SELECT passage, title, section, text FROM passages JOIN documents USING (number);
-        CREATE VIRTUAL TABLE search USING fts5 (
-            title, section, text,
-            content='titled_passages', content_rowid='passage', tokenize='porter unicode61'
-        );
-        """,
-        """
-        CREATE TABLE vectors (
-            vector INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
-            passage INTEGER NOT NULL UNIQUE REFERENCES passages,
-            embedding BLOB NOT NULL -- see actors/library/encoders/embedding.py
-        );
-        CREATE TABLE vector_model (model TEXT NOT NULL); -- whose vectors they are, in one row
-        """,
-        """
-        CREATE INDEX links ON passages (passage) WHERE worth < 1; -- few, so a lookup is cheap
-        CREATE TABLE dropped_vectors (number INTEGER NOT NULL); -- how many there have been, in one row
-        INSERT INTO dropped_vectors VALUES (0);
-        CREATE TRIGGER vector_dropped AFTER DELETE ON vectors
-            BEGIN UPDATE dropped_vectors SET number = number + 1; END;
-        """,
-        """
-        ALTER TABLE texts ADD COLUMN crc INTEGER; -- CRC-32 of the text; NULL in older rows
-        ALTER TABLE passages ADD COLUMN crc INTEGER; -- of section, a NUL and text; NULL in older rows
-        """,
-    ),
-)
-
-_COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at"
-_WORTH_OF_LINKS = 0.2
-_WEIGHTS = "2.0, 3.0, 1.0"
-"""BM25 weights of the title, the section and the text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Passages by number, and two rankings of them, best first: numbers with scores.
-
-    `matching` is by the words of the query, `near` by its meaning.
-    """
-
-    passages: dict[int, Passage]
-    matching: dict[int, float]
-    near: dict[int, float]
+_COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at, notes"
 
 
 def insert(
-    db: sqlite3.Connection, reading: ParsedDocument, source: str | None
-) -> tuple[Document, bool]:
-    """Add a document unless its bytes are there; it replaces the one that its source had before."""
-    there = find(db, reading.document.sha256)
+    db: sqlite3.Connection, parsed: ParsedDocument, source: str | None
+) -> tuple[Document, bool, bool]:
+    """Add a document unless its bytes are there; it replaces the one that its source had before.
+
+    Returns the document, whether it is new, and whether it was there from an older parser and has
+    been parsed again under its id.
+    """
+    there = find(db, parsed.document.sha256)
+    updated = there is not None and needs_parsing(db, parsed.document.sha256)
     if there is None:
-        _insert_rows(db, reading)
-    _place(db, reading.document.sha256, source)
-    return there or reading.document, there is None
+        _insert_document(db, parsed)
+    elif updated:
+        _replace_content(db, parsed)
+    _place(db, parsed.document.sha256, source)
+    return find(db, parsed.document.sha256) or parsed.document, there is None, updated
 
 
 def place(db: sqlite3.Connection, sha256: str, source: str | None) -> Document | None:
@@ -121,14 +50,21 @@ def place(db: sqlite3.Connection, sha256: str, source: str | None) -> Document |
 def find(db: sqlite3.Connection, sha256: str) -> Document | None:
     """The document with these bytes."""
     row = db.execute(f"SELECT {_COLUMNS} FROM documents WHERE sha256 = ?", (sha256,)).fetchone()
-    return Document(*row) if row else None
+    return _document(row) if row else None
+
+
+def needs_parsing(db: sqlite3.Connection, sha256: str) -> bool:
+    """Whether these bytes are not there, or were read by an older parser."""
+    sql = "SELECT 1 FROM documents WHERE sha256 = ? AND parser >= ?"
+    return db.execute(sql, (sha256, PARSER)).fetchone() is None
 
 
 def knows(db: sqlite3.Connection, sha256: str, source: str | None) -> bool:
     """Whether these bytes are there, and come from this source if one is given."""
     sql = "SELECT 1 FROM documents WHERE sha256 = :sha256"
     if source is not None:
-        sql = "SELECT 1 FROM sources JOIN documents USING (number) WHERE source = :source AND sha256 = :sha256"
+        sql = """SELECT 1 FROM sources JOIN documents USING (number)
+            WHERE source = :source AND sha256 = :sha256"""
     return db.execute(sql, {"sha256": sha256, "source": source}).fetchone() is not None
 
 
@@ -144,14 +80,16 @@ def identify(db: sqlite3.Connection, name: str) -> str | None:
 
 
 def get(db: sqlite3.Connection, document_id: str) -> Document:
+    """One document; raises `DocumentNotFound`."""
     sql = f"SELECT {_COLUMNS} FROM documents WHERE document_id = ?"
     row = db.execute(sql, (document_id,)).fetchone()
     if row is None:
         raise DocumentNotFound("There is no such document.")
-    return Document(*row)
+    return _document(row)
 
 
 def text(db: sqlite3.Connection, document_id: str) -> str:
+    """The text of a document; raises `DocumentNotFound` and `DamagedRecord`."""
     sql = """SELECT CAST(text AS BLOB), crc FROM texts JOIN documents USING (number)
         WHERE document_id = ?"""
     row = db.execute(sql, (document_id,)).fetchone()
@@ -169,119 +107,158 @@ def page(
         ORDER BY number DESC LIMIT :limit"""
     rows = db.execute(sql, {"before": before, "limit": limit + 1}).fetchall()
     more = int(rows[limit - 1][0]) if len(rows) > limit else None
-    return [Document(*row[1:]) for row in rows[:limit]], more
+    return [_document(row[1:]) for row in rows[:limit]], more
 
 
 def delete(db: sqlite3.Connection, document_id: str) -> None:
+    """Remove a document with all that was made of it; raises `DocumentNotFound`."""
     sql = "SELECT number FROM documents WHERE document_id = ?"
     row = db.execute(sql, (document_id,)).fetchone()
     if row is None:
         raise DocumentNotFound("There is no such document.")
-    _delete_rows(db, row[0])
-
-
-def worth(passage: str) -> str:
-    """The factor for this passage's score, as SQL that reads an index and no passage."""
-    links = f"SELECT 1 FROM passages INDEXED BY links WHERE passage = {passage} AND worth < 1"
-    return f"iif(EXISTS ({links}), {_WORTH_OF_LINKS}, 1.0)"
-
-
-def candidates(
-    db: sqlite3.Connection, expression: str | None, vectors: Mapping[int, float], depth: int
-) -> Candidates:
-    """At most `depth` passages that match the expression, and those that have these vectors.
-
-    The scores of passages are left at 0.
-    """
-    sql = f"""SELECT rowid, -bm25(search, {_WEIGHTS}) * {worth("search.rowid")}
-        FROM search WHERE search MATCH ? ORDER BY 2 DESC, 1 LIMIT ?"""
-    with snapshot(db):
-        matching = dict(db.execute(sql, (expression, depth)).fetchall()) if expression else {}
-        owners = dict(_among(db, "SELECT vector, passage FROM vectors WHERE vector IN", [*vectors]))
-        near = {owners[each]: score for each, score in vectors.items() if each in owners}
-        rows = _among(db, f"SELECT passage, {_PASSAGE} WHERE passage IN", [*matching, *near])
-        passages = {number: _passage(row) for number, *row in rows}
-    # The index may hold words of a passage that was damaged when its document was deleted.
-    matching = {number: score for number, score in matching.items() if number in passages}
-    return Candidates(passages, matching, near)
-
-
-@contextmanager
-def snapshot(db: sqlite3.Connection) -> Iterator[None]:
-    """All reads in the block see one state of the file."""
-    with db:
-        db.execute("BEGIN")
-        yield
-
-
-_PASSAGE = """document_id, title, position, CAST(section || char(0) || text AS BLOB), crc
-    FROM passages JOIN documents USING (number)"""
-
-
-def _passage(row: Sequence[Any]) -> Passage:
-    document_id, title, position, content, crc = row
-    found = checked_text(content, crc, f"Document {document_id}, passage {position},")
-    section, _, text = found.partition("\0")
-    return Passage(document_id, title, section, position, text)
-
-
-def _content(cut: Cut) -> bytes:
-    """What the checksum of a passage covers; neither part holds a NUL."""
-    return f"{cut.section}\0{cut.text}".encode()
-
-
-def neighbours(db: sqlite3.Connection, passages: Sequence[Passage]) -> list[Passage]:
-    """The passages right before and after each of these in its section, in their order."""
-    sql = f"""SELECT {_PASSAGE}
-        WHERE document_id = ? AND section = ? AND position IN (?, ?) ORDER BY position"""
-    found: list[Passage] = []
-    for one in passages:
-        place = (one.document_id, one.section, one.position - 1, one.position + 1)
-        found += map(_passage, db.execute(sql, place).fetchall())
-    return found
-
-
-def _among(db: sqlite3.Connection, sql: str, numbers: Sequence[int]) -> list[Any]:
-    """The rows of a statement that ends with IN, for these numbers.
-
-    All are fetched: a cursor that an error leaves open would keep its state of the file.
-    """
-    among = db.execute(f"{sql} (SELECT value FROM json_each(?))", (json.dumps(numbers),))
-    return among.fetchall()
+    _delete_document(db, row[0])
 
 
 def is_empty(db: sqlite3.Connection) -> bool:
+    """Whether there is no document."""
     return db.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None
 
 
-def _insert_rows(db: sqlite3.Connection, reading: ParsedDocument) -> None:
-    *columns, _ = astuple(reading.document)
-    insert = f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-    number = db.execute(insert, columns).lastrowid
-    text = reading.text
-    db.execute("INSERT INTO texts VALUES (?, ?, ?)", (number, text, crc32(text.encode())))
-    db.executemany(
-        """INSERT INTO passages (number, position, section, text, worth, crc)
-            VALUES (?, ?, ?, ?, ?, ?)""",
+def counts(db: sqlite3.Connection) -> dict[str, int]:
+    """Documents, excerpts, and documents that an older parser read."""
+    sql = """SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM excerpts),
+        (SELECT count(*) FROM documents WHERE parser < ?)"""
+    documents, excerpts, outdated = db.execute(sql, (PARSER,)).fetchone()
+    return {"documents": documents, "excerpts": excerpts, "outdated": outdated}
+
+
+# --- rebuilding -------------------------------------------------------------------------------
+
+
+def next_rebuild(db: sqlite3.Connection) -> tuple[int, str, tuple[str, ...], int] | None:
+    """A document without excerpts: its number, text and section names, and how many there are."""
+    row = db.execute(
+        """SELECT number, text, sections, (SELECT count(*) FROM rebuilds) FROM rebuilds
+            JOIN texts USING (number) ORDER BY number LIMIT 1"""
+    ).fetchone()
+    return (row[0], row[1], tuple(json.loads(row[2])), row[3]) if row else None
+
+
+def rebuild(db: sqlite3.Connection, number: int, parsed: ParsedText) -> None:
+    """Give a document from before there were excerpts its passages and excerpts."""
+    (title,) = db.execute("SELECT title FROM documents WHERE number = ?", (number,)).fetchone()
+    _delete_content(db, number)
+    _insert_content(db, number, title, parsed.text, parsed.passages, parsed.excerpts)
+    sql = "UPDATE documents SET passages = ? WHERE number = ?"
+    db.execute(sql, (len(parsed.passages), number))
+    db.execute("DELETE FROM rebuilds WHERE number = ?", (number,))
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+
+def _document(row: tuple[object, ...]) -> Document:
+    *columns, notes = row
+    return Document(*columns, notes=tuple(json.loads(str(notes))))  # type: ignore[arg-type]
+
+
+def _insert_document(db: sqlite3.Connection, parsed: ParsedDocument) -> None:
+    document = parsed.document
+    sql = f"""INSERT INTO documents ({_COLUMNS}, parser, language)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    row = (
+        *(document.document_id, document.title, document.media_type, document.bytes),
+        *(document.sha256, document.passages, document.created_at),
+        *(json.dumps(document.notes), PARSER, parsed.language),
+    )
+    number = db.execute(sql, row).lastrowid
+    assert number is not None
+    _insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
+
+
+def _replace_content(db: sqlite3.Connection, parsed: ParsedDocument) -> None:
+    """Parse again: the document keeps its id, its date and its sources."""
+    document = parsed.document
+    (number,) = db.execute(
+        "SELECT number FROM documents WHERE sha256 = ?", (document.sha256,)
+    ).fetchone()
+    _delete_content(db, number)
+    db.execute(
+        """UPDATE documents SET title = ?, media_type = ?, passages = ?, notes = ?, parser = ?,
+            language = ? WHERE number = ?""",
         (
-            (
-                *(number, cut.position, cut.section, cut.text),
-                _WORTH_OF_LINKS if cut.links else 1.0,
-                crc32(_content(cut)),
-            )
-            for cut in reading.cuts
+            *(document.title, document.media_type, document.passages),
+            *(json.dumps(document.notes), PARSER, parsed.language, number),
         ),
     )
+    _insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
+
+
+def _insert_content(
+    db: sqlite3.Connection,
+    number: int,
+    title: str,
+    text: str,
+    passages: tuple[PassageCut, ...],
+    excerpts: tuple[ExcerptCut, ...],
+) -> None:
+    db.execute("INSERT INTO texts VALUES (?, ?, ?)", (number, text, crc32(text.encode())))
+    title_terms = " ".join(terms(title))
+    _insert_passages(db, number, title_terms, passages)
+    _insert_excerpts(db, number, title_terms, passages, excerpts)
+
+
+def _insert_passages(
+    db: sqlite3.Connection, number: int, title_terms: str, passages: tuple[PassageCut, ...]
+) -> None:
+    (last,) = db.execute("SELECT ifnull(max(passage), 0) FROM passages").fetchone()
+    rows, indexed = [], []
+    for at, cut in enumerate(passages, start=last + 1):
+        headings = "\n".join(cut.headings)
+        place = (number, cut.position, cut.start, cut.end, cut.links)
+        rows.append((at, *place, headings, cut.text, content_crc(headings, cut.text)))
+        if not cut.links:
+            indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
+    db.executemany("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     db.executemany(
-        """INSERT INTO vectors (passage, embedding)
-            SELECT passage, ? FROM passages WHERE number = ? AND position = ?""",
-        [(each, number, cut.position) for cut, each in zip(reading.cuts, reading.vectors)],
+        "INSERT INTO passage_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
     )
-    db.execute(f"INSERT INTO search (rowid, title, section, text) SELECT {_INDEXED}", (number,))
 
 
-_INDEXED = """passage, title, section, text FROM titled_passages
-    WHERE passage IN (SELECT passage FROM passages WHERE number = ?)"""
+def _insert_excerpts(
+    db: sqlite3.Connection,
+    number: int,
+    title_terms: str,
+    passages: tuple[PassageCut, ...],
+    excerpts: tuple[ExcerptCut, ...],
+) -> None:
+    (last,) = db.execute("SELECT ifnull(max(excerpt), 0) FROM excerpts").fetchone()
+    rows, indexed = [], []
+    ahead = iter(passages)
+    passage = next(ahead, None)
+    for at, cut in enumerate(excerpts, start=last + 1):
+        while passage is not None and passage.end <= cut.start:
+            passage = next(ahead, None)
+        headings = "\n".join(cut.headings)
+        place = (number, passage.position if passage else 1, cut.start, cut.end)
+        content = (headings, cut.text, digest(headings, cut.text))
+        crc = content_crc(headings, cut.text)
+        rows.append((at, *place, cut.kind, cut.lead, *content, crc))
+        indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
+    db.executemany("INSERT INTO excerpts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany(
+        "INSERT INTO excerpt_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
+    )
+
+
+def digest(headings: str, text: str) -> bytes:
+    """The same for the same content: 16 bytes."""
+    return blake2b(f"{headings}\0{text}".encode(), digest_size=16).digest()
+
+
+def content_crc(headings: str, text: str) -> int:
+    """What the checksum of a passage or excerpt covers; neither part holds a NUL."""
+    return crc32(f"{headings}\0{text}".encode())
 
 
 def _place(db: sqlite3.Connection, sha256: str, source: str | None) -> None:
@@ -293,7 +270,7 @@ def _place(db: sqlite3.Connection, sha256: str, source: str | None) -> None:
     old = db.execute("SELECT number FROM sources WHERE source = ?", (source,)).fetchone()
     db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (source, number))
     if old is not None and old[0] != number and _is_orphan(db, old[0]):
-        _delete_rows(db, old[0])
+        _delete_document(db, old[0])
 
 
 def _is_orphan(db: sqlite3.Connection, number: int) -> bool:
@@ -303,11 +280,19 @@ def _is_orphan(db: sqlite3.Connection, number: int) -> bool:
     return bool(db.execute(sql, {"number": number}).fetchone()[0])
 
 
-def _delete_rows(db: sqlite3.Connection, number: int) -> None:
-    """Remove a document, first from the index, which needs the old text to forget it."""
-    forget = "INSERT INTO search (search, rowid, title, section, text) SELECT 'delete',"
-    db.execute(f"{forget} {_INDEXED}", (number,))
-    among = "SELECT passage FROM passages WHERE number = ?"
-    db.execute(f"DELETE FROM vectors WHERE passage IN ({among})", (number,))
-    for table in ("sources", "passages", "texts", "documents"):
+def _delete_document(db: sqlite3.Connection, number: int) -> None:
+    _delete_content(db, number)
+    for table in ("rebuilds", "sources", "documents"):
+        db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
+
+
+def _delete_content(db: sqlite3.Connection, number: int) -> None:
+    for table, key in (("passage_terms", "passage"), ("excerpt_terms", "excerpt")):
+        among = f"SELECT {key} FROM {key}s WHERE number = ?"
+        db.execute(f"DELETE FROM {table} WHERE rowid IN ({among})", (number,))
+    gone = """SELECT digest FROM excerpts AS one WHERE number = :number AND NOT EXISTS (
+        SELECT 1 FROM excerpts AS other WHERE other.digest = one.digest AND number <> :number)"""
+    if db.execute("SELECT 1 FROM encodings LIMIT 1").fetchone():
+        db.execute(f"DELETE FROM encodings WHERE digest IN ({gone})", {"number": number})
+    for table in ("excerpts", "passages", "texts"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))

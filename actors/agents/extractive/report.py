@@ -13,6 +13,8 @@ from actors.tasks.evidence import Finding, Findings, Section
 from actors.tasks.report import PARAGRAPH, numbered_sources, opening, place
 
 TITLE_CHARACTERS = 160
+MOST_LINES = 24
+"""Lines of a listing that are quoted."""
 
 _NOTHING = "The library has nothing on this."
 _NO_ANSWER = "Nothing in the library answers this directly."
@@ -20,7 +22,7 @@ _CLOSEST = f"{_NO_ANSWER} The closest passages:"
 _HINT = "Add documents that cover it with `terzetto ingest PATH`, then run the task again."
 
 _ESCAPED = re.compile(r"([\\`*_\[\]<>#|~])")
-_LINE_START = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))", re.M)
+_LINE_START = re.compile(r"^(\s*)(?:([-+=])|(\d+)([.)]))", re.M)
 _ITEM = re.compile(r"^( *)([-*+•]|\d{1,9}[.)]|\(?\w{1,3}[.)])\s+(.*)$", re.S)
 
 
@@ -51,7 +53,12 @@ def excerpts(findings: Findings) -> Iterator[str]:
 
 def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return _LINE_START.sub(r"\1\\\2", _ESCAPED.sub(r"\\\1", text))
+    return _LINE_START.sub(_escaped_start, _ESCAPED.sub(r"\\\1", text))
+
+
+def _escaped_start(match: re.Match[str]) -> str:
+    blanks, sign, number, point = match.groups()
+    return f"{blanks}\\{sign}" if sign else f"{blanks}{number}\\{point}"
 
 
 def _title(text: str) -> str:
@@ -81,7 +88,7 @@ def _quoted(finding: Finding) -> str:
         return _table(finding.text, mark)
     if finding.kind == "definition":
         return _definition(finding.text, mark)
-    blocks = [block for block in re.split(r"\n[ \t]*\n(?! {4})", finding.text) if block.strip()]
+    blocks = [block for block in finding.text.split("\n\n") if block.strip()]
     return "".join(_block(block, mark) for lines in blocks for block in _split_list(lines))
 
 
@@ -124,7 +131,7 @@ def _definition(text: str, mark: str) -> str:
     head = f"**{escaped(term.strip())}**"
     if not rest.strip():
         return head + mark + PARAGRAPH
-    blocks = [block for block in re.split(r"\n[ \t]*\n(?! {4})", rest) if block.strip()]
+    blocks = [block for block in rest.split("\n\n") if block.strip()]
     below = [piece for block in blocks for piece in _split_list(block)]
     first = below[0]
     if first.startswith("    ") or _ITEM.match(first):
@@ -152,8 +159,10 @@ def _cells(row: str) -> list[str]:
 
 def _fenced(listing: str) -> str:
     """A listing as a block of code, whatever it contains."""
-    code = "\n".join(line.removeprefix("    ") for line in listing.strip("\n").split("\n"))
+    lines = [line.removeprefix("    ") for line in listing.strip("\n").split("\n")]
+    code = "\n".join(lines[:MOST_LINES])
+    more = f"*The listing goes on in the source.*{PARAGRAPH}" if len(lines) > MOST_LINES else ""
     fence = "```"
     while fence in code:
         fence += "`"
-    return f"{fence}\n{code}\n{fence}{PARAGRAPH}"
+    return f"{fence}\n{code}\n{fence}{PARAGRAPH}{more}"

@@ -1,0 +1,206 @@
+"""Retrieval by words: BM25 over passages and over excerpts, in the full-text index.
+
+Rule: no query is a syntax error, since only terms go into an expression. Function words are left out
+of expressions unless a query has nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from actors.sqlite import checked_text
+from actors.tasks.evidence import Excerpt, Passage
+from actors.tasks.words import STOP_WEIGHT, compounds, query_terms, telling_terms
+
+PASSAGE_WEIGHTS, EXCERPT_WEIGHTS = "2.0, 3.0, 1.0", "1.0, 1.0, 1.0"
+"""BM25 weights of title, headings and text."""
+
+EXCERPTS_FOUND = 40
+"""Excerpts that are candidates by themselves, besides those of the passages found."""
+PASSAGES_PER_SIDE, EXCERPTS_PER_SIDE = 5, 10
+"""Further ones for each side of a comparison."""
+
+FURNITURE = 3
+"""An excerpt whose text stands in more documents than this is navigation or boilerplate."""
+
+CONTEXT_WEIGHT = 0.5
+MAX_TERMS, MAX_CONTEXT_TERMS = 64, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to find: a question, text that narrows it down, and the sides that it compares."""
+
+    text: str
+    context: str = ""
+    sides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Passages, best first, candidate excerpts, and the weights of the query's terms.
+
+    `units` counts the excerpts of the library. `sample`: they are the sample library's.
+    """
+
+    passages: tuple[Passage, ...] = ()
+    excerpts: tuple[Excerpt, ...] = ()
+    weights: Mapping[str, float] = ()  # type: ignore[assignment]
+    units: int = 0
+    sample: bool = False
+
+
+def match_expression(text: str, context: str = "") -> str | None:
+    """A text as an FTS5 expression; None if nothing in it can be searched for.
+
+    Terms are alternatives, and BM25 ranks what has more and rarer ones higher. A name of several parts
+    (`asyncio.TaskGroup`) also counts as a phrase. Terms of the text count twice beside the context's.
+    """
+    own = telling_terms(text)[:MAX_TERMS]
+    phrases = [" ".join(parts) for parts in compounds(text[:2_000])][:MAX_TERMS]
+    more = [term for term in telling_terms(context) if term not in own][:MAX_CONTEXT_TERMS]
+    repeats = 2 if more else 1
+    quoted = [f'"{term}"' for term in [*own, *phrases] * repeats + more]
+    return " OR ".join(quoted) or None
+
+
+def find(db: sqlite3.Connection, query: Query, limit: int) -> Found:
+    """At most `limit` passages for the query (more for a comparison), and their excerpts."""
+    with snapshot(db):
+        weights, units = _weights(db, query)
+        expression = match_expression(query.text, query.context)
+        if expression is None:
+            return Found((), (), weights, units)
+        passages = _best(db, "passage_terms", PASSAGE_WEIGHTS, expression, limit)
+        excerpts = _best(db, "excerpt_terms", EXCERPT_WEIGHTS, expression, EXCERPTS_FOUND)
+        for side in query.sides:
+            if narrow := match_expression(side):
+                found = _best(db, "passage_terms", PASSAGE_WEIGHTS, narrow, PASSAGES_PER_SIDE)
+                passages = {**found, **passages}
+                found = _best(db, "excerpt_terms", EXCERPT_WEIGHTS, narrow, EXCERPTS_PER_SIDE)
+                excerpts = {**found, **excerpts}
+        read = _passages(db, passages)
+        return Found(
+            tuple(sorted(read.values(), key=lambda passage: -passage.score)),
+            tuple(_excerpts(db, list(passages), excerpts, expression, read)),
+            weights,
+            units,
+        )
+
+
+def matching_passages(db: sqlite3.Connection, expression: str, depth: int) -> list[Passage]:
+    """At most `depth` passages that match an expression, best first."""
+    with snapshot(db):
+        scores = _best(db, "passage_terms", PASSAGE_WEIGHTS, expression, depth)
+        read = _passages(db, scores)
+    return sorted(read.values(), key=lambda passage: -passage.score)
+
+
+@contextmanager
+def snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """All reads in the block see one state of the file."""
+    with db:
+        db.execute("BEGIN")
+        yield
+
+
+def _weights(db: sqlite3.Connection, query: Query) -> tuple[dict[str, float], int]:
+    """The terms of a query with importance times IDF, and how many excerpts there are."""
+    (units,) = db.execute("SELECT count(*) FROM excerpts").fetchone()
+
+    def idf(term: str) -> float:
+        sql = "SELECT doc FROM excerpt_vocabulary WHERE term = ?"
+        row = db.execute(sql, (term,)).fetchone()
+        held = row[0] if row else 0
+        return math.log(1 + (units - held + 0.5) / (held + 0.5))
+
+    own = query_terms(query.text)
+    weights = {term: weight * idf(term) for term, weight in own.items()}
+    for term, weight in list(query_terms(query.context).items())[: 4 * MAX_CONTEXT_TERMS]:
+        if term not in own and weight > STOP_WEIGHT:
+            weights[term] = CONTEXT_WEIGHT * weight * idf(term)
+    return weights, units
+
+
+def _best(
+    db: sqlite3.Connection, table: str, weights: str, expression: str, most: int
+) -> dict[int, float]:
+    """The rows that match best: their numbers with scores, higher for a better match."""
+    sql = f"""SELECT rowid, -bm25({table}, {weights}) FROM {table} WHERE {table} MATCH ?
+        ORDER BY 2 DESC, 1 LIMIT ?"""
+    return dict(db.execute(sql, (expression, most)).fetchall())
+
+
+def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, Passage]:
+    sql = """SELECT passage, document_id, title, position, begin, finish,
+            CAST(headings || char(0) || text AS BLOB), crc
+        FROM passages JOIN documents USING (number)
+        WHERE passage IN (SELECT value FROM json_each(?))"""
+    found = {}
+    for number, document_id, title, position, begin, finish, content, crc in _among(
+        db, sql, list(scores)
+    ):
+        row = f"Document {document_id}, passage {position},"
+        headings, _, text = checked_text(content, crc, row).partition("\0")
+        section = headings.rpartition("\n")[2]
+        score = scores[number]
+        found[number] = Passage(
+            document_id, title, section, position, text, score, begin, finish
+        )
+    return found
+
+
+def _excerpts(
+    db: sqlite3.Connection,
+    passages: Sequence[int],
+    scores: Mapping[int, float],
+    expression: str,
+    read: Mapping[int, Passage],
+) -> Iterator[Excerpt]:
+    """The excerpts of the passages and those that match by themselves, in the order of the text."""
+    within = """SELECT excerpt FROM excerpts JOIN passages USING (number, position)
+        WHERE passage IN (SELECT value FROM json_each(?))"""
+    numbers = {row[0] for row in _among(db, within, list(passages))} | set(scores)
+    scored = f"""SELECT rowid, -bm25(excerpt_terms, {EXCERPT_WEIGHTS}) FROM excerpt_terms
+        WHERE excerpt_terms MATCH ? AND rowid IN (SELECT value FROM json_each(?))"""
+    unscored = json.dumps(sorted(numbers - set(scores)))
+    every = {**scores, **dict(db.execute(scored, (expression, unscored)).fetchall())}
+    by_place = {(one.document_id, one.position): one.score for one in read.values()}
+    sql = """SELECT excerpt, document_id, title, position, begin, finish, kind, lead,
+            CAST(headings || char(0) || text AS BLOB), crc
+        FROM excerpts AS one JOIN documents USING (number)
+        WHERE excerpt IN (SELECT value FROM json_each(?)) AND (
+            SELECT count(DISTINCT number) FROM (SELECT number FROM excerpts AS other
+                WHERE other.digest = one.digest LIMIT 64)) <= ?
+        ORDER BY number, begin"""
+    for row in db.execute(sql, (json.dumps(sorted(numbers)), FURNITURE)).fetchall():
+        number, document_id, title, position, begin, finish, kind, lead, content, crc = row
+        name = f"Document {document_id}, excerpt at {begin},"
+        headings, _, text = checked_text(content, crc, name).partition("\0")
+        yield Excerpt(
+            document_id,
+            title,
+            tuple(headings.split("\n")) if headings else (),
+            position,
+            begin,
+            finish,
+            kind,
+            text,
+            bool(lead),
+            by_place.get((document_id, position), 0.0),
+            every.get(number, 0.0),
+        )
+
+
+def _among(db: sqlite3.Connection, sql: str, numbers: Sequence[int]) -> list[Any]:
+    """All rows of a statement over these numbers.
+
+    All are fetched: a cursor that an error leaves open would keep its state of the file.
+    """
+    return db.execute(sql, (json.dumps(sorted(numbers)),)).fetchall()
