@@ -1,16 +1,20 @@
-"""Wall-clock time as it stands in events: handed in, so that tests can turn it.
+"""Wall-clock time, passed in as a function so that tests can control it.
 
-Rule: nothing reads the wall clock but a `Now` that was given to it.
+Rule: code reads the wall clock only through a `Now` that it was given.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import trio
 
 Now = Callable[[], datetime]
+
+MAX_RETRY_AFTER_S = 3_600.0
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -28,3 +32,22 @@ def virtual_clock() -> datetime:
 def rfc3339(moment: datetime) -> str:
     """Milliseconds and a `Z`: "2026-01-31T12:00:00.123Z"."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_retry_after(value: str, now: Now) -> float | None:
+    """The seconds to wait that a `Retry-After` header asks for, at most an hour.
+
+    The value is a number of seconds or an HTTP date; a date that has passed means 0. None if the
+    value is neither, or is a negative number.
+    """
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(value)
+        except (ValueError, OverflowError):  # A time zone of many digits overflows.
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = max((moment - now()).total_seconds(), 0.0)
+    return min(seconds, MAX_RETRY_AFTER_S) if math.isfinite(seconds) and seconds >= 0 else None

@@ -215,6 +215,13 @@ class AskCycle(ActorError):
     code = "ask_cycle"
 
 
+def leaf_errors(error: BaseException) -> list[BaseException]:
+    """The errors of an exception group, nested groups included; a single error by itself."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for nested in error.exceptions for leaf in leaf_errors(nested)]
+
+
 def _all(root: type[ActorError]) -> list[type[ActorError]]:
     return [found for sub in root.__subclasses__() for found in (sub, *_all(sub))]
 

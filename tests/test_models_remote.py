@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -23,11 +21,12 @@ from model_server import (
 )
 from pydantic import BaseModel, Field
 
+from actors.clock import wall_clock
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
 from actors.models import answer_stream, http, sse
 from actors.models.factory import open_models
 from actors.models.model import InvalidAnswer, Model, Prompt
-from actors.models.provider_errors import MOST_RETRY_AFTER_S, retry_after_s
+from actors.models.provider_errors import retry_after_s
 from actors.settings import Settings
 from actors.usage import Usage
 
@@ -244,20 +243,14 @@ async def test_when_to_come_back_is_told(server: ModelServer, model: Model) -> N
     assert (await failure(model)).retry_after_s == 7
 
 
-def test_when_to_come_back_is_a_number_or_a_date_within_bounds() -> None:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
+def test_milliseconds_are_read_before_seconds() -> None:
+    def seconds(**headers: str) -> float | None:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return retry_after_s(given, wall_clock)
 
-    def seconds(text: str) -> float | None:
-        return retry_after_s({"retry-after": text}, lambda: now)
-
-    assert seconds("1.5") == 1.5
-    assert seconds(format_datetime(now + timedelta(seconds=90), usegmt=True)) == 90
-    assert seconds(format_datetime(now - timedelta(seconds=90), usegmt=True)) == 0
-    assert seconds("1e9") == MOST_RETRY_AFTER_S
-    assert retry_after_s({"retry-after-ms": "20"}, lambda: now) == 0.02
-    for garbage in ("", "soon", "nan", "inf", "Thu, 99 Foo 2026", "-1e400"):
-        assert seconds(garbage) is None
-    assert seconds("-3") == 0
+    assert seconds(retry_after_ms="20", retry_after="7") == 0.02
+    assert seconds(retry_after_ms="soon", retry_after="7") == 7
+    assert seconds() is None
 
 
 async def test_what_was_used_is_estimated_where_no_server_counts(

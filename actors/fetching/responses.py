@@ -6,17 +6,15 @@ else that is no page is `FetchRefused`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import httpx
 
+from actors.clock import parse_retry_after, wall_clock
 from actors.errors import FetchFailed, FetchRefused
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LATER = frozenset({408, 425, 429})
-_LONGEST_WAIT_S = 3_600.0
 _READ = frozenset(
     {
         "application/pdf",
@@ -37,7 +35,7 @@ def check_status(status: int, headers: httpx.Headers, url: httpx.URL) -> None:
     told = f"{url} answered {status} {_phrase(status)}".rstrip() + "."
     if status >= 500 or status in _LATER:
         failed = FetchFailed(told)
-        failed.retry_after_s = _wait_s(headers.get("Retry-After"))
+        failed.retry_after_s = parse_retry_after(headers.get("Retry-After", ""), wall_clock)
         raise failed
     raise FetchRefused(told)
 
@@ -71,18 +69,3 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
-
-
-def _wait_s(said: str | None) -> float | None:
-    """The seconds that a `Retry-After` asks for, at most an hour; it may be a date."""
-    if said is None:
-        return None
-    if said.strip().isascii() and said.strip().isdigit():
-        return min(float(said[:10]), _LONGEST_WAIT_S)
-    try:
-        moment = parsedate_to_datetime(said)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_WAIT_S)

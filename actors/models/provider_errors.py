@@ -6,17 +6,14 @@ moment is `ModelUnavailable`; what will be the same next time is `ModelRejected`
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
-from actors.clock import Now
+from actors.clock import Now, parse_retry_after
 from actors.errors import ActorError, ModelRejected, ModelUnavailable, PromptTooLong
 
-MOST_RETRY_AFTER_S = 3_600.0
 _LONGEST_QUOTE = 300
 _TELLING = 8
 """So many characters of a key are not said by chance."""
@@ -126,30 +123,12 @@ def _forms(key: str) -> re.Pattern[str]:
 
 
 def retry_after_s(headers: Mapping[str, str], now: Now) -> float | None:
-    """When the server says to come back, in seconds from now, from 0 to an hour."""
-    milliseconds = _number(headers.get("retry-after-ms", ""))
-    if milliseconds is not None:
-        return _bounded(milliseconds / 1_000)
-    text = headers.get("retry-after", "").strip()
-    seconds = _number(text)
-    if seconds is not None:
-        return _bounded(seconds)
+    """The seconds to wait that the server asks for, from 0 to an hour; None if it asks for none."""
+    milliseconds = headers.get("retry-after-ms", "")
     try:
-        return _bounded((parsedate_to_datetime(text) - now()).total_seconds())
-    except (ValueError, TypeError):  # No date, or one without a zone.
-        return None
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
+        return parse_retry_after(str(float(milliseconds) / 1_000), now)
     except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _bounded(seconds: float) -> float:
-    return min(max(seconds, 0.0), MOST_RETRY_AFTER_S)
+        return parse_retry_after(headers.get("retry-after", ""), now)
 
 
 def _passing(status: int) -> str:

@@ -17,7 +17,7 @@ from mcp import Client, MCPError
 from mcp.client.session import ClientSession
 from pydantic import TypeAdapter, ValidationError
 
-from actors.errors import ToolFailed
+from actors.errors import ToolFailed, leaf_errors
 from actors.settings import ToolServerSettings
 from actors.tools.catalog import Tool, ToolResult
 from actors.tools.child import child
@@ -122,7 +122,7 @@ class ToolServer:
                         self._living.deadline = trio.current_time() + CLOSING_S
                         nursery.cancel_scope.cancel()
             except* Exception as problems:  # noqa: BLE001 - its failures are its own, of any kind.
-                why = f"cannot be used: {self._refusal() or _told(problems)}"
+                why = f"cannot be used: {self._refusal() or _first_message(problems)}"
             finally:
                 self._session = None
         if not self._lived and self._living.cancelled_caught:
@@ -192,9 +192,7 @@ class ToolServer:
         return ToolFailed(f"The tool {self.name}/{tool} failed: {told}")
 
 
-def _told(problems: BaseExceptionGroup[BaseException]) -> str:
-    """The first of the errors in a group, in words."""
-    error: BaseException = problems
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return (str(error) or type(error).__name__)[:MAX_MESSAGE_CHARACTERS]
+def _first_message(error: BaseException) -> str:
+    """The first error of a group, in words."""
+    first = leaf_errors(error)[0]
+    return (str(first) or type(first).__name__)[:MAX_MESSAGE_CHARACTERS]
