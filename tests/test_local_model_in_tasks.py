@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from actors import Settings, System, open_system
-from actors.models.local import weights
+from actors.models.local_child import weights
 from actors.tasks.events import Stamped
 
 pytest.importorskip("xllamacpp")

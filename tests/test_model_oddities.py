@@ -10,7 +10,7 @@ import pytest
 from model_server import ModelServer, Refuses, Reply, Says, Step, scripted_models
 from model_tasks import PLAN, PLAN_TEXT, REPORT, run, step
 
-from actors.models.remote import ROOM_FOR_THOUGHTS
+from actors.models.remote import REASONING_TOKENS
 from actors.tasks.events import Stamped
 
 WRITTEN = "It is a signal from a slow consumer [1]."
@@ -41,7 +41,7 @@ def refused(message: str, status: int = 400, **more: Any) -> Refuses:
 
 
 def assert_good(log: list[Stamped]) -> None:
-    """The report is the model's, whole, and without its thoughts."""
+    """The report is the model's, whole, and without its reasoning."""
     done = log[-1].data
     assert log[-1].event_type == "task_completed", done
     (planned,) = step(log, "step_completed", "analysis")
@@ -96,20 +96,20 @@ async def test_a_plan_is_found_in_what_stands_around_it(server: ModelServer, sai
     assert len(server.requests) == 2
 
 
-async def test_thoughts_without_an_opening_mark_are_shown_once_and_never_kept(
+async def test_reasoning_without_an_opening_tag_are_shown_once_and_never_kept(
     server: ModelServer,
 ) -> None:
     aloud = Says("Well, ", "let me see.\n", "</think>\n", f"\n{WRITTEN}\n")
     log = await run(server, PLAN, aloud)
 
     (retry,) = step(log, "step_retrying", "writing")
-    assert "thoughts" in retry["error"]["message"]
+    assert "its reasoning as its answer" in retry["error"]["message"]
     assert log[-1].event_type == "task_completed"
     assert "let me see" not in log[-1].data["final_output"]
     assert WRITTEN in log[-1].data["final_output"]
 
 
-async def test_thoughts_in_the_plan_are_a_warning_for_the_text(server: ModelServer) -> None:
+async def test_reasoning_in_the_plan_is_a_warning_for_the_text(server: ModelServer) -> None:
     aloud = f"{THOUGHT}\n</think>\n\n"
     log = await run(server, Says(f"{aloud}{PLAN_TEXT}"), Says(aloud, f"{WRITTEN}\n"))
 
@@ -231,8 +231,8 @@ async def test_a_model_that_only_thinks_gets_room_for_that(server: ModelServer, 
 
     assert_good(log)
     first, second, third = [one.body["max_tokens"] for one in server.requests]
-    assert second == first + ROOM_FOR_THOUGHTS
-    assert third > ROOM_FOR_THOUGHTS
+    assert second == first + REASONING_TOKENS
+    assert third > REASONING_TOKENS
 
 
 FAILING: dict[str, tuple[str, Reply, str, str]] = {
@@ -264,7 +264,7 @@ FAILING: dict[str, tuple[str, Reply, str, str]] = {
         "openai:m",
         Says(data(error={"message": "Slow down", "type": "rate_limit_error", "code": None})),
         "model_unavailable",
-        "limits how often it may be asked",
+        "has reached its rate limit",
     ),
     "openai-filtered": (
         "openai:m",
@@ -388,5 +388,5 @@ async def test_a_model_with_no_room_for_a_single_passage_says_so(server: ModelSe
 
     assert log[-1].event_type == "task_failed"
     assert log[-1].data["error"]["code"] == "model_rejected"
-    assert "Use a model that can read more." in log[-1].data["error"]["message"]
+    assert "Use a model with a larger context window." in log[-1].data["error"]["message"]
     assert len(server.requests) == 4  # The plan, and five, two and one passage.

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from anthropic import AsyncAnthropic
 from model_server import ModelServer, Says, scripted_models
 from pydantic import BaseModel, Field
 
 from actors.errors import ModelRejected
-from actors.models.anthropic_client import AnthropicProvider, open_anthropic
 from actors.models.model import Model, Prompt
-from actors.models.provider_errors import Endpoint
+from actors.models.provider import Endpoint
 from actors.models.remote import RemoteModel
 
 PROMPT = Prompt("You answer.", "What is a mailbox?", max_tokens=50, goes_on_from="A mailbox \n")
@@ -32,18 +30,16 @@ async def server() -> AsyncIterator[ModelServer]:
 
 
 @pytest.fixture
-async def client(server: ModelServer) -> AsyncIterator[AsyncAnthropic]:
+async def named(server: ModelServer) -> AsyncIterator[Callable[[str], Model]]:
+    from actors.models.anthropic_client import AnthropicProvider, open_anthropic
+
     async with open_anthropic(server.url, KEY) as client:
-        yield client
 
+        def model_named(name: str) -> Model:
+            endpoint = Endpoint(f"anthropic:{name}", server.url)
+            return RemoteModel(AnthropicProvider(client, name, endpoint), idle_s=5)
 
-@pytest.fixture
-def named(client: AsyncAnthropic, server: ModelServer) -> Callable[[str], Model]:
-    def made(name: str) -> Model:
-        endpoint = Endpoint(f"anthropic:{name}", server.url)
-        return RemoteModel(AnthropicProvider(client, name, endpoint), idle_s=5)
-
-    return made
+        yield model_named
 
 
 async def told(model: Model) -> str:

@@ -11,8 +11,7 @@ from pydantic import BaseModel
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
 from actors.models.fallback import Fallback
 from actors.models.model import InvalidAnswer, Model, Prompt
-from actors.models.openai_client import OpenAIProvider, open_openai
-from actors.models.provider_errors import Endpoint
+from actors.models.provider import Endpoint
 from actors.models.remote import RemoteModel
 from actors.usage import Usage
 
@@ -32,6 +31,8 @@ async def servers() -> AsyncIterator[tuple[ModelServer, ModelServer]]:
 
 @pytest.fixture
 async def model(servers: tuple[ModelServer, ModelServer]) -> AsyncIterator[Model]:
+    from actors.models.openai_client import OpenAIProvider, open_openai
+
     first, second = servers
     async with open_openai(first.url, "") as one, open_openai(second.url, "") as two:
         clients = {"first": (one, first.url), "second": (two, second.url)}
@@ -123,7 +124,8 @@ async def test_when_nobody_answers_all_reasons_are_told(
     busy = await failure()
     assert isinstance(busy, ModelUnavailable)
     assert busy.retry_after_s == 7
-    assert "first limits" in busy.message and "second limits" in busy.message
+    assert "first has reached its rate" in busy.message
+    assert "second has reached its rate" in busy.message
 
     servers[1].will(Refuses(401))
     assert (await failure()).retryable

