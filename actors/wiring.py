@@ -161,7 +161,7 @@ async def _wrong_with(
 ) -> str:
     """What is wrong with arguments for a tool_option: its own model knows, or the tool's schema."""
     if tool_option.name not in own:
-        fault = await tools.wrong_with(tool_option.schema, arguments)
+        fault = await tools.argument_problem(tool_option.schema, arguments)
         return f"The tool {tool_option.name} cannot be asked this: {fault}." if fault else ""
     try:
         own[tool_option.name].read(arguments)

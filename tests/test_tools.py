@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import pytest
 import trio
-from mcp.server.mcpserver import MCPServer
 
 from actors.errors import ExtraMissing, InvalidRequest, ToolFailed
 from actors.settings import Settings
@@ -50,6 +49,8 @@ def raw(*arguments: str) -> list[str]:
 @asynccontextmanager
 async def over_http(port: int = 0) -> AsyncIterator[tuple[str, trio.Event]]:
     """A tool server in this process, at a URL; the event is set when its slow tool is cancelled."""
+    from mcp.server.mcpserver import MCPServer
+
     server, cancelled = MCPServer("pond", log_level="ERROR"), trio.Event()
 
     @server.tool()
@@ -123,7 +124,7 @@ async def test_an_error_is_told_and_a_huge_result_is_cut_and_a_picture_named() -
     assert raised.value.retryable
     assert huge.cut and 1_900 < len(huge.text) <= 2_000
     assert picture.text == "A caption for a frog."
-    assert picture.passed_over == ("image image/png",)
+    assert picture.omitted == ("image image/png",)
 
 
 async def test_leaving_a_call_cancels_it_at_the_server(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from test_tools import GUARD_S, gone, raw, started
 from actors.errors import ToolFailed
 from actors.settings import ToolServerSettings
 from actors.tools.secrets import Secrets
-from actors.tools.server import ToolServer
 
 
 def child_of(notes: Path) -> int:
@@ -62,49 +61,50 @@ async def test_a_server_that_reads_no_more_is_left_in_time_and_ends_quietly(
     assert [r.getMessage() for r in caplog.records if r.name.startswith("actors")] == []
 
 
-class Flaky(ToolServer):
-    """A server that cannot be reached at first, and then never answers."""
+@pytest.fixture
+def flaky() -> Any:
+    """A server that cannot be reached at first, and then never answers. It counts its attempts."""
+    from actors.tools.server import ToolServer
 
-    def __init__(self) -> None:
-        given = ToolServerSettings(url="http://127.0.0.1:9/mcp", timeout_s=600)
-        super().__init__("pond", given, Secrets())
-        self.attempts = 0
+    class Flaky(ToolServer):
+        attempts = 0
 
-    @asynccontextmanager
-    async def _transport(self) -> AsyncIterator[Any]:
-        self.attempts += 1
-        if self.attempts == 1:
-            raise OSError("not yet")
-        await trio.sleep_forever()
-        yield
+        @asynccontextmanager
+        async def _transport(self) -> AsyncIterator[Any]:
+            self.attempts += 1
+            if self.attempts == 1:
+                raise OSError("not yet")
+            await trio.sleep_forever()
+            yield
+
+    given = ToolServerSettings(url="http://127.0.0.1:9/mcp", timeout_s=600)
+    return Flaky("pond", given, Secrets())
 
 
 @pytest.mark.parametrize("checkpoints", range(12))
 async def test_a_server_that_is_told_to_stop_while_it_restarts_stops(
-    checkpoints: int, autojump_clock: trio.testing.MockClock
+    checkpoints: int, flaky: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
-    server = Flaky()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(server.run)
+        nursery.start_soon(flaky.run)
         for _ in range(checkpoints):
             await trio.lowlevel.checkpoint()
-        server.stop()
+        flaky.stop()
 
     assert trio.current_time() < 1
 
 
 async def test_nobody_waits_for_a_server_that_has_not_started_the_last_time(
-    autojump_clock: trio.testing.MockClock,
+    flaky: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
-    server = Flaky()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(server.run)
-        await server.wait_started()
+        nursery.start_soon(flaky.run)
+        await flaky.wait_started()
         await trio.sleep(100)
         began = trio.current_time()
-        await server.wait_started()
+        await flaky.wait_started()
         with pytest.raises(ToolFailed, match="is not running"):
-            await server.call("search", {}, "k")
-        server.stop()
+            await flaky.call("search", {}, "k")
+        flaky.stop()
 
-    assert (server.attempts, trio.current_time() - began) == (2, 0)
+    assert (flaky.attempts, trio.current_time() - began) == (2, 0)

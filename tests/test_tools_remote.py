@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 import trio
-from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
 from test_tools import GUARD_S, sdk
 
 from actors import open_system
@@ -57,17 +55,22 @@ class Guarded:
     """A tool server that wants a token, says it back when it refuses, and notes what it is sent."""
 
     def __init__(self, token: str = SECRET) -> None:
+        from mcp.server.mcpserver import Context, MCPServer
+        from mcp.server.mcpserver.exceptions import ToolError
+
         server = MCPServer("pond", log_level="ERROR")
 
         @server.tool()
         def search(query: str) -> str:
             return f"Found {query}."
 
-        @server.tool()
-        async def grow(query: str, ctx: Context) -> str:  # type: ignore[type-arg]
+        async def grow(query: str, ctx: Any) -> str:
             server.add_tool(search, name="dive")
             await ctx.notify_tools_changed()
             return "grown"
+
+        grow.__annotations__["ctx"] = Context  # No string, as the name is not a global one.
+        server.add_tool(grow)
 
         @server.tool()
         def gossip(query: str) -> str:
@@ -124,8 +127,8 @@ async def test_a_refusal_says_where_to_look_and_no_secret(
 
     (told,) = (r.getMessage() for r in caplog.records if r.name == "actors.tools.server")
     assert told == (
-        "the tool server pond cannot be used: it refuses us (HTTP 401). "
-        "Look at its headers in the settings"
+        "the tool server pond cannot be used: it refuses access (HTTP 401). "
+        "Check its headers in the settings"
     )
     assert SECRET not in caplog.text
 
@@ -135,7 +138,7 @@ async def test_a_token_that_is_refused_later_is_told_by_the_call() -> None:
     async with served(guarded) as url:
         async with started(url=url, allowed=["search"], headers=BEARER) as tools:
             guarded.token = "another"
-            with pytest.raises(ToolFailed, match=r"refuses us \(HTTP 401\). Look at its headers"):
+            with pytest.raises(ToolFailed, match=r"refuses access \(HTTP 401\). Check its headers"):
                 await tools.call("pond/search", {"query": "frogs"}, "k")
 
 
@@ -161,7 +164,7 @@ async def test_a_secret_that_is_said_back_is_hidden() -> None:
         ),
         (
             {"url": "http://127.0.0.1:9/mcp", "headers": {"X-A": "hush-hush\r\nX-B: c"}},
-            "tools.pond.headers.X-A has characters that no header has",
+            "tools.pond.headers.X-A has characters that no header may have",
         ),
     ],
     ids=["a header", "a variable", "two lines"],

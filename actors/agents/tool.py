@@ -37,7 +37,7 @@ class ToolAgent:
     async def handle(self, request: CallTool, call: Call[Any]) -> Evidence:
         """The tool's answer as evidence, in its order; empty if it has no text."""
         result = await self._tools.call(request.name, request.arguments, request.key)
-        if result.passed_over:
-            log.info("of %s passed over: %s", request.name, ", ".join(result.passed_over))
+        if result.omitted:
+            log.info("of %s passed over: %s", request.name, ", ".join(result.omitted))
         reading = partial(tool_passages, request.name, request.arguments, result)
         return Evidence(request.question, await trio.to_thread.run_sync(reading))

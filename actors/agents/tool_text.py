@@ -40,7 +40,7 @@ def _hash(arguments: Mapping[str, Any]) -> str:
 def _section(arguments: Mapping[str, Any], result: ToolResult) -> str:
     """The arguments in a line, and what of the result is not in the passages."""
     line = spelled(arguments)
-    without = [*result.passed_over, *(["what did not fit"] if result.cut else [])]
+    without = [*result.omitted, *(["what did not fit"] if result.cut else [])]
     return f"{line} (without {', '.join(without)})" if without else line
 
 
