@@ -15,8 +15,8 @@ import trustme
 from web_site import Answering, Names, Site, answer, open_site, page, raw, redirect
 
 from actors.errors import FetchFailed, FetchRefused
-from actors.fetching.decompression import PIECE_BYTES, Body
 from actors.fetching.fetcher import AT_A_TIME, Fetcher, FetchLimits, Page
+from actors.fetching.request import PIECE_BYTES, BodyReader
 
 GUARD_S = 20.0
 MIB = 1024 * 1024
@@ -283,7 +283,7 @@ async def test_a_page_past_the_limit_is_refused_as_soon_as_that_is_clear(way: st
 
 
 def test_what_is_packed_is_unpacked_piece_by_piece():
-    body, pieces = Body(MIB, packed=True, cut=False), 0
+    body, pieces = BodyReader(MIB, gzip=True, cut=False), 0
 
     with pytest.raises(FetchRefused):
         for _ in body.feed(bomb(64 * MIB)):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from web_site import Names, answer, open_site, redirect
 
 from actors.errors import FetchFailed, FetchRefused
-from actors.fetching.addresses import is_public
+from actors.fetching.connections import is_public
 from actors.fetching.fetcher import Fetcher, FetchLimits
 
 GUARD_S = 20.0
