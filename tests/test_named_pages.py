@@ -14,7 +14,7 @@ import trio
 from web_site import PARAGRAPH, Site, answer, open_site, page, raw
 
 from actors.agents import RetrieverAgent
-from actors.agents.named_pages import KEPT_S, MOST_PAGES, Found, NamedPages
+from actors.agents.named_pages import CACHED_S, MAX_PAGES, NamedPages, PageResults
 from actors.errors import (
     ActorError,
     FetchFailed,
@@ -202,7 +202,9 @@ async def test_a_page_that_takes_too_long_leaves_time_for_the_rest():
         with trio.fail_after(1.5):
             found = await b.ask("/slow", "/frogs")
 
-        assert [missed.code for missed in found.missed] == ["fetch_failed"]
+        (missed,) = found.missed
+        assert missed.code == "fetch_failed"
+        assert missed.message == f"{b.site.url('/slow')} was not read: It took too long."
         assert found.passages
 
 
@@ -241,7 +243,7 @@ class Unsteady:
             raise self.failures.pop(0)
         return Page(url, url, "text/plain", PARAGRAPH.encode())
 
-    async def searched(self, within_s: float = math.inf) -> Found:
+    async def searched(self, within_s: float = math.inf) -> PageResults:
         """What the pages say, if they may take `within_s`."""
         self.began = trio.current_time()
         async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
@@ -342,7 +344,7 @@ async def counted() -> AsyncIterator[tuple[Counting, NamedPages]]:
 async def test_a_page_is_kept_for_a_few_minutes(mock_clock: trio.testing.MockClock):
     async with counted() as (fetcher, pages):
         await pages.search("t", ("http://x/",), "zibbly", 9)
-        mock_clock.jump(KEPT_S - 1)
+        mock_clock.jump(CACHED_S - 1)
         await pages.search("t", ("http://x/",), "zibbly", 9)
         assert len(fetcher.fetched) == 1
 
@@ -353,7 +355,7 @@ async def test_a_page_is_kept_for_a_few_minutes(mock_clock: trio.testing.MockClo
 
 async def test_the_pages_fetched_first_make_room():
     async with counted() as (fetcher, pages):
-        urls = [f"http://x/{number}" for number in range(MOST_PAGES + 1)]
+        urls = [f"http://x/{number}" for number in range(MAX_PAGES + 1)]
         for url in urls:
             await pages.search("t", (url,), "zibbly", 9)
 
