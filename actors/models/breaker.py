@@ -15,13 +15,19 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Self
 
 import trio
 
 from actors.errors import ModelRejected, ModelUnavailable
-from actors.models.model import Answer, InvalidAnswer, M, Model, Prompt, TextStream
-from actors.usage import Usage
+from actors.models.model import (
+    Answer,
+    InvalidAnswer,
+    M,
+    Model,
+    Prompt,
+    TextStream,
+    WrappedStream,
+)
 
 FAILURES = 5
 OPEN_S = 30.0
@@ -149,32 +155,17 @@ class GuardedModel:
             return answer
 
 
-class _ObservedStream:
+class _ObservedStream(WrappedStream):
     """A `TextStream` that reports its begin and end to the circuit breaker."""
 
-    def __init__(self, text: TextStream, call: GuardedCall) -> None:
-        self._text = text
+    def __init__(self, stream: TextStream, call: GuardedCall) -> None:
+        super().__init__(stream)
         self._call = call
-
-    @property
-    def usage(self) -> Usage:
-        return self._text.usage
-
-    @property
-    def answered_by(self) -> str:
-        return self._text.answered_by
-
-    @property
-    def cut_off(self) -> bool:
-        return self._text.cut_off
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> str:
         with self._call.observed():
             try:
-                text = await anext(self._text)
+                text = await anext(self._stream)
             except StopAsyncIteration:
                 self._call.succeeded()
                 raise

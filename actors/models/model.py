@@ -111,6 +111,28 @@ class TextStream(Protocol):
     async def __anext__(self) -> str: ...
 
 
+class WrappedStream:
+    """A `TextStream` over another one. A subclass defines `__anext__`."""
+
+    def __init__(self, stream: TextStream) -> None:
+        self._stream = stream
+
+    @property
+    def usage(self) -> Usage:
+        return self._stream.usage
+
+    @property
+    def answered_by(self) -> str:
+        return self._stream.answered_by
+
+    @property
+    def cut_off(self) -> bool:
+        return self._stream.cut_off
+
+    def __aiter__(self) -> Self:
+        return self
+
+
 class Model(Protocol):
     """A language model at some endpoint. Every call raises `ModelUnavailable` or `ModelRejected`."""
 
