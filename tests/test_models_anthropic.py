@@ -1,4 +1,4 @@
-"""What is Anthropic's own in its client."""
+"""The parts of the client that only Anthropic's API has."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_the_request_is_as_the_documentation_says(
         ("m", False),
     ],
 )
-async def test_a_model_that_takes_a_prefill_goes_on_from_it(
+async def test_a_model_that_takes_a_prefill_continues_it(
     server: ModelServer, named: Callable[[str], Model], name: str, takes_it: bool
 ) -> None:
     server.will(Says("is a queue."))
@@ -93,7 +93,7 @@ async def test_a_model_that_takes_a_prefill_goes_on_from_it(
     assert (last == {"role": "assistant", "content": "A mailbox"}) == takes_it
 
 
-async def test_a_shape_is_asked_for_as_structured_output(
+async def test_a_type_is_requested_as_structured_output(
     server: ModelServer, named: Callable[[str], Model]
 ) -> None:
     server.will(Says('{"x": 3}'))
@@ -106,9 +106,7 @@ async def test_a_shape_is_asked_for_as_structured_output(
     assert server.requests[0].body["messages"][-1]["role"] == "user"
 
 
-async def test_what_a_model_thinks_is_no_text(
-    server: ModelServer, named: Callable[[str], Model]
-) -> None:
+async def test_reasoning_is_not_text(server: ModelServer, named: Callable[[str], Model]) -> None:
     thought = b'data: {"type": "content_block_delta", "delta": {"type": "thinking_delta"}}\n\n'
     server.will(Says(thought, "A queue."))
 

@@ -20,7 +20,7 @@ PROMPT = Prompt("You answer.", "What?", max_tokens=10)
 
 
 class Shape(BaseModel):
-    """Nothing in particular."""
+    """A type without fields."""
 
 
 def down() -> ActorError:
@@ -28,7 +28,7 @@ def down() -> ActorError:
 
 
 class Scripted:
-    """A model that fails as it is told: at once, or after some pieces of text."""
+    """A model with scripted failures: at once, or after some text."""
 
     name = "scripted"
     can_continue = True
@@ -94,7 +94,7 @@ async def fail(breaker: GuardedModel, times: int) -> None:
 
 
 async def opened(breaker: GuardedModel, model: Scripted) -> None:
-    """Fail until the circuit opens, and heal the model."""
+    """Fail until the circuit opens, then let the model work again."""
     model.error = down
     await fail(breaker, 3)
     model.error = None
@@ -149,7 +149,7 @@ async def test_a_refusal_is_an_answer(
     assert model.calls == 9
 
 
-async def test_after_a_time_one_call_passes_and_closes_it(
+async def test_after_the_open_time_one_probe_closes_the_circuit(
     breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     await opened(breaker, model)
@@ -158,7 +158,7 @@ async def test_after_a_time_one_call_passes_and_closes_it(
     assert [await told(breaker), await told(breaker)] == ["texttext"] * 2
 
 
-async def test_the_first_text_of_the_probe_closes_it(
+async def test_the_first_text_of_the_probe_closes_the_circuit(
     breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     await opened(breaker, model)
@@ -172,7 +172,7 @@ async def test_the_first_text_of_the_probe_closes_it(
         await breaker.structured(PROMPT, Shape)
 
 
-async def test_a_probe_that_breaks_off_opens_it_again(
+async def test_a_probe_that_breaks_off_opens_the_circuit_again(
     breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     await opened(breaker, model)
@@ -184,7 +184,7 @@ async def test_a_probe_that_breaks_off_opens_it_again(
     assert model.calls == 1
 
 
-async def test_a_probe_that_is_given_up_frees_its_place(
+async def test_a_cancelled_probe_allows_another_probe(
     breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     await opened(breaker, model)
@@ -204,7 +204,7 @@ async def test_a_probe_that_is_given_up_frees_its_place(
     assert await told(breaker) == "texttext"
 
 
-async def test_a_call_that_is_given_up_says_nothing(
+async def test_a_cancelled_call_counts_neither_way(
     breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     model.error, model.piece_s = down, 1
@@ -218,7 +218,7 @@ async def test_a_call_that_is_given_up_says_nothing(
         await told(breaker)
 
 
-async def test_what_a_call_says_of_an_earlier_state_is_not_heard(
+async def test_a_call_from_an_earlier_state_changes_nothing(
     breaker: GuardedModel, circuit: CircuitBreaker, model: Scripted, autojump_clock: MockClock
 ) -> None:
     other = Scripted()
@@ -231,7 +231,7 @@ async def test_what_a_call_says_of_an_earlier_state_is_not_heard(
         await told(breaker)
 
 
-async def test_an_endpoint_is_left_alone_for_as_long_as_it_asks(
+async def test_an_endpoint_is_not_called_for_as_long_as_it_asks(
     breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     def busy() -> ActorError:

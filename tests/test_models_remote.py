@@ -1,4 +1,4 @@
-"""What OpenAI's and Anthropic's clients have in common: every fault, and every way out."""
+"""Both clients of remote models: every fault of a server, and every way to end an answer."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_text_comes_as_it_is_written(server: ModelServer, model: Model) ->
     assert server.requests[0].body["stream"] is True
 
 
-async def test_text_may_hold_any_letter(server: ModelServer, model: Model) -> None:
+async def test_text_may_have_any_character(server: ModelServer, model: Model) -> None:
     text = "line\u2028separator \x85 \x0b \n\n data: ✂ 🎼"
     server.will(Says(text))
 
@@ -108,7 +108,7 @@ async def test_connections_are_used_again(server: ModelServer, model: Model) -> 
         assert server.connections == 1
 
 
-async def test_an_answer_of_a_shape(server: ModelServer, model: Model) -> None:
+async def test_a_structured_answer(server: ModelServer, model: Model) -> None:
     server.will(Says('{"x": 3, "lab', 'el": "here"}'))
 
     answer = await model.structured(PROMPT, Point)
@@ -117,14 +117,14 @@ async def test_an_answer_of_a_shape(server: ModelServer, model: Model) -> None:
     assert (answer.usage, answer.answered_by) == (Usage(7, 3), model.name)
 
 
-async def test_an_answer_in_a_fence_is_read(server: ModelServer, model: Model) -> None:
+async def test_an_answer_in_a_code_fence_is_parsed(server: ModelServer, model: Model) -> None:
     server.will(Says('Here it is:\n```json\n{"x": 3, "label": "here"}\n```'))
 
     assert (await model.structured(PROMPT, Point)).value.x == 3
 
 
 @pytest.mark.parametrize("said", ["I cannot.", '{"x": -1, "label": "here"}', '{"x": 3, "lab', "[]"])
-async def test_an_answer_of_another_shape_is_told_with_its_text(
+async def test_the_error_for_an_invalid_answer_has_its_text(
     server: ModelServer, model: Model, said: str
 ) -> None:
     server.will(Says(said))
@@ -136,7 +136,7 @@ async def test_an_answer_of_another_shape_is_told_with_its_text(
     assert caught.value.usage == Usage(7, 3)
 
 
-async def test_a_server_that_takes_no_schema_is_asked_in_words(
+async def test_a_server_that_refuses_a_schema_gets_it_in_the_prompt(
     server: ModelServer, model: Model
 ) -> None:
     well = Says('{"x": 3, "label": "here"}')
@@ -153,7 +153,9 @@ async def test_a_server_that_takes_no_schema_is_asked_in_words(
     assert '"maxLength": 20' in str(server.requests[1].body)
 
 
-async def test_a_bad_request_is_not_blamed_on_the_schema(server: ModelServer, model: Model) -> None:
+async def test_a_bad_request_for_another_reason_keeps_the_schema(
+    server: ModelServer, model: Model
+) -> None:
     server.will(Refuses(400, {"error": {"message": "too long"}}))
     with pytest.raises(ModelRejected, match="too long"):
         await model.structured(PROMPT, Point)
@@ -188,7 +190,7 @@ UNAVAILABLE: list[tuple[Reply, str]] = [
 
 
 @pytest.mark.parametrize(("reply", "words"), UNAVAILABLE)
-async def test_what_may_pass_is_worth_another_try(
+async def test_a_transient_error_is_retryable(
     server: ModelServer, model: Model, reply: Reply, words: str
 ) -> None:
     server.will(reply)
@@ -216,7 +218,7 @@ REJECTED: list[tuple[Reply, str]] = [
 
 
 @pytest.mark.parametrize(("reply", "words"), REJECTED)
-async def test_what_stays_wrong_is_said_with_what_to_do_and_without_the_key(
+async def test_a_permanent_error_says_what_to_do_and_hides_the_key(
     server: ModelServer, model: Model, reply: Reply, words: str
 ) -> None:
     server.will(reply)
@@ -229,14 +231,14 @@ async def test_what_stays_wrong_is_said_with_what_to_do_and_without_the_key(
     assert KEY in str(server.requests[0].headers)
 
 
-async def test_nobody_at_the_address(server: ModelServer) -> None:
+async def test_no_server_at_the_url(server: ModelServer) -> None:
     settings = Settings(model="openai:m", openai_base_url="http://127.0.0.1:1/v1")
 
     async with opened(settings) as model:
         assert "at http://127.0.0.1:1/v1 failed" in str(await failure(model))
 
 
-async def test_when_to_come_back_is_told(server: ModelServer, model: Model) -> None:
+async def test_the_error_has_the_time_to_wait(server: ModelServer, model: Model) -> None:
     server.will(Refuses(429, headers={"Retry-After": "7"}))
 
     assert (await failure(model)).retry_after_s == 7
@@ -252,7 +254,7 @@ def test_milliseconds_are_read_before_seconds() -> None:
     assert seconds() is None
 
 
-async def test_what_was_used_is_estimated_where_no_server_counts(
+async def test_usage_is_estimated_if_the_server_does_not_count(
     server: ModelServer, model: Model
 ) -> None:
     server.will(Says("x" * 40, CUT))
@@ -264,7 +266,9 @@ async def test_what_was_used_is_estimated_where_no_server_counts(
 
 
 @pytest.mark.parametrize("priced", ["{}", "m"])
-async def test_prices_make_costs(server: ModelServer, named: str, priced: str) -> None:
+async def test_usage_has_a_cost_if_the_model_has_a_price(
+    server: ModelServer, named: str, priced: str
+) -> None:
     settings = settings_for(server, named, prices={priced.format(named): (2.0, 10.0)})
     server.will(Says("Hello", usage=(1_000, 100)))
 
@@ -306,7 +310,7 @@ async def test_a_cancelled_call_stops_the_server(
         (Says("A", *[b": only a comment\n\n"] * 200), "sent nothing for 1 s"),
     ],
 )
-async def test_a_silent_server_is_left(
+async def test_a_silent_server_is_disconnected(
     server: ModelServer, named: str, reply: Reply, words: str
 ) -> None:
     server.will(reply)
@@ -317,7 +321,7 @@ async def test_a_silent_server_is_left(
         await server.wait_until(lambda s: s.hang_ups == 1 and s.connections == 0)
 
 
-async def test_no_moment_of_a_cancellation_leaves_a_connection(
+async def test_a_cancel_at_any_moment_leaves_no_connection(
     server: ModelServer, model: Model
 ) -> None:
     server.will(Says("A", " mailbox", " is", " a queue."))
@@ -351,7 +355,9 @@ async def test_an_answer_and_its_lines_have_a_limit_in_bytes(
     await server.wait_until(lambda s: s.connections == 0)
 
 
-async def test_what_comes_after_the_end_does_not_matter(server: ModelServer, model: Model) -> None:
+async def test_a_missing_count_and_a_long_error_do_no_harm(
+    server: ModelServer, model: Model
+) -> None:
     server.will(Says("Whole.", usage=None))
     assert await told(model) == "Whole."
 
@@ -359,7 +365,7 @@ async def test_what_comes_after_the_end_does_not_matter(server: ModelServer, mod
     assert len(str(await failure(model))) < 500
 
 
-async def test_many_at_once(server: ModelServer, model: Model) -> None:
+async def test_many_answers_at_once(server: ModelServer, model: Model) -> None:
     server.will(Says("A", " mailbox"))
     answers: list[str] = []
 

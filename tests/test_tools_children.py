@@ -1,4 +1,4 @@
-"""Tool servers as child processes that do what no server should: their children, pipes and ends."""
+"""Tool servers as misbehaving child processes: their children, pipes and exits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def child_of(notes: Path) -> int:
     return int(line.split()[1])
 
 
-async def test_what_a_server_has_started_is_gone_with_it(tmp_path: Path) -> None:
+async def test_the_children_of_a_server_are_gone_with_it(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     async with started(command=raw("parent", str(notes)), allowed=["search"]) as tools:
         assert tools.catalog()
@@ -30,11 +30,11 @@ async def test_what_a_server_has_started_is_gone_with_it(tmp_path: Path) -> None
         assert not gone(pid)
 
     with trio.fail_after(GUARD_S):
-        while not gone(pid):  # It has been killed; the system may take a moment.
+        while not gone(pid):  # It was killed; the system may take a moment.
             await trio.sleep(0.01)
 
 
-async def test_a_server_that_dies_is_missed_though_its_child_holds_its_pipes(
+async def test_the_exit_of_a_server_is_noticed_though_its_child_holds_its_pipes(
     tmp_path: Path,
 ) -> None:
     notes = tmp_path / "notes"
@@ -50,7 +50,7 @@ async def test_a_server_that_dies_is_missed_though_its_child_holds_its_pipes(
     assert result.text == "Frogs live in ponds."
 
 
-async def test_a_server_that_reads_no_more_is_left_in_time_and_ends_quietly(
+async def test_a_call_of_a_server_that_stops_reading_times_out_quietly(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -82,7 +82,7 @@ def flaky() -> Any:
 
 
 @pytest.mark.parametrize("checkpoints", range(12))
-async def test_a_server_that_is_told_to_stop_while_it_restarts_stops(
+async def test_a_server_that_is_stopped_during_a_restart_stops(
     checkpoints: int, flaky: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with trio.open_nursery() as nursery:
@@ -94,7 +94,7 @@ async def test_a_server_that_is_told_to_stop_while_it_restarts_stops(
     assert trio.current_time() < 1
 
 
-async def test_nobody_waits_for_a_server_that_has_not_started_the_last_time(
+async def test_calls_do_not_wait_for_a_server_whose_last_start_failed(
     flaky: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with trio.open_nursery() as nursery:

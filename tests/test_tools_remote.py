@@ -1,4 +1,4 @@
-"""Tool servers over HTTP: their headers, and what is hidden, bounded and told of them."""
+"""Tool servers over HTTP: headers, secrets, bounds and warnings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 @asynccontextmanager
 async def served(app: App) -> AsyncIterator[str]:
-    """This app at a URL."""
+    """Serve this app; its URL."""
     closing = trio.Event()
     given = ServerSettings(bind="127.0.0.1:0")
     async with trio.open_nursery() as nursery:
@@ -52,7 +52,7 @@ async def started(
 
 
 class Guarded:
-    """A tool server that wants a token, says it back when it refuses, and notes what it is sent."""
+    """A tool server that needs a token, sends it back in a refusal, and records the requests."""
 
     def __init__(self, token: str = SECRET) -> None:
         from mcp.server.mcpserver import Context, MCPServer
@@ -69,7 +69,7 @@ class Guarded:
             await ctx.notify_tools_changed()
             return "grown"
 
-        grow.__annotations__["ctx"] = Context  # No string, as the name is not a global one.
+        grow.__annotations__["ctx"] = Context  # Not as a string: it is no global name.
         server.add_tool(grow)
 
         @server.tool()
@@ -96,7 +96,7 @@ async def answered(send: Any, status: int, body: bytes, **headers: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def test_headers_are_sent_with_what_the_environment_has() -> None:
+async def test_headers_are_sent_with_the_variables_of_the_environment() -> None:
     guarded = Guarded()
     async with served(guarded) as url:
         async with started(url=url, allowed=["search"], headers=BEARER) as tools:
@@ -107,7 +107,7 @@ async def test_headers_are_sent_with_what_the_environment_has() -> None:
     assert all(sent["authorization"] == f"Bearer {SECRET}" for sent in guarded.sent)
 
 
-async def test_a_server_over_http_tells_that_its_tools_have_changed() -> None:
+async def test_a_change_of_tools_over_http_is_received() -> None:
     async with served(Guarded()) as url:
         allowed = ["grow", "dive"]
         async with started(url=url, allowed=allowed, headers=BEARER) as tools:
@@ -117,7 +117,7 @@ async def test_a_server_over_http_tells_that_its_tools_have_changed() -> None:
                 await trio.sleep(0.01)
 
 
-async def test_a_refusal_says_where_to_look_and_no_secret(
+async def test_the_warning_for_a_refusal_says_what_to_check_and_no_secret(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -133,7 +133,7 @@ async def test_a_refusal_says_where_to_look_and_no_secret(
     assert SECRET not in caplog.text
 
 
-async def test_a_token_that_is_refused_later_is_told_by_the_call() -> None:
+async def test_a_token_that_is_refused_later_fails_the_call() -> None:
     guarded = Guarded()
     async with served(guarded) as url:
         async with started(url=url, allowed=["search"], headers=BEARER) as tools:
@@ -142,7 +142,7 @@ async def test_a_token_that_is_refused_later_is_told_by_the_call() -> None:
                 await tools.call("pond/search", {"query": "frogs"}, "k")
 
 
-async def test_a_secret_that_is_said_back_is_hidden() -> None:
+async def test_a_secret_that_is_sent_back_is_hidden() -> None:
     async with served(Guarded()) as url:
         async with started(url=url, allowed=["gossip"], headers=BEARER) as tools:
             with pytest.raises(ToolFailed, match=r"the token \*\*\* is odd") as failed:
@@ -169,7 +169,7 @@ async def test_a_secret_that_is_said_back_is_hidden() -> None:
     ],
     ids=["a header", "a variable", "two lines"],
 )
-async def test_what_is_missing_is_told_before_anything_starts(given: Any, told: str) -> None:
+async def test_a_missing_variable_is_an_error_before_anything_starts(given: Any, told: str) -> None:
     with pytest.raises(UnusableToolServer) as raised:
         async with started(**given):
             pass
@@ -178,7 +178,9 @@ async def test_what_is_missing_is_told_before_anything_starts(given: Any, told: 
     assert "hush" not in raised.value.message
 
 
-async def test_the_variables_of_a_program_come_from_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_variables_of_a_program_come_from_our_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("POND_TOKEN", SECRET)
     pond = {"command": sdk(), "allowed": ["key"], "env": {"TOKEN": "<${POND_TOKEN}>"}}
     async with open_system(Settings.model_validate({"tools": {"pond": pond}})):
@@ -189,7 +191,7 @@ async def test_the_variables_of_a_program_come_from_ours(monkeypatch: pytest.Mon
     assert result.text == f"k <{SECRET}> None"
 
 
-async def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
+async def test_a_server_on_this_machine_is_not_reached_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -199,7 +201,7 @@ async def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
             assert tools.catalog()
 
 
-async def test_an_answer_that_unpacks_into_more_than_any_may_have_is_not_unpacked() -> None:
+async def test_a_compressed_response_is_not_decompressed() -> None:
     async def bomb(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             return await lived(receive, send)
