@@ -344,12 +344,14 @@ async def test_an_answer_has_a_limit_in_characters(server: ModelServer, model: M
 
 
 @pytest.mark.parametrize(
-    "line", [b": " + b"x" * 65_536 + b"\n", b"x" * 65_536], ids=["lines", "line"]
+    "steps",
+    [[(b": " + b"x" * 65_533 + b"\n") * 16] * 17, [b"x" * 1_048_576] * 3],
+    ids=["17 MiB", "a line of 3 MiB"],
 )
 async def test_an_answer_and_its_lines_have_a_limit_in_bytes(
-    server: ModelServer, model: Model, line: bytes
+    server: ModelServer, model: Model, steps: list[bytes]
 ) -> None:
-    server.will(Says(*[line * 16] * 17))
+    server.will(Says(*steps))
 
     assert "far more bytes than an answer" in str(await failure(model))
     await server.wait_until(lambda s: s.connections == 0)

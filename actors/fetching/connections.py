@@ -1,8 +1,8 @@
 """Connect to a host at a checked address: a public one, unless private networks are allowed.
 
 An address that embeds another one (IPv4 in IPv6) is judged by the embedded one. An address that is
-not known to be public is private. The tables are IANA's registries of special-purpose addresses, not
-those of one version of Python.
+not known to be public is private. The tables are IANA's registries of special-purpose addresses,
+not those of one version of Python.
 
 Rule: a name is resolved once, its addresses are checked, and the connection goes to one of exactly
 these. A later answer of the name server (DNS rebinding) changes nothing.

@@ -5,8 +5,8 @@
 The proxies of the environment are not used: a proxy would choose the address to connect to, so that
 it could not be checked.
 
-Rule: a fetch is bounded in time, bytes and number. It returns a complete page or raises an error that
-says whose move is next.
+Rule: a fetch is bounded in time, bytes and number. It returns a complete page or raises an error
+that says whose move is next.
 """
 
 from __future__ import annotations

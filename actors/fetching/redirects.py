@@ -1,8 +1,8 @@
 """From a URL to its page, over redirects.
 
 Rule: each redirect is checked like the URL that a person gave: its form, its host's address and its
-host's robots.txt. A checked URL is normalized: http or https, a host in ASCII, no credentials and no
-fragment.
+host's robots.txt. A checked URL is normalized: http or https, a host in ASCII, no credentials and
+no fragment.
 """
 
 from __future__ import annotations

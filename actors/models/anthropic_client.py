@@ -1,8 +1,8 @@
 """Models behind Anthropic's Messages API.
 
 An answer continues a given text by a prefill, a message of the assistant that the model completes.
-Models up to Claude 4.5 take one, later ones refuse it. A structured answer is requested as structured
-output; models without that get the schema in the prompt.
+Models up to Claude 4.5 take one, later ones refuse it. A structured answer is requested as
+structured output; models without that get the schema in the prompt.
 
 Rule: only documented parts of the API are used; nothing is found out by trial.
 """

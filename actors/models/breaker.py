@@ -3,8 +3,8 @@
     closed --failures in a row--> open --time--> half-open --one call answers--> closed
                                    ^                 `------it fails------> open
 
-(M. Nygard, "Release It!".) The end of a call decides, with one exception: in the half-open state, the
-first text of the probe closes the circuit, so that other calls need not wait for a long answer.
+(M. Nygard, "Release It!".) The end of a call decides, with one exception: in the half-open state,
+the first text of the probe closes the circuit, so that other calls need not wait for a long answer.
 
 Rule: only an endpoint that does not answer has failed; a refusal is an answer, too. A call that its
 caller cancels counts neither way, and a call that began in an earlier state changes nothing.
@@ -48,7 +48,7 @@ class CircuitBreaker:
 
     @contextmanager
     def call(self, name: str) -> Iterator[GuardedCall]:
-        """One call of the model with this name; raises `ModelUnavailable` while the circuit is open."""
+        """One call of the named model; raises `ModelUnavailable` while the circuit is open."""
         call = self._enter(name)
         try:
             yield call

@@ -1,7 +1,7 @@
 """Fallback: a list of models, of which the next one is asked if one does not answer.
 
-Rule: once one model has sent text, no other is asked, as its text would not fit. `answered_by` names
-the model that answered; it differs from `name` if that was not the first one.
+Rule: once one model has sent text, no other is asked, as its text would not fit. `answered_by`
+names the model that answered; it differs from `name` if that was not the first one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The local model: a small model from a package index, in a child process.
 
-The child runs llama.cpp's server, which has OpenAI's Chat Completions API, on a free port of 127.0.0.1
-and with a random key. It answers two requests at a time and enforces schemas.
+The child runs llama.cpp's server, which has OpenAI's Chat Completions API, on a free port of
+127.0.0.1 and with a random key. It answers two requests at a time and enforces schemas.
 
 Rule: if the child dies, the model is unavailable, and the next call starts another child.
 """

@@ -29,7 +29,7 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """The provider of a model and the provider's name for it; "local" and "extractive" have none."""
+    """A provider and its name for a model; "local" and "extractive" have no name."""
 
     provider: str
     model: str = ""
@@ -134,7 +134,7 @@ class WrappedStream:
 
 
 class Model(Protocol):
-    """A language model at some endpoint. Every call raises `ModelUnavailable` or `ModelRejected`."""
+    """A language model. Every call may raise `ModelUnavailable` or `ModelRejected`."""
 
     @property
     def name(self) -> str:

@@ -2,11 +2,12 @@
 llama.cpp, Ollama, LM Studio, and providers with a base URL of their own.
 
 An answer continues a given text only at the local model, where that is known to work: its llama.cpp
-completes an assistant message at the end. OpenAI begins a new answer after such a message, vLLM needs
-a parameter that others refuse, and a client cannot tell the servers apart before the first answer.
+completes an assistant message at the end. OpenAI begins a new answer after such a message, vLLM
+needs a parameter that others refuse, and a client cannot tell the servers apart before the first
+answer.
 
-Rule: only parameters that nearly all servers take are sent. If a server refuses one, its error names
-it; the request is repeated without it, and later requests leave it out, too.
+Rule: only parameters that nearly all servers take are sent. If a server refuses one and its error
+names it, the request is repeated without it or with its newer name, and so are later requests.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     <think>The task asks for ...</think>## Answer ...
 
 Some chat templates write the opening tag themselves, so that the text has only the closing tag, on
-a line of its own. By then reasoning may have been streamed as the answer. That is a failure, and the
-next answer of the model is held back until its reasoning has ended.
+a line of its own. By then reasoning may have been streamed as the answer. That is a failure, and
+the next answer of the model is held back until its reasoning has ended.
 
 Rule: only the beginning of an answer is searched for reasoning. A pair of tags further on is a part
 of the answer.

@@ -1,7 +1,8 @@
 """Validate the arguments of a tool call against the tool's JSON schema.
 
-Rule: the schema comes from another program, so validation is bounded: no regular expression of it is
-run, no reference is fetched, and the number of steps has a limit. The tool server validates again.
+Rule: the schema comes from another program, so validation is bounded: no regular expression of it
+is run, no reference is fetched, and the number of steps has a limit. The tool server validates
+again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One tool server: a session that is kept open, and calls of its tools.
 
-Rule: a call returns a result, raises `ToolFailed`, or is cancelled at the server, too. It never waits
-for a server that is down. A server that ends is started again, first at once, then with backoff. A
-result is bounded; content that is no text is named and omitted.
+Rule: a call returns a result, raises `ToolFailed`, or is cancelled at the server, too. It never
+waits for a server that is down. A server that ends is started again, first at once, then with
+backoff. A result is bounded; content that is no text is named and omitted.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class ToolServer:
         meta: Any = {IDEMPOTENCY_KEY: key}
         params = types.CallToolRequestParams(name=tool, arguments=dict(arguments), _meta=meta)
         try:
-            # Not `session.call_tool`, which validates the result against the tool's output schema in
+            # Not `session.call_tool`: it validates the result against the tool's output schema in
             # the event loop, for any length of time. Only the text of the result is needed.
             answer = await session.send_request(types.CallToolRequest(params=params), _Answer)
         except MCPError as error:

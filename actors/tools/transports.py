@@ -4,7 +4,8 @@ The SDK has a transport over pipes, too, but with lines of any length, and its c
 to our stderr.
 
 Rule: no message is longer than its bound. A child process and its own children are gone when the
-block ends: first its stdin ends, then comes SIGTERM, then SIGKILL, which goes to all that it started.
+block ends: first its stdin ends, then comes SIGTERM, then SIGKILL, which goes to all that it
+started.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ async def child_process(
 
 
 async def _read(name: str, process: trio.Process, incoming: Incoming, over: trio.Event) -> None:
-    """Receive the child's messages. Other lines on stdout are a bug of the child and are skipped."""
+    """Receive the child's messages. Other lines on stdout are a fault and are skipped."""
     assert process.stdout is not None
     try:
         async with incoming, aclosing(lines(process.stdout, MAX_LINE_BYTES)) as received:
@@ -182,8 +183,8 @@ async def http(
 ) -> AsyncIterator[Any]:
     """The streams of a session with the server at `url`; `over` is set when the session is gone.
 
-    `headers` are sent with each request, to the origin of `url` only. `on_status` is called with the
-    status of each response.
+    `headers` are sent with each request, to the origin of `url` only. `on_status` gets the status
+    of each response.
     """
 
     async def watch(response: httpx2.Response) -> None:
