@@ -1,6 +1,6 @@
-"""Where a page of documents begins, as an opaque word for clients.
+"""Opaque cursors for pages of documents and tasks.
 
-Rule: a cursor that we did not write is the caller's mistake, never a wrong page.
+Rule: a cursor that this server did not write raises an error, and never gives a wrong page.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _FORM = re.compile(rb"before:([0-9]{1,18})")
 
 
 def written(before: int) -> str:
-    """The cursor of the page with the documents older than number `before`."""
+    """The cursor of the page that begins below number `before`."""
     return base64.urlsafe_b64encode(f"before:{before}".encode()).decode()
 
 
