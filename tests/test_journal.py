@@ -1,12 +1,12 @@
-"""The journal: group commit, compare-and-set, followers, and the bounded window of a ledger.
+"""The journal: group commit, compare-and-set, followers, bounds, and the stores.
 
-What a store must do is tested on both, the one in memory and the one on disk.
+Tests that take a `store` run on both, the one in memory and the one on disk.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,34 @@ import trio
 from actors.clock import virtual_clock
 from actors.errors import ActorError, InvalidRequest, StorageUnavailable, TaskNotFound
 from actors.journal.follower import Follower
-from actors.journal.journal import CommittedView, Delete, Journal
+from actors.journal.journal import (
+    GROUP_APPENDS,
+    GROUP_BYTES,
+    IDLE_TAILS,
+    LINES_PER_TICK,
+    CommittedView,
+    Delete,
+    Journal,
+)
 from actors.journal.ledger import Ledger, Window
-from actors.journal.log import PIECE_BYTES, Append, Piece, Position, StaleWriter, Store
+from actors.journal.log import (
+    PIECE_BYTES,
+    Append,
+    IndexPage,
+    Piece,
+    Position,
+    StaleWriter,
+    Store,
+)
 from actors.journal.memory import MemoryStore
-from actors.journal.schema import UnusableDatabase
-from actors.journal.sqlite import open_sqlite_store
+from actors.journal.sqlite import SCHEMA, SqliteStore, open_sqlite_store
 from actors.journal.tail import TailBounds
 from actors.runtime import ActorHandle, spawn
+from actors.sqlite import MemoryDatabase, open_database
 from actors.tasks import events as e
+from actors.tasks.life import TaskStatus
+from actors.testing import check_store
+from actors.testing.check_store import MakeStore
 
 WRITING = ("s1", "writing")
 
@@ -67,6 +86,12 @@ async def begun(journal: ActorHandle, task_id: str = "t1", parts: int = 0) -> Le
     return ledger
 
 
+async def created(journal: ActorHandle, task_id: str, description: str = "frogs") -> None:
+    ledger = ledger_of(journal, task_id)
+    ledger.record(e.TaskCreated(description))
+    await ledger.flush()
+
+
 async def lines_of(view: CommittedView, task_id: str, after: int = 0) -> list[bytes]:
     follower = await Follower.open(view, task_id, after, follow=False)
     return b"".join([piece.lines async for piece in follower]).splitlines(keepends=True)
@@ -101,6 +126,17 @@ async def test_a_long_log_is_read_in_bounded_pieces(
     assert view.gauges()["tail_bytes"] <= TailBounds().bytes + 31_000
 
 
+async def test_a_read_takes_its_rows_in_order_and_sorts_none() -> None:
+    """Else each piece of a long log would cost all the rows that are left."""
+    seen: list[str] = []
+    with closing(MemoryDatabase(SCHEMA)) as database:
+        database.read_now(lambda db: db.set_trace_callback(seen.append))
+        await SqliteStore(database).read("t1", 0)
+        (sql,) = seen
+        plan = database.read_now(lambda db: db.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())
+    assert not [row for row in plan if "TEMP B-TREE" in row[3]]
+
+
 async def test_a_writer_who_is_not_where_the_log_is_is_refused_alone(
     store: Store, journal: ActorHandle
 ) -> None:
@@ -125,6 +161,94 @@ async def test_a_writer_who_is_not_where_the_log_is_is_refused_alone(
     assert results == {"stale": StaleWriter, "other": 1, "first": 5}
 
 
+def same(store: Store) -> MakeStore:
+    """Opens one store again and again, as a disk survives its processes."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Store]:
+        yield store
+
+    return opened
+
+
+async def test_the_store_in_memory_does_what_a_store_must() -> None:
+    await check_store(same(MemoryStore()))
+
+
+async def test_the_store_on_disk_does_what_a_store_must(tmp_path: Path) -> None:
+    await check_store(lambda: open_sqlite_store(tmp_path / "log.db"))
+
+
+class TakesAnything(MemoryStore):
+    def _append(self, append: Append) -> Position | ActorError:
+        answer = super()._append(append)
+        return append.records[-1].seq if isinstance(answer, StaleWriter) else answer
+
+
+class RefusesAll(MemoryStore):
+    async def append(self, group: Sequence[Append]) -> list[Position | ActorError]:
+        answers = await super().append(group)
+        stale = [answer for answer in answers if isinstance(answer, StaleWriter)]
+        return [*stale[:1] * len(group)] if stale else answers
+
+
+class ReadsTooMuch(MemoryStore):
+    async def read(self, task_id: str, after: int) -> Piece | None:
+        piece = await super().read(task_id, after)
+        if piece is None:
+            return None
+        return Piece(after + 1, piece.last_seq, b"".join(p.lines for p in self._pieces[task_id]))
+
+
+class LosesOutputs(MemoryStore):
+    async def outputs(self, task_id: str) -> dict[str, bytes]:
+        return {}
+
+
+class OldestFirst(MemoryStore):
+    async def page(self, status: TaskStatus | None, limit: int, before: int | None) -> IndexPage:
+        page = await super().page(status, limit, before)
+        return IndexPage(page.tasks[::-1], page.next_before)
+
+
+class QueuedFirst(MemoryStore):
+    async def unfinished(self) -> list[str]:
+        return (await super().unfinished())[::-1]
+
+
+class KeepsDeleted(MemoryStore):
+    async def delete(self, task_id: str) -> None:
+        pass
+
+
+class NeverOrderly(MemoryStore):
+    async def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        TakesAnything,
+        RefusesAll,
+        ReadsTooMuch,
+        LosesOutputs,
+        OldestFirst,
+        QueuedFirst,
+        KeepsDeleted,
+        NeverOrderly,
+    ],
+)
+async def test_a_store_that_does_not_is_found_out(broken: type[MemoryStore]) -> None:
+    with pytest.raises(AssertionError, match=r"must.*\.$"):
+        await check_store(same(broken()))
+
+
+async def test_a_store_that_is_not_durable_is_found_out() -> None:
+    with pytest.raises(AssertionError, match="durable"):
+        await check_store(lambda: same(MemoryStore())())
+
+
 async def test_appends_that_meet_are_committed_together(nursery: trio.Nursery) -> None:
     groups: list[int] = []
 
@@ -136,17 +260,82 @@ async def test_appends_that_meet_are_committed_together(nursery: trio.Nursery) -
 
     view = CommittedView(Counting(), TailBounds())
     journal = spawn(nursery, "journal", lambda: Journal(view), capacity=64)
-
-    async def create(task_id: str) -> None:
-        ledger = ledger_of(journal, task_id)
-        ledger.record(e.TaskCreated("frogs"))
-        await ledger.flush()
-
     async with trio.open_nursery() as writers:
         for n in range(30):
-            writers.start_soon(create, f"t{n}")
+            writers.start_soon(created, journal, f"t{n}")
     assert sum(groups) == 30
     assert len(groups) <= 3
+
+
+class Gated(MemoryStore):
+    """Commits nothing before its gate is open, and notes the groups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = trio.Event()
+        self.groups: list[Sequence[Append]] = []
+
+    async def append(self, group: Sequence[Append]) -> list[Position | ActorError]:
+        self.groups.append(group)
+        await self.gate.wait()
+        return await super().append(group)
+
+
+async def test_a_commit_takes_a_bounded_number_of_appends_and_so_does_the_queue(
+    nursery: trio.Nursery,
+) -> None:
+    store = Gated()
+    view = CommittedView(store, TailBounds())
+    journal = spawn(nursery, "journal", lambda: Journal(view), capacity=64)
+    async with trio.open_nursery() as writers:
+        for n in range(2 * GROUP_APPENDS + 200):
+            writers.start_soon(created, journal, f"t{n}")
+        await trio.testing.wait_all_tasks_blocked()
+        waiting = journal.info().depth
+        store.gate.set()
+    assert waiting == 64  # The queue was full, so the mailbox filled up.
+    assert sum(map(len, store.groups)) == 2 * GROUP_APPENDS + 200
+    assert max(map(len, store.groups)) == GROUP_APPENDS
+
+
+async def test_a_commit_takes_a_bounded_number_of_bytes(nursery: trio.Nursery) -> None:
+    store = Gated()
+    view = CommittedView(store, TailBounds())
+    journal = spawn(nursery, "journal", lambda: Journal(view), capacity=64)
+    async with trio.open_nursery() as writers:
+        for n in range(24):
+            writers.start_soon(created, journal, f"t{n}", "x" * 500_000)
+        await trio.testing.wait_all_tasks_blocked()
+        store.gate.set()
+    sizes = [sum(len(append.lines) for append in group) for group in store.groups]
+    assert GROUP_BYTES < max(sizes) < GROUP_BYTES + 501_000
+
+
+async def test_tails_that_nobody_uses_are_bounded(
+    view: CommittedView, journal: ActorHandle
+) -> None:
+    for n in range(IDLE_TAILS + 1):
+        await begun(journal, f"t{n}")
+    assert view.gauges()["tails"] == IDLE_TAILS
+    assert (await view.task("t0")).last_seq == 4  # It was dropped, and is loaded again.
+
+
+async def test_a_long_log_is_loaded_without_stalling_the_event_loop(store: Store) -> None:
+    writer = CommittedView(store, TailBounds())
+    ticks = 0
+
+    class Ticks(trio.abc.Instrument):
+        def after_io_wait(self, timeout: float) -> None:
+            nonlocal ticks
+            ticks += 1
+
+    async with trio.open_nursery() as nursery:
+        journal = spawn(nursery, "journal", lambda: Journal(writer), capacity=64)
+        await begun(journal, parts=1_000)
+        nursery.cancel_scope.cancel()
+    trio.lowlevel.add_instrument(Ticks())
+    assert (await CommittedView(store, TailBounds()).task("t1")).last_seq == 1_004
+    assert ticks >= 1_000 // LINES_PER_TICK
 
 
 async def test_nothing_is_visible_before_it_is_durable(nursery: trio.Nursery) -> None:
@@ -254,87 +443,18 @@ async def test_a_place_that_is_not_in_the_log_is_refused(
         await Follower.open(view, "t1", after)
 
 
-async def test_the_index_lists_the_newest_first_in_pages(
-    store: Store, journal: ActorHandle
-) -> None:
-    for n in range(5):
-        await begun(journal, f"t{n}")
-    seen, before = [], None
-    while True:
-        page = await store.page(None, 2, before)
-        seen += [task.task_id for task in page.tasks]
-        before = page.next_before
-        if before is None:
-            break
-    assert seen == ["t4", "t3", "t2", "t1", "t0"]
-    task = (await store.page("executing", 1, None)).tasks[0]
-    assert (task.status, task.last_seq, task.metadata) == ("executing", 4, {"a": "b"})
-    assert (await store.page("failed", 10, None)).tasks == ()
-    assert await store.counts() == {"executing": 5}
-    assert await store.unfinished() == ["t0", "t1", "t2", "t3", "t4"]
-
-
-async def test_outputs_are_kept_beside_the_log_and_go_with_the_task(
-    store: Store, view: CommittedView, journal: ActorHandle
-) -> None:
-    ledger = await begun(journal)
-    ledger.record(e.StepCompleted(*WRITING, 1, 0.1), step_id="s1", output=b"secret")
-    await ledger.flush()
-    assert await store.outputs("t1") == {"s1": b"secret"}
-    assert b"secret" not in b"".join(await lines_of(view, "t1"))
-    await store.delete("t1")
-    assert await store.outputs("t1") == {}
-    assert await store.read("t1", 0) is None
-
-
-async def test_a_store_knows_whether_it_was_closed_in_order(store: Store) -> None:
-    assert await store.claim()
-    assert not await store.claim()
-    await store.release()
-    assert await store.claim()
-
-
 async def test_a_full_disk_refuses_the_append_and_keeps_what_was_there(tmp_path: Path) -> None:
-    async with trio.open_nursery() as nursery, open_sqlite_store(tmp_path / "log.db") as store:
+    async with trio.open_nursery() as nursery, open_database(SCHEMA, tmp_path / "log.db") as disk:
+        store = SqliteStore(disk)
         view = CommittedView(store, TailBounds())
         journal = spawn(nursery, "journal", lambda: Journal(view), capacity=64)
         ledger = await begun(journal)
-        store._writer.execute("PRAGMA max_page_count = 1")  # As small as it is now.
+        await disk.write(lambda db: db.execute("PRAGMA max_page_count = 1"))  # No larger than now.
         for _ in range(3):
             ledger.record(e.PartialOutput(*WRITING, 1, "x" * 30_000))
         with pytest.raises(StorageUnavailable):
             await ledger.flush()
         assert len(await lines_of(view, "t1")) == 4
-        store._writer.execute("PRAGMA max_page_count = 1000000")
+        await disk.write(lambda db: db.execute("PRAGMA max_page_count = 1000000"))
         await begun(journal, "t2")
         nursery.cancel_scope.cancel()
-
-
-async def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path) -> None:
-    file = tmp_path / "log.db"
-    file.write_bytes(b"not a database, but somebody's letter" * 100)
-    before = file.read_bytes()
-    with pytest.raises(UnusableDatabase, match="left as it is"):
-        async with open_sqlite_store(file):
-            pass
-    assert file.read_bytes() == before
-
-    foreign = tmp_path / "other.db"
-    with sqlite3.connect(foreign) as connection:
-        connection.execute("CREATE TABLE recipes (name)")
-    connection.close()
-    with pytest.raises(UnusableDatabase, match="another program"):
-        async with open_sqlite_store(foreign):
-            pass
-
-
-async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "log.db"
-    async with open_sqlite_store(file):
-        pass
-    with sqlite3.connect(file) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(UnusableDatabase, match="newer"):
-        async with open_sqlite_store(file):
-            pass

@@ -21,7 +21,7 @@ from actors.errors import (
 from actors.library import library as module
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
-from actors.library.queries import match_expression
+from actors.library.search import match_expression
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, 123_456, tzinfo=UTC)
 

@@ -12,9 +12,10 @@ import pytest
 import trio
 
 from actors.errors import StorageUnavailable
-from actors.library.database import FILE_NAME, open_database
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
+from actors.library.statements import FILE_NAME, SCHEMA
+from actors.sqlite import open_database
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
@@ -89,7 +90,7 @@ async def test_a_library_of_a_later_version_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
         db.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(StorageUnavailable, match="later version"):
+    with pytest.raises(StorageUnavailable, match="newer Terzetto"):
         async with opened(tmp_path):
             pass
 
@@ -103,7 +104,7 @@ async def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> 
 
 
 async def test_a_full_disk_refuses_writing_and_goes_on_reading(tmp_path: Path) -> None:
-    async with open_database(tmp_path) as database:
+    async with open_database(SCHEMA, tmp_path / FILE_NAME) as database:
         library = Library(database, InlineParser(), lambda: NOON)
         await library.add(b"A zebra.")
         await database.write(lambda db: db.execute("PRAGMA max_page_count = 40").fetchall())
@@ -119,7 +120,7 @@ async def test_a_full_disk_refuses_writing_and_goes_on_reading(tmp_path: Path) -
 
 
 async def test_a_reader_whose_asker_left_is_interrupted(tmp_path: Path) -> None:
-    async with open_database(tmp_path) as database:
+    async with open_database(SCHEMA, tmp_path / FILE_NAME) as database:
         for _ in range(5):
             with trio.move_on_after(0.02) as scope:
                 await database.read(lambda db: db.execute(ENDLESS).fetchone())
@@ -129,7 +130,7 @@ async def test_a_reader_whose_asker_left_is_interrupted(tmp_path: Path) -> None:
 
 
 async def test_readers_cannot_write(tmp_path: Path) -> None:
-    async with open_database(tmp_path) as database:
+    async with open_database(SCHEMA, tmp_path / FILE_NAME) as database:
         with pytest.raises(StorageUnavailable):
             await database.read(lambda db: db.execute("DELETE FROM documents"))
 

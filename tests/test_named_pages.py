@@ -13,8 +13,8 @@ import pytest
 import trio
 from web_site import PARAGRAPH, Site, answer, open_site, page, raw
 
-from actors.agents import RetrieverAgent
 from actors.agents.named_pages import CACHED_S, MAX_PAGES, NamedPages, PageResults
+from actors.agents.retriever import RetrieverAgent
 from actors.errors import (
     ActorError,
     FetchFailed,

@@ -147,7 +147,7 @@ async def test_a_big_commit_is_told_in_slices(
             nursery.start_soon(system.create, "frogs")
     assert shown.total() == 60
     # The first of a commit, and in the same round some of the rest of the one before.
-    assert max(shown.values()) <= 2 * journal.TOLD_AT_ONCE
+    assert max(shown.values()) <= 2 * journal.REPLIES_PER_TICK
 
 
 class Counts(trio.abc.Instrument):
@@ -226,4 +226,4 @@ async def test_a_cancel_is_told_before_all_else_that_was_committed_with_it(
             nursery.start_soon(create)
         await trio.testing.wait_all_tasks_blocked()
         nursery.start_soon(cancel)
-    assert done.index("cancel") < journal.TOLD_AT_ONCE
+    assert done.index("cancel") < journal.REPLIES_PER_TICK

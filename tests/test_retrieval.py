@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 import trio
 
-from actors.library.database import FILE_NAME
 from actors.library.encoders import vector_index, vectors
 from actors.library.encoders.embedding import DIMENSIONS, Embedder, packed, unpacked
 from actors.library.encoders.vector_index import VectorIndex
 from actors.library.encoders.vectors import packaged_embedder
-from actors.library.fusion import fused
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
+from actors.library.search import fused
 from actors.library.selection import selected
+from actors.library.statements import FILE_NAME
 from actors.tasks.evidence import Passage
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -245,7 +245,8 @@ async def test_a_library_from_before_there_were_vectors_is_brought_up_to_date(
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
         db.executescript(
             "DROP TABLE vectors; DROP TABLE vector_model; DROP TABLE dropped_vectors;"
-            "DROP INDEX links; PRAGMA user_version = 1"
+            "DROP INDEX links; ALTER TABLE texts DROP COLUMN crc;"
+            "ALTER TABLE passages DROP COLUMN crc; PRAGMA user_version = 1"
         )
 
     async with opened(tmp_path) as library:
@@ -262,6 +263,7 @@ async def test_vectors_from_before_they_were_counted_when_dropped_stay_and_go(
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
         db.executescript(
             "DROP TRIGGER vector_dropped; DROP TABLE dropped_vectors; DROP INDEX links;"
+            "ALTER TABLE texts DROP COLUMN crc; ALTER TABLE passages DROP COLUMN crc;"
             "PRAGMA user_version = 2"
         )
 

@@ -1,20 +1,25 @@
-"""A disk that is full for a while: nothing is told that is not so, and the tasks go on."""
+"""A disk that is full for a while, or broken: no answer is wrong, and the tasks go on."""
 
 from __future__ import annotations
 
+import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 from scripted import Cast, scripted_system
+from test_server_process import START_S, running
 
 from actors.errors import ActorError, StorageUnavailable
 from actors.journal.log import Append, Position
 from actors.journal.memory import MemoryStore
+from actors.journal.sqlite import open_sqlite_store
 
 
 class SmallDisk(MemoryStore):
@@ -111,3 +116,22 @@ def test_on_a_file_system_that_is_full_for_a_while(tmp_path: Path) -> None:
     assert ran.stdout.splitlines() == ["There is no room left for the log.", "completed"], (
         ran.stderr
     )
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit, which Linux has")
+async def test_a_broken_disk_ends_the_server_with_one_plain_sentence(tmp_path: Path) -> None:
+    """Files that may not grow are as good as a disk that fails: it is no lack of room."""
+    async with running(tmp_path) as server:
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            created = await http.post("/tasks", json={"task_description": "frogs"})
+            assert created.status_code == 201
+            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_000, 1_000))
+            with suppress(httpx.TransportError):
+                await http.post("/tasks", json={"task_description": "toads"})
+            with trio.fail_after(START_S):
+                assert await server.process.wait() == 1
+    sentences = [line for line in server.said if line.startswith("terzetto:")]
+    assert len(sentences) == 1
+    assert "log.db cannot be written any more (disk I/O error)" in sentences[0]
+    async with open_sqlite_store(tmp_path / "log.db") as store:
+        assert await store.counts() == {"pending": 1}

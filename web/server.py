@@ -17,7 +17,7 @@ from typing import Any
 import trio
 
 from actors.errors import ActorError
-from actors.journal.schema import UnusableDatabase
+from actors.sqlite import DatabaseFailed
 from actors.system import open_system
 from web.api.app import create_app
 from web.api.routing import TRAFFIC
@@ -45,11 +45,14 @@ def run(settings: ServerSettings) -> int:
     with hold(settings.data_dir):
         try:
             return trio.run(_serve, settings)
-        except* (OSError, UnusableDatabase, ActorError) as problems:
+        except* (OSError, ActorError) as problems:
             for problem in _leaves(problems):
                 _say(f"terzetto: {problem}")
         except* Exception as failure:
-            log.critical("the system has failed and ends", exc_info=failure)
+            if failed := _database_failed(failure):
+                _say(f"terzetto: {failed}")
+            else:
+                log.critical("the system has failed and ends", exc_info=failure)
     return FAILED
 
 
@@ -107,3 +110,11 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     for error in group.exceptions:
         found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
     return found
+
+
+def _database_failed(error: BaseException | None) -> DatabaseFailed | None:
+    """The failed write that ended the journal, among the causes of `error`."""
+    if error is None or isinstance(error, DatabaseFailed):
+        return error
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else (error.__cause__,)
+    return next(filter(None, map(_database_failed, inner)), None)

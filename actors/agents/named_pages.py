@@ -17,9 +17,9 @@ import trio
 
 from actors.errors import ActorError, FetchFailed
 from actors.fetching.fetcher import Fetcher
-from actors.library import transient
+from actors.library.documents import ParsedDocument
 from actors.library.library import Library
-from actors.library.parsed import ParsedDocument
+from actors.library.search import search_documents
 from actors.tasks.evidence import Passage
 from actors.tasks.failure import Failure
 
@@ -164,7 +164,7 @@ def _passages(read: dict[str, ParsedDocument], query: str, limit: int) -> tuple[
         parsed.document.document_id: f"{parsed.document.title} ({url})"
         for url, parsed in read.items()
     }
-    found = (*transient.search(read.values(), query, limit, check), *_openings(read.values()))
+    found = (*search_documents(read.values(), query, limit, check), *_openings(read.values()))
     return tuple(replace(passage, title=titles[passage.document_id]) for passage in found)
 
 

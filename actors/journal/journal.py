@@ -1,4 +1,4 @@
-"""The journal: one actor that all appends meet in, and the committed view that all readers share.
+"""The journal: one actor that commits all appends, and the committed view that all readers share.
 
     append --> waiting --> one group, one commit --> tails grow --> readers wake, replies settle
 
@@ -24,24 +24,27 @@ from actors.tasks.events import decode
 from actors.tasks.life import Task, evolve
 
 GROUP_APPENDS = 512
-"""The most appends in one commit, and the most that wait for the next."""
+"""The most appends in one commit, and the most that wait for the next one."""
 
 GROUP_BYTES = 4 * 1024 * 1024
-"""A commit takes no further append once it has this many bytes of lines."""
+"""A commit takes no further append once its lines have this many bytes."""
 
-TOLD_AT_ONCE = 4
-"""How many appends of a group are told of between two checkpoints; each wakes a run and readers."""
+REPLIES_PER_TICK = 4
+"""The most appends answered between two checkpoints; each answer wakes a run and readers."""
+
+LINES_PER_TICK = 100
+"""The most lines decoded between two checkpoints while a task is loaded, which takes about 4 ms."""
 
 IDLE_TAILS = 256
-"""How many tails nobody uses are kept, the longest unused being dropped first."""
+"""The most tails cached while nobody uses them; the least recently used is dropped first."""
 
 Waiting: TypeAlias = tuple[Append, Call[Any]]
-Told: TypeAlias = tuple[Waiting, Position | ActorError]
+Outcome: TypeAlias = tuple[Waiting, Position | ActorError]
 
 
 @dataclass(frozen=True, slots=True)
 class Delete(Request[None]):
-    """Forget a task that no run works for; its readers are told."""
+    """Delete a task that no run works for, and close the streams of its readers."""
 
     must_finish: ClassVar[bool] = True
 
@@ -49,7 +52,7 @@ class Delete(Request[None]):
 
 
 class CommittedView:
-    """What is in the log, for any number of readers; only the journal writes to it."""
+    """The committed log, for any number of readers; only the journal changes it."""
 
     def __init__(self, store: Store, bounds: TailBounds) -> None:
         self.store = store
@@ -74,7 +77,7 @@ class CommittedView:
 
     @asynccontextmanager
     async def use(self, task_id: str) -> AsyncIterator[Tail]:
-        """Hold on to a task's tail, loaded from the log if need be; raises `TaskNotFound`."""
+        """Hold a task's tail, loaded from the log if need be; raises `TaskNotFound`."""
         tail = self.hold(task_id)
         try:
             await self.load(task_id, tail)
@@ -83,7 +86,7 @@ class CommittedView:
             self.let_go(task_id, tail)
 
     def hold(self, task_id: str) -> Tail:
-        """The task's tail, perhaps not loaded; it stays the task's until `let_go`."""
+        """The task's tail, perhaps not loaded; it stays the task's tail until `let_go`."""
         tail = self._used.get(task_id) or self._idle.pop(task_id, None) or Tail(self._bounds)
         self._used[task_id] = tail
         tail.users += 1
@@ -100,13 +103,15 @@ class CommittedView:
                     self._idle.popitem(last=False)
 
     async def load(self, task_id: str, tail: Tail) -> None:
-        """Load a tail from the log, if that is still to be done; raises `TaskNotFound`."""
+        """Load a tail from the log, unless it is loaded; raises `TaskNotFound`."""
         if tail.task is not None:
             return
         task: Task | None = None
         while piece := await self.store.read(task_id, task.last_seq if task else 0):
-            for line in piece.lines.splitlines(keepends=True):
+            for number, line in enumerate(piece.lines.splitlines(keepends=True), 1):
                 task = evolve(task, decode(line))
+                if number % LINES_PER_TICK == 0:
+                    await trio.lowlevel.checkpoint()
             if tail.task is not None:
                 return  # A commit came first and brought the newer state along.
         if tail.task is None:
@@ -117,20 +122,20 @@ class CommittedView:
     # --- changing ---------------------------------------------------------------------------
 
     def show(self, append: Append) -> None:
-        """An append has been committed."""
+        """Show an append that has been committed."""
         tail = self.hold(append.task.task_id)
         tail.extend(append)
         self.let_go(append.task.task_id, tail)
 
     def forget(self, task_id: str) -> None:
-        """A task has been deleted."""
+        """Forget a task that has been deleted."""
         tail = self._used.pop(task_id, None) or self._idle.pop(task_id, None)
         if tail is not None:
             tail.task = None
             tail.close_streams("deleted")
 
     def close_streams(self, reason: str, task_id: str | None = None) -> None:
-        """Tell the readers of one task, or of all, to leave. For all, it stays so."""
+        """Close the streams of one task, or all, and then those opened later, too."""
         if task_id is None:
             self._closed_for = reason
             for tail in self._used.values():
@@ -140,20 +145,20 @@ class CommittedView:
 
     @property
     def closed_for(self) -> str | None:
-        """Why no stream stays open any more, if that is so."""
+        """Why all streams are closed, once they are."""
         return self._closed_for
 
     def gauges(self) -> dict[str, int]:
-        """What it holds in memory."""
+        """How much it holds in memory."""
         tails = [*self._used.values(), *self._idle.values()]
         return {"tails": len(tails), "tail_bytes": sum(tail.bytes for tail in tails)}
 
 
 class Journal:
-    """The actor. Its handlers keep the reply's slot, and the commit that is under way settles it.
+    """The actor. Its handlers defer their replies, and the commit settles them.
 
-    No task has two appends here at once, and none while it is deleted: what comes of one group may be
-    told in any order, and while the next group is being written.
+    No task has two appends here at once, and none while it is deleted. So the appends of a group may
+    be answered in any order, and while the next group is being written.
     """
 
     def __init__(self, view: CommittedView) -> None:
@@ -179,21 +184,21 @@ class Journal:
         return call.defer()
 
     async def background(self) -> None:
-        """Commit what waits, one group after another."""
-        async with trio.open_nursery() as telling:
+        """Commit what waits, one group after another; a delete waits for one group at most."""
+        async with trio.open_nursery() as answering:
             while True:
                 while not (self._appends or self._deletes):
                     await self._work.park()
                 with trio.CancelScope(shield=True):
-                    while self._deletes:
+                    if self._deletes:
                         await self._delete(*self._deletes.popleft())
-                    await self._commit(telling)
+                    await self._commit(answering)
 
     async def _delete(self, delete: Delete, call: Call[Any]) -> None:
         try:
             await self._view.store.delete(delete.task_id)
-        except StorageUnavailable as full:
-            call.fail(full)
+        except StorageUnavailable as unavailable:
+            call.fail(unavailable)
         else:
             self._view.forget(delete.task_id)
             call.settle(None)
@@ -208,7 +213,7 @@ class Journal:
         self._room.unpark_all()
         return group
 
-    async def _commit(self, telling: trio.Nursery) -> None:
+    async def _commit(self, answering: trio.Nursery) -> None:
         """Commit a group, if any append waits."""
         outcomes: Sequence[Position | ActorError]
         group = self._take()
@@ -216,25 +221,25 @@ class Journal:
             return
         try:
             outcomes = await self._view.store.append([append for append, _ in group])
-        except StorageUnavailable as full:
-            outcomes = [full] * len(group)
-        told = list(zip(group, outcomes, strict=True))
-        # Endings first: a cancel waits for one, and is to be quick however much is written.
-        told.sort(key=lambda one: not one[0][0].task.finished)
-        self._tell(told[:TOLD_AT_ONCE])
-        if rest := told[TOLD_AT_ONCE:]:
-            telling.start_soon(self._tell_in_slices, rest)
+        except StorageUnavailable as unavailable:
+            outcomes = [unavailable] * len(group)
+        ordered = list(zip(group, outcomes, strict=True))
+        # Endings first: a cancel waits for one, and must be quick however much is written.
+        ordered.sort(key=lambda one: not one[0][0].task.finished)
+        self._answer(ordered[:REPLIES_PER_TICK])
+        if rest := ordered[REPLIES_PER_TICK:]:
+            answering.start_soon(self._answer_the_rest, rest)
 
-    async def _tell_in_slices(self, told: Sequence[Told]) -> None:
-        """Each wakes a run and readers; in slices, the loop never stalls."""
+    async def _answer_the_rest(self, rest: Sequence[Outcome]) -> None:
+        """A few between two checkpoints, so that the event loop never stalls."""
         with trio.CancelScope(shield=True):
-            for start in range(0, len(told), TOLD_AT_ONCE):
+            for start in range(0, len(rest), REPLIES_PER_TICK):
                 await trio.lowlevel.checkpoint()
-                self._tell(told[start : start + TOLD_AT_ONCE])
+                self._answer(rest[start : start + REPLIES_PER_TICK])
 
-    def _tell(self, told: Sequence[Told]) -> None:
-        """Show it to the readers, then settle the replies."""
-        for (append, call), outcome in told:
+    def _answer(self, outcomes: Sequence[Outcome]) -> None:
+        """Show each append to the readers, then settle its reply."""
+        for (append, call), outcome in outcomes:
             if isinstance(outcome, ActorError):
                 call.fail(outcome)
             else:

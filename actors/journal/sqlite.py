@@ -1,23 +1,20 @@
-"""The log on disk: SQLite in WAL mode with `synchronous=FULL`.
+"""The log on disk: a `Store` over one SQLite database.
 
-Rule: one transaction is one thread call that nothing abandons. One connection writes; readers have
-read-only connections of their own and hold no transaction across an await.
+Rule: an append of a whole group is one transaction, and a reader holds none across an await.
 """
 
 from __future__ import annotations
 
 import json
-import queue
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
+from zlib import crc32
 
-import trio
-
-from actors.errors import ActorError, StorageUnavailable
-from actors.journal import schema
+from actors.errors import ActorError
 from actors.journal.log import (
     EMPTY,
     PIECE_BYTES,
@@ -28,96 +25,101 @@ from actors.journal.log import (
     StaleWriter,
     lines_after,
 )
+from actors.sqlite import BUSY_WAIT, BusyWait, Database, Schema, checked, open_database
 from actors.tasks.failure import Failure
 from actors.tasks.life import Task, TaskStatus
-
-T = TypeVar("T")
-
-READERS = 2
-"""How many reads run at once, each on a connection of its own."""
 
 OUTPUT_VERSION = 1
 """The form of the private outputs that this release writes."""
 
+SCHEMA = Schema(
+    noun="log",
+    application_id=0x5445525A,  # "TERZ" in ASCII.
+    steps=(
+        """
+        CREATE TABLE tasks (
+            mark INTEGER PRIMARY KEY AUTOINCREMENT,
+            task_id TEXT NOT NULL UNIQUE,
+            status TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            updated_at TEXT NOT NULL,
+            last_seq INTEGER NOT NULL,
+            run INTEGER NOT NULL,
+            degraded INTEGER NOT NULL,
+            error TEXT,
+            task_description TEXT NOT NULL,
+            deadline_s REAL,
+            metadata TEXT NOT NULL
+        );
+        CREATE INDEX tasks_by_status ON tasks (status, mark);
+        CREATE TABLE log (
+            mark INTEGER NOT NULL REFERENCES tasks ON DELETE CASCADE,
+            first_seq INTEGER NOT NULL,
+            last_seq INTEGER NOT NULL,
+            lines BLOB NOT NULL,
+            PRIMARY KEY (mark, last_seq)
+        );
+        CREATE TABLE outputs (
+            mark INTEGER NOT NULL REFERENCES tasks ON DELETE CASCADE,
+            step_id TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            body BLOB NOT NULL,
+            PRIMARY KEY (mark, step_id)
+        );
+        CREATE TABLE owner (orderly INTEGER NOT NULL);
+        INSERT INTO owner VALUES (1);
+        """,
+        """
+        ALTER TABLE log ADD COLUMN crc INTEGER; -- CRC-32 of the lines; NULL in older rows
+        ALTER TABLE outputs ADD COLUMN crc INTEGER; -- CRC-32 of the body; NULL in older rows
+        """,
+    ),
+    fatal_writes=True,
+)
+
 
 @asynccontextmanager
-async def open_sqlite_store(file: Path) -> AsyncIterator[SqliteStore]:
-    """Open or create the database; raises `schema.UnusableDatabase` and then changes nothing."""
-    store = await trio.to_thread.run_sync(SqliteStore, file)
-    try:
-        yield store
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(store.close)
+async def open_sqlite_store(file: Path, busy: BusyWait = BUSY_WAIT) -> AsyncIterator[SqliteStore]:
+    """Open or create the log; raises what `actors.sqlite.open_database` raises."""
+    async with open_database(SCHEMA, file, busy) as database:
+        yield SqliteStore(database)
 
 
 class SqliteStore:
-    """A `Store` in one SQLite file."""
+    """A `Store` in one SQLite database."""
 
-    def __init__(self, file: Path) -> None:
-        self._writer = schema.connect(file)
-        self._write_limiter = trio.CapacityLimiter(1)
-        self._read_limiter = trio.CapacityLimiter(READERS)
-        self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
-        for _ in range(READERS):
-            self._readers.put(schema.connect_reader(file))
-
-    def close(self) -> None:
-        """Close every connection; the last one folds the WAL into the file."""
-        while not self._readers.empty():
-            self._readers.get().close()
-        self._writer.close()
-
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def transaction() -> T:
-            try:
-                with self._writer:
-                    self._writer.execute("BEGIN IMMEDIATE")
-                    return work(self._writer)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                    raise StorageUnavailable("There is no room left for the log.") from None
-                raise
-
-        return await trio.to_thread.run_sync(transaction, limiter=self._write_limiter)
-
-    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def reading() -> T:
-            reader = self._readers.get_nowait()
-            try:
-                return work(reader)
-            finally:
-                self._readers.put(reader)
-
-        return await trio.to_thread.run_sync(reading, limiter=self._read_limiter)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     # --- the log ----------------------------------------------------------------------------
 
     async def append(self, group: Sequence[Append]) -> list[Position | ActorError]:
         try:
-            return [*await self._write(lambda writer: _append(writer, group))]
-        except _Stale:  # Nothing has been written. Each is answered for itself.
-            return await self._write(lambda writer: [_append_one(writer, one) for one in group])
+            return [*await self._database.write(partial(_append, group=group))]
+        except _Stale:  # Nothing has been written. Each append gets its own answer.
+            return await self._database.write(partial(_append_each, group=group))
 
     async def read(self, task_id: str, after: int) -> Piece | None:
-        return await self._read(lambda reader: _read_piece(reader, task_id, after))
+        return await self._database.read(partial(_read_piece, task_id=task_id, after=after))
 
     async def outputs(self, task_id: str) -> dict[str, bytes]:
         def work(reader: sqlite3.Connection) -> dict[str, bytes]:
-            return dict(
-                reader.execute(
-                    "SELECT step_id, body FROM outputs JOIN tasks USING (mark) WHERE task_id = ?",
-                    (task_id,),
-                ).fetchall()
-            )
+            rows = reader.execute(
+                "SELECT step_id, body, crc FROM outputs JOIN tasks USING (mark) WHERE task_id = ?",
+                (task_id,),
+            ).fetchall()  # A cursor that an error leaves open would keep its state of the file.
+            return {
+                step_id: checked(body, crc, f"Task {task_id}, output of step {step_id},")
+                for step_id, body, crc in rows
+            }
 
-        return await self._read(work)
+        return await self._database.read(work)
 
     async def delete(self, task_id: str) -> None:
         def work(writer: sqlite3.Connection) -> None:
             writer.execute("DELETE FROM tasks WHERE task_id = ?", (task_id,))
 
-        await self._write(work)
+        await self._database.write(work)
 
     # --- the index --------------------------------------------------------------------------
 
@@ -135,7 +137,7 @@ class SqliteStore:
             more = page[-1]["mark"] if len(rows) > limit else None
             return IndexPage(tuple(_task_of(row) for row in page), more)
 
-        return await self._read(work)
+        return await self._database.read(work)
 
     async def unfinished(self) -> list[str]:
         def work(reader: sqlite3.Connection) -> list[str]:
@@ -145,14 +147,14 @@ class SqliteStore:
             )
             return [task_id for (task_id,) in rows]
 
-        return await self._read(work)
+        return await self._database.read(work)
 
     async def counts(self) -> Mapping[TaskStatus, int]:
         def work(reader: sqlite3.Connection) -> Mapping[TaskStatus, int]:
             rows = reader.execute("SELECT status, count(*) FROM tasks GROUP BY status")
             return dict(rows.fetchall())
 
-        return await self._read(work)
+        return await self._database.read(work)
 
     async def claim(self) -> bool:
         def work(writer: sqlite3.Connection) -> bool:
@@ -160,24 +162,24 @@ class SqliteStore:
             writer.execute("UPDATE owner SET orderly = 0")
             return bool(orderly)
 
-        return await self._write(work)
+        return await self._database.write(work)
 
     async def release(self) -> None:
         def work(writer: sqlite3.Connection) -> None:
             writer.execute("UPDATE owner SET orderly = 1")
 
-        await self._write(work)
+        await self._database.write(work)
 
 
 class _Stale(Exception):
-    """A writer in the group is not where the log is."""
+    """An append in the group expects another position than the log has."""
 
 
 def _append(writer: sqlite3.Connection, group: Sequence[Append]) -> list[Position]:
-    """Append a whole group, in one statement a table; raises `_Stale` after having begun.
+    """Append a whole group with one statement for each table; raises `_Stale`.
 
     Between two statements this thread waits for the interpreter's lock, which a busy event loop
-    keeps for milliseconds: what takes a statement for each append takes a second for some hundreds.
+    keeps for milliseconds: with a statement for each append, some hundreds would take a second.
     """
     old = [_row(append) for append in group if append.expected != EMPTY]
     new = [_row(append) + _birth(append) for append in group if append.expected == EMPTY]
@@ -200,30 +202,42 @@ def _append(writer: sqlite3.Connection, group: Sequence[Append]) -> list[Positio
         )
     if writer.total_changes - before < len(group):
         raise _Stale
-    _insert(writer, "INSERT INTO log", [_lines(append) for append in group])
+    _insert(
+        writer,
+        "INSERT INTO log (mark, first_seq, last_seq, lines, crc)",
+        [_lines(append) for append in group],
+    )
     outputs = [
-        (append.task.task_id, record.step_id, OUTPUT_VERSION, record.output)
+        (append.task.task_id, record.step_id, OUTPUT_VERSION, record.output, crc32(record.output))
         for append in group
         for record in append.records
         if record.output
     ]
     if outputs:
-        _insert(writer, "INSERT OR REPLACE INTO outputs", outputs)
+        _insert(
+            writer, "INSERT OR REPLACE INTO outputs (mark, step_id, version, body, crc)", outputs
+        )
     return [append.records[-1].seq for append in group]
+
+
+def _append_each(
+    writer: sqlite3.Connection, group: Sequence[Append]
+) -> list[Position | ActorError]:
+    return [_append_one(writer, append) for append in group]
 
 
 def _append_one(writer: sqlite3.Connection, append: Append) -> Position | ActorError:
     try:
         return _append(writer, [append])[0]
     except _Stale:
-        return StaleWriter(f"Task {append.task.task_id} does not stand at {append.expected}.")
+        return StaleWriter(f"The log of task {append.task.task_id} is not at {append.expected}.")
 
 
 def _insert(writer: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Rows of a task id and three columns more, into a table that has the task's mark instead."""
+    """Insert rows of a task id and four more columns; the table has the task's mark instead."""
     writer.execute(
-        f"WITH new (task_id, a, b, c) AS ({_values(rows)})"
-        f" {insert} SELECT mark, a, b, c FROM new CROSS JOIN tasks USING (task_id)",
+        f"WITH new (task_id, a, b, c, d) AS ({_values(rows)})"
+        f" {insert} SELECT mark, a, b, c, d FROM new CROSS JOIN tasks USING (task_id)",
         _flat(rows),
     )
 
@@ -247,7 +261,8 @@ def _birth(append: Append) -> tuple[Any, ...]:
 
 
 def _lines(append: Append) -> tuple[Any, ...]:
-    return (append.task.task_id, append.records[0].seq, append.records[-1].seq, append.lines)
+    first, last = append.records[0].seq, append.records[-1].seq
+    return (append.task.task_id, first, last, append.lines, crc32(append.lines))
 
 
 def _values(rows: Sequence[tuple[Any, ...]]) -> str:
@@ -263,13 +278,14 @@ def _flat(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
 def _read_piece(reader: sqlite3.Connection, task_id: str, after: int) -> Piece | None:
     found: list[bytes] = []
     size, last = 0, after
-    rows = reader.execute(
-        "SELECT first_seq, log.last_seq, lines FROM log JOIN tasks USING (mark)"
-        " WHERE task_id = ? AND log.last_seq > ? ORDER BY first_seq",
+    rows = reader.execute(  # In the order of the key, so that no more rows are read than used.
+        "SELECT first_seq, log.last_seq, lines, crc FROM log JOIN tasks USING (mark)"
+        " WHERE task_id = ? AND log.last_seq > ? ORDER BY log.last_seq",
         (task_id, after),
     )
     with closing(rows):
-        for first_seq, last_seq, lines in rows:
+        for first_seq, last_seq, lines, crc in rows:
+            checked(lines, crc, f"Task {task_id}, event {first_seq},")
             found.append(lines_after(lines, first_seq, after))
             size, last = size + len(found[-1]), last_seq
             if size >= PIECE_BYTES:

@@ -1,16 +1,22 @@
-"""What the library says of its documents.
+"""Documents as the library answers with them, and as they come from a parser.
 
-Rule: the fields of a `Document` are those of the HTTP API, in name and form.
+Rule: the fields of a `Document` are those of the HTTP API, and its id is a function of its bytes, so
+that the same document has the same id everywhere.
 """
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
+from actors.library.passages import Cut
 from actors.tasks.evidence import Passage
 
 Ranker = Literal["bm25", "vectors"]
+
+_DOCUMENTS = uuid.UUID("0b5a4c5e-6a3f-5d1e-9d57-2f3a1f0c7e11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +53,45 @@ class DocumentPage:
 class Hits:
     """Passages that match, best first; `sample` if they come from the sample library.
 
-    `rankers` says what was searched by: "bm25" (words), "vectors" (meaning), or both.
+    `rankers` names the rankers used: "bm25" (words), "vectors" (meaning), or both.
     """
 
     passages: tuple[Passage, ...]
     sample: bool
     rankers: tuple[Ranker, ...] = ("bm25",)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedText:
+    """What a parser returns for one document."""
+
+    title: str
+    text: str
+    cuts: tuple[Cut, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """A document with its text and passages; `vectors` has one for each cut, or none at all."""
+
+    document: Document
+    text: str
+    cuts: tuple[Cut, ...]
+    vectors: tuple[bytes, ...] = ()
+
+
+def parsed_document(
+    parsed: ParsedText, media_type: str, size: int, sha256: str, now: datetime
+) -> ParsedDocument:
+    """A parsed document of `size` bytes, created `now`."""
+    created_at = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    document = Document(
+        document_id=str(uuid.uuid5(_DOCUMENTS, sha256)),
+        title=parsed.title,
+        media_type=media_type,
+        bytes=size,
+        sha256=sha256,
+        passages=len(parsed.cuts),
+        created_at=created_at,
+    )
+    return ParsedDocument(document, parsed.text, parsed.cuts)

@@ -1,14 +1,14 @@
-"""The document library: what the retriever reads and people fill.
+"""The document library: people add documents, the retriever searches them.
 
-Rule: `add` answers when the document is durable and searchable, and what was deleted is at once
-not found any more. While a person has no documents of their own, the sample library stands in.
+Rule: `add` answers when the document is durable and searchable, and a deleted document is not found
+any more at once. While a person has no documents, the sample library takes their place.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -19,15 +19,22 @@ import trio
 
 from actors.errors import IllegalState, InvalidRequest, TooLarge
 from actors.library import cursors, statements
-from actors.library.database import Database, open_database
-from actors.library.documents import Added, Document, DocumentPage, Hits, Ranker
+from actors.library.documents import (
+    Added,
+    Document,
+    DocumentPage,
+    Hits,
+    ParsedDocument,
+    Ranker,
+    parsed_document,
+)
 from actors.library.encoders.vectors import packaged_embedder
-from actors.library.parsed import ParsedDocument, parsed_document
 from actors.library.parsing.frames import Job
 from actors.library.parsing.media_types import MediaType, media_type_of
 from actors.library.parsing.process import Parser, open_parser
 from actors.library.sample_library import build_sample_database
 from actors.library.search import Searcher
+from actors.sqlite import BUSY_WAIT, BusyWait, Database, open_database
 from actors.tasks.evidence import Passage
 
 if TYPE_CHECKING:
@@ -46,17 +53,23 @@ async def open_library(
     now: Callable[[], datetime],
     parser: Parser | None = None,
     vectors: bool = True,
+    busy: BusyWait = BUSY_WAIT,
 ) -> AsyncIterator[Library]:
     """The library in `folder`, or one in memory that is gone at the end.
 
-    `parser` takes the place of the child processes, for tests under a virtual clock. Without
-    `vectors`, or without the extra of that name, passages are found by their words only.
+    `parser` replaces the child processes, for tests under a virtual clock. Without `vectors`, or
+    without the extra of that name, passages are found by their words only.
     """
-    async with open_database(folder) as database, open_parser() as own_parser:
+    file = folder / statements.FILE_NAME if folder else None
+    async with (
+        open_database(statements.SCHEMA, file, busy) as database,
+        open_parser() as own_parser,
+    ):
         embedder = await database.compute(packaged_embedder) if vectors else None
         library = Library(database, parser or own_parser, now, embedder)
-        async with library.filling():
-            yield library
+        with closing(library):
+            async with library.filling():
+                yield library
 
 
 class Library:
@@ -75,11 +88,16 @@ class Library:
         self._embedder = embedder
         self._own = Searcher(database, database, embedder)
         self._sample: Searcher | None = None
+        self._opened = ExitStack()
         self._building = trio.Lock()
+
+    def close(self) -> None:
+        """Close the sample library, if it was opened."""
+        self._opened.close()
 
     @asynccontextmanager
     async def filling(self) -> AsyncIterator[None]:
-        """While this is open, passages without vectors get theirs."""
+        """While this is open, passages without vectors get them in the background."""
         if self._own.vectors is None:
             yield
             return
@@ -91,7 +109,7 @@ class Library:
 
     @property
     def rankers(self) -> tuple[Ranker, ...]:
-        """What a search goes by: words, and meaning where the extra `vectors` is installed."""
+        """What a search ranks by: words, and meaning where the extra `vectors` is installed."""
         return self._own.rankers
 
     async def fill_vectors(self) -> None:
@@ -110,7 +128,7 @@ class Library:
     ) -> Added:
         """Add a document; the same bytes are the same document.
 
-        It takes the place of what came from the same `source` before. Raises `TooLarge`,
+        It replaces the document that came from the same `source` before. Raises `TooLarge`,
         `UnsupportedMediaType`, `UnreadableDocument` and `StorageUnavailable`.
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
@@ -173,9 +191,8 @@ class Library:
     ) -> Hits:
         """The passages that match best. Any text is a query; with no words in it, no hits.
 
-        All rankers that there are take part, or those of `rankers`. The score of a passage is that
-        of BM25, or of the fusion if vectors took part. See `actors.library.selection` for what
-        is left out.
+        All rankers that there are rank, or only those of `rankers`. The score of a passage is that
+        of BM25, or of the fusion if vectors were used. `actors.library.selection` leaves some out.
         """
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
@@ -184,7 +201,7 @@ class Library:
         return Hits(await searcher.search(query, limit, used), sample, used)
 
     async def neighbours(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
-        """What stands right before and after each of these in its section, in their order."""
+        """The passages right before and after each of these in its section, in their order."""
         searcher, _ = await self._current()
         return tuple(
             await searcher.database.read(partial(statements.neighbours, passages=passages))
@@ -218,6 +235,7 @@ class Library:
         async with self._building:
             if self._sample is None:
                 database = await self._database.compute(partial(build_sample_database, self._now()))
+                self._opened.enter_context(closing(database))
                 sample = Searcher(database, self._database, self._embedder)
                 if sample.vectors is not None:
                     await sample.vectors.fill()

@@ -1,11 +1,10 @@
-"""Cutting a document into passages of about 200 words that know where they stand.
+"""Cut a document into passages of about 200 words, each with its section and position.
 
-Rule: a passage lies within one section and is cut between blocks. A listing, list or table that fits
+Rule: a passage is within one section and is cut between blocks. A listing, list or table that fits
 into a passage stays whole; a block that is too long is cut between its sentences, its lines or, when
 there is no other way, its words.
 
-The text of a passage can be told apart line by line: a line that is indented by four spaces is
-code (or a definition's term), a blank one in code included; one that begins with "| " is a row of a
+Each line of a passage shows what it is: a line that is indented by four spaces is code (or a definition's term), a blank one in code included; one that begins with "| " is a row of a
 table or a list of links, one with "- " an item of a list; every other line is a paragraph of prose.
 """
 
@@ -31,7 +30,7 @@ _LETTERS_PER_WORD = 10
 class Cut:
     """A passage of one document, not yet part of a library; `position` counts from 1.
 
-    `links` is true if it only leads elsewhere, like a table of contents.
+    `links` is true if it holds nothing but links, like a table of contents.
     """
 
     section: str
@@ -88,7 +87,7 @@ def _kind_of(line: str) -> Literal["prose", "item", "row", "listing"]:
 
 
 def _packed(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
-    """Pieces of one section put together to passages, none but the last much too short."""
+    """Pieces of one section packed into passages, of which only the last may be short."""
     passage: list[_Piece] = []
     finished: list[_Piece] = []
     for together in _wholes(pieces):
@@ -103,7 +102,7 @@ def _packed(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
 
 
 def _wholes(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
-    """The pieces that stay together: the items of a list or rows of a table, if they fit."""
+    """Groups of pieces that stay together: a list's items or a table's rows, if they fit."""
     for kind, group in groupby(pieces, key=lambda piece: piece.kind):
         rows = list(group)
         if kind in ("list", "table") and _words(rows) <= _MOST_WORDS:
@@ -113,7 +112,7 @@ def _wholes(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
 
 
 def _parted(passage: list[_Piece]) -> tuple[list[_Piece], list[_Piece]]:
-    """A full passage and what it gives to the next: a last piece that announces what follows."""
+    """A full passage, and its last piece if that introduces what follows, for the next one."""
     last = passage[-1]
     announces = last.kind == "term" or (last.kind == "prose" and last.text.endswith(":"))
     if len(passage) > 1 and announces:
@@ -126,12 +125,12 @@ def _words(pieces: Iterable[_Piece]) -> int:
 
 
 def _size(text: str) -> int:
-    """Its words; long ones count as several, so that a passage is bounded in every script."""
+    """The number of words; long words count as several, so that every script is bounded."""
     return max(len(text.split()), len(text) // _LETTERS_PER_WORD)
 
 
 def _pieces(block: Block) -> Iterator[_Piece]:
-    """The block as it will stand in passages, in parts if it is too long for one."""
+    """The block as passages will hold it, in parts if it is too long for one."""
     for part in [block.text] if _size(block.text) <= _MOST_WORDS else _parts(block):
         text = rendered(Block(block.section, part, block.kind))
         yield _Piece(block.kind, text, _size(part))
@@ -153,7 +152,7 @@ def _parts(block: Block) -> Iterator[str]:
 
 
 def _short(unit: str) -> Iterator[str]:
-    """A sentence or line as it is, or cut between words, or even within one, if it is endless."""
+    """A sentence or line; if it is too long, cut between words or, failing that, within one."""
     if _size(unit) <= TARGET_WORDS:
         yield unit
         return

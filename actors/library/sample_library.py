@@ -1,24 +1,25 @@
 """The sample library: articles that come with the package, for a first task without documents.
 
-Rule: they are texts of our own, read in a moment, so they need no process of their own.
+Rule: they are short and our own, so they are parsed without a child process.
 """
 
 from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from functools import partial
 from importlib import resources
 
 from actors.library import statements
-from actors.library.database import MemoryDatabase
-from actors.library.parsed import parsed_document
+from actors.library.documents import parsed_document
 from actors.library.parsing.frames import Job
 from actors.library.parsing.inline import parsed_text
+from actors.sqlite import MemoryDatabase
 
 
 def build_sample_database(now: datetime) -> MemoryDatabase:
-    """The articles on a database in memory."""
-    database = MemoryDatabase()
+    """The articles in a database in memory."""
+    database = MemoryDatabase(statements.SCHEMA)
     folder = resources.files("actors.library") / "sample"
     articles = (file for file in folder.iterdir() if file.name.endswith(".md"))
     for file in sorted(articles, key=lambda file: file.name):
@@ -26,5 +27,5 @@ def build_sample_database(now: datetime) -> MemoryDatabase:
         parsed = parsed_text(Job(body, "text/markdown", file_name=file.name))
         sha256 = hashlib.sha256(body).hexdigest()
         reading = parsed_document(parsed, "text/markdown", len(body), sha256, now)
-        statements.insert(database.connection, reading, None)
+        database.write_now(partial(statements.insert, reading=reading, source=None))
     return database

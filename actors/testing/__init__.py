@@ -19,6 +19,7 @@ imports it.
 """
 
 from actors.testing.check import BrokenLog, check_log
+from actors.testing.check_store import check_store
 from actors.testing.faults import (
     Delay,
     DieAfter,
@@ -68,6 +69,7 @@ __all__ = [
     "ScriptedWriter",
     "Stubborn",
     "check_log",
+    "check_store",
     "plan_for",
     "run_virtual",
     "scripted_system",

@@ -28,11 +28,11 @@ from random import Random
 import trio
 
 from actors.library import statements
-from actors.library.database import FILE_NAME, open_database
-from actors.library.documents import Ranker
+from actors.library.documents import ParsedDocument, ParsedText, Ranker, parsed_document
 from actors.library.library import Library, open_library
-from actors.library.parsed import ParsedDocument, ParsedText, parsed_document
 from actors.library.passages import Cut
+from actors.library.statements import FILE_NAME, SCHEMA
+from actors.sqlite import open_database
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 OF_DOCUMENT = 500
@@ -95,7 +95,7 @@ async def build(folder: Path, passages: int, rng: Random) -> Language:
     language = Language(rng)
     async with open_library(folder, now=lambda: NOW):
         pass  # So that the vectors to come are the packaged model's.
-    async with open_database(folder) as database:
+    async with open_database(SCHEMA, folder / FILE_NAME) as database:
         for reading in readings(language, rng, passages):
             await database.write(lambda db, one=reading: statements.insert(db, one, None))
     return language

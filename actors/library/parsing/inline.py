@@ -6,7 +6,7 @@ Rule: it does just what the child process does, in the caller's own thread and t
 from __future__ import annotations
 
 from actors.errors import UnreadableDocument
-from actors.library.parsed import ParsedText
+from actors.library.documents import ParsedText
 from actors.library.parsing.blocks import plain_text
 from actors.library.parsing.frames import Job
 from actors.library.parsing.parse import parse

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import trio
 
 from actors.errors import CODES, Overloaded, UnreadableDocument
-from actors.library.parsed import ParsedText
+from actors.library.documents import ParsedText
 from actors.library.parsing.frames import LENGTH, LONGEST_REPLY, Job, frame
 from actors.library.passages import Cut
 
