@@ -14,7 +14,7 @@ from actors.agents.model.proposal import MOST_ARGUMENTS, MOST_DEPTH, plan_with_c
 from actors.errors import ModelUnavailable
 from actors.messages import Analyze
 from actors.models.structured import closed
-from actors.tasks.outputs import dump_output, load_output
+from actors.runs.steps import dump_output, load_output
 from actors.tasks.plan import Plan
 from actors.tasks.planning import MAX_TOOL_CALLS
 from actors.tasks.tool_options import ToolOption

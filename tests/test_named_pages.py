@@ -26,8 +26,8 @@ from actors.fetching.fetcher import Fetcher, FetchLimits, Page
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
 from actors.messages import Retrieve
+from actors.runs.steps import dump_output, load_output
 from actors.tasks.evidence import Evidence
-from actors.tasks.outputs import dump_output, load_output
 from actors.tasks.plan import Question
 
 GUARD_S = 20.0
