@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from actors.models.names import EXTRACTIVE, FORMS, parse_model_name
+from actors.models.model import EXTRACTIVE, FORMS, parse_model_name
 
 Seconds = Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)]
 Mailbox = Annotated[int, Field(ge=1, le=65_536)]

@@ -171,7 +171,7 @@ async def _argument_fault(
 ) -> str:
     """Why a tool or plugin cannot be called with these arguments; "" if it can."""
     if option.name not in plugins:
-        fault = await tools.wrong_with(option.schema, arguments)
+        fault = await tools.argument_problem(option.schema, arguments)
         return f"The tool {option.name} cannot be asked this: {fault}." if fault else ""
     try:
         plugins[option.name].read(arguments)

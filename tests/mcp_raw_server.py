@@ -1,4 +1,4 @@
-"""A tool server by hand, for what no SDK would do: `python mcp_raw_server.py FAULT [FILE]`.
+"""A tool server without the SDK, for faults that the SDK never has: `python mcp_raw_server.py FAULT [FILE]`.
 
 It has one tool, `search`, and one fault: silent, dies, endless, slow, deaf, grows, restless,
 parent, orphan, clogged or none.

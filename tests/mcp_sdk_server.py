@@ -1,4 +1,4 @@
-"""A tool server made with the SDK: `python mcp_sdk_server.py FILE` writes down in FILE what happens."""
+"""A tool server made with the SDK: `python mcp_sdk_server.py FILE` records its calls in FILE."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def dive(query: str) -> str:
 
 @server.tool()
 async def grow(query: str, ctx: Context) -> str:  # type: ignore[type-arg]
-    """Add a tool and take one away, and tell who listens."""
+    """Add a tool, remove another one, and notify the clients."""
     server.add_tool(dive)
     server.remove_tool("add")
     await ctx.notify_tools_changed()

@@ -1,4 +1,4 @@
-"""`terzetto mcp` whose tasks never end: `python mcp_stuck_command.py FILE [FLAGS]` notes each cancel."""
+"""`terzetto mcp` whose tasks never end: `python mcp_stuck_command.py FILE [FLAGS]` records each cancel."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""A server that speaks like OpenAI's and Anthropic's, and misbehaves as it is told.
+"""A fake of OpenAI's and Anthropic's servers with scripted answers and faults.
 
     async with scripted_models() as server:
-        server.will(Says("Hello", " world"))         # the next request gets this; the last one stays
+        server.will(Says("Hello", " world"))         # for the next request; the last one repeats
         ...
         assert server.requests[0].body["model"] == "m"
 
-It notes whether a client hung up before its answer was over.
+It records whether a client closed the connection before the end of its answer.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ CUT = "cut"
 PAUSE_S = 0.02
 
 Step = str | bytes
-"""Text to write; bytes go out as they are; `STALL` and `CUT` mean what they say."""
+"""A text to stream, or bytes to send as they are; `STALL` waits, `CUT` closes the connection."""
 
 
 class Says:
-    """A streamed answer: its steps one by one, and then its proper end.
+    """A streamed answer: its steps one by one, then its end.
 
     Without `ends`, the response stays open after that.
     """
@@ -68,7 +68,7 @@ Reply = Says | Refuses | HangsUp | Silent
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it came."""
+    """A request as received."""
 
     path: str
     headers: dict[str, str]
@@ -76,7 +76,7 @@ class Asked:
 
 
 class ModelServer:
-    """What the server was asked, and what it will say."""
+    """The requests so far, and the script of answers."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -92,7 +92,7 @@ class ModelServer:
         self._script = list(replies)
 
     async def wait_until(self, holds: Callable[[ModelServer], bool]) -> None:
-        """Wait until this holds; what can change it is the server's own doing."""
+        """Wait until this holds, checked after each change of the server's state."""
         with trio.fail_after(30):
             while not holds(self):
                 await self._changed.wait()

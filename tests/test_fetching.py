@@ -15,8 +15,8 @@ import trustme
 from web_site import Answering, Names, Site, answer, open_site, page, raw, redirect
 
 from actors.errors import FetchFailed, FetchRefused
-from actors.fetching.decompression import PIECE_BYTES, Body
 from actors.fetching.fetcher import AT_A_TIME, Fetcher, FetchLimits, Page
+from actors.fetching.request import PIECE_BYTES, BodyReader
 
 GUARD_S = 20.0
 MIB = 1024 * 1024
@@ -45,7 +45,7 @@ async def failure(fetcher: Fetcher, url: str) -> FetchFailed:
 # --- Pages --------------------------------------------------------------------------------------
 
 
-async def test_a_page_comes_with_its_type_and_where_it_was():
+async def test_a_page_has_its_media_type_and_url():
     async with site_of({"/frogs": answer(FROGS, "text/html; charset=utf-8")}) as (site, fetcher):
         found = await fetcher.fetch(site.url("/frogs#croaking"))
 
@@ -54,7 +54,7 @@ async def test_a_page_comes_with_its_type_and_where_it_was():
         assert found.file_name == "frogs"
 
 
-async def test_a_server_learns_who_asks_and_nothing_else():
+async def test_a_request_has_only_the_necessary_headers():
     async with site_of({"/frogs?q=1": answer(FROGS)}) as (site, fetcher):
         await fetcher.fetch(site.url("/frogs?q=1"))
 
@@ -65,7 +65,7 @@ async def test_a_server_learns_who_asks_and_nothing_else():
 
 
 @pytest.mark.parametrize("end", ["", "#part", "/", "/#part", "?", "/?"])
-async def test_a_host_alone_is_its_first_page(end: str):
+async def test_a_url_without_a_path_is_the_root(end: str):
     query = "?" if "?" in end else ""
     async with site_of({f"/{query}": answer(FROGS)}) as (site, fetcher):
         found = await fetcher.fetch(site.url(end))
@@ -84,15 +84,15 @@ async def test_a_host_alone_is_its_first_page(end: str):
         (None, "README.md", None),
     ],
 )
-async def test_markdown_that_is_told_as_plain_text_is_markdown(
+async def test_markdown_sent_as_plain_text_is_markdown(
     told: str | None, name: str, kind: str | None
 ):
-    """As places do that show the files of projects."""
+    """Hosts of source code send it so."""
     async with site_of({f"/{name}": answer(b"# Frogs", told)}) as (site, fetcher):
         assert (await fetcher.fetch(site.url(f"/{name}"))).media_type == kind
 
 
-async def test_a_path_in_any_script_is_asked_for_in_ascii():
+async def test_a_path_in_any_script_is_percent_encoded():
     async with site_of({"/Gr%C3%BCn%20x": answer(FROGS)}) as (site, fetcher):
         assert (await fetcher.fetch(site.url("/Grün x"))).body == FROGS
 
@@ -109,7 +109,7 @@ async def test_a_page_may_come_in_chunks_or_until_the_end_of_the_connection(subt
                 assert (await fetcher.fetch(site.url(path))).body == b"abcdefg"
 
 
-async def test_a_packed_page_is_unpacked():
+async def test_a_gzip_page_is_decompressed():
     twice = gzip.compress(FROGS) + gzip.compress(FROGS)
     async with site_of({"/x": answer(twice, Content_Encoding="gzip")}) as (site, fetcher):
         assert (await fetcher.fetch(site.url("/x"))).body == FROGS * 2
@@ -139,14 +139,14 @@ async def test_five_redirects_are_followed_and_a_loop_is_not():
 @pytest.mark.parametrize(
     "location", ["file:///etc/passwd", "http://me:secret@127.0.0.1/", "ftp://x/", "http://"]
 )
-async def test_a_redirect_is_looked_at_like_a_url(location: str):
+async def test_a_redirect_is_checked_like_a_url(location: str):
     async with site_of({"/x": redirect(location)}) as (site, fetcher):
         told = await refusal(fetcher, site.url("/x"))
 
         assert "secret" not in told
 
 
-async def test_a_redirect_without_a_place_is_refused():
+async def test_a_redirect_without_a_location_is_refused():
     async with site_of({"/x": answer(status=302)}) as (site, fetcher):
         assert "answered 302" in await refusal(fetcher, site.url("/x"))
 
@@ -164,20 +164,20 @@ async def test_a_redirect_without_a_place_is_refused():
         "http://x/" + "y" * 5_000,
     ],
 )
-async def test_what_is_no_url_of_a_page_is_refused(url: str):
+async def test_an_invalid_url_is_refused(url: str):
     told = await refusal(Fetcher(FetchLimits(private=True)), url)
 
     assert len(told) < 500
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451, 304, 499])
-async def test_a_page_that_is_not_there_for_us_is_refused(status: int):
+async def test_a_client_error_refuses_the_page(status: int):
     async with site_of({"/x": answer(FROGS, status=status)}) as (site, fetcher):
         assert f"answered {status}" in await refusal(fetcher, site.url("/x"))
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 599])
-async def test_a_server_in_trouble_may_be_asked_again(status: int):
+async def test_a_server_error_is_retryable(status: int):
     async with site_of({"/x": answer(FROGS, status=status)}) as (site, fetcher):
         failed = await failure(fetcher, site.url("/x"))
 
@@ -195,19 +195,19 @@ async def test_a_server_in_trouble_may_be_asked_again(status: int):
         ("-1", None),
     ],
 )
-async def test_a_server_says_when_to_ask_again(said: str, wait_s: float | None):
+async def test_the_error_has_the_time_to_wait(said: str, wait_s: float | None):
     async with site_of({"/x": answer(status=429, Retry_After=said)}) as (site, fetcher):
         assert (await failure(fetcher, site.url("/x"))).retry_after_s == wait_s
 
 
 @pytest.mark.parametrize("kind", ["image/png", "application/json", "video/mp4", "application/zip"])
-async def test_other_types_are_refused_before_they_are_loaded(kind: str):
+async def test_other_media_types_are_refused_before_the_body(kind: str):
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: 99999\r\n\r\n"
     async with site_of({"/x": stalling(head.encode())}) as (site, fetcher):
         assert kind in await refusal(fetcher, site.url("/x"))
 
 
-async def test_a_packing_that_was_not_asked_for_is_refused():
+async def test_another_content_coding_is_refused():
     async with site_of({"/x": answer(b"x", Content_Encoding="br")}) as (site, fetcher):
         assert "br" in await refusal(fetcher, site.url("/x"))
 
@@ -226,12 +226,12 @@ CUT = {
 
 
 @pytest.mark.parametrize("way", CUT)
-async def test_an_answer_that_breaks_off_may_be_asked_for_again(way: str):
+async def test_an_incomplete_response_is_retryable(way: str):
     async with site_of({"/x": CUT[way], "/robots.txt": answer(status=404)}) as (site, fetcher):
         await failure(fetcher, site.url("/x"))
 
 
-async def test_a_host_without_a_server_may_be_asked_again():
+async def test_a_refused_connection_is_retryable():
     async with site_of({}) as (site, fetcher):
         url = site.url("/")
 
@@ -242,7 +242,7 @@ async def test_a_host_without_a_server_may_be_asked_again():
 
 
 def stalling(*pieces: bytes) -> Answering:
-    """These bytes and no more, while the connection stays."""
+    """Send these bytes, then nothing; the connection stays open."""
 
     async def send(stream: trio.abc.Stream) -> None:
         await raw(*pieces)(stream)
@@ -277,13 +277,13 @@ LARGE = {
 
 
 @pytest.mark.parametrize("way", LARGE)
-async def test_a_page_past_the_limit_is_refused_as_soon_as_that_is_clear(way: str):
+async def test_a_page_over_the_limit_is_refused_early(way: str):
     async with site_of({"/x": LARGE[way]}) as (site, fetcher):
         assert "1,048,576 bytes" in await refusal(fetcher, site.url("/x"))
 
 
-def test_what_is_packed_is_unpacked_piece_by_piece():
-    body, pieces = Body(MIB, packed=True, cut=False), 0
+def test_gzip_is_decompressed_in_pieces():
+    body, pieces = BodyReader(MIB, gzip=True, cut=False), 0
 
     with pytest.raises(FetchRefused):
         for _ in body.feed(bomb(64 * MIB)):
@@ -292,7 +292,7 @@ def test_what_is_packed_is_unpacked_piece_by_piece():
     assert pieces == MIB // PIECE_BYTES
 
 
-async def test_a_page_as_large_as_the_limit_is_a_page():
+async def test_a_page_at_the_limit_is_accepted():
     ways = {
         "/x": answer(b"x" * MIB),
         "/y": answer(gzip.compress(b"x" * MIB), Content_Encoding="gzip"),
@@ -321,7 +321,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("way", SLOW)
-async def test_a_server_that_takes_too_long_may_be_asked_again(way: str):
+async def test_a_timeout_is_retryable(way: str):
     async with site_of({"/x": SLOW[way]}) as (site, _):
         fetcher = Fetcher(FetchLimits(private=True, timeout_s=0.3))
 
@@ -353,17 +353,17 @@ async def test_a_few_pages_are_fetched_at_the_same_time():
 RULES = b"User-agent: *\nDisallow: /private\n\nUser-agent: terzetto\nDisallow: /not-you\n"
 
 
-async def test_what_a_host_asks_of_robots_is_obeyed_and_asked_for_once():
+async def test_robots_txt_is_obeyed_and_fetched_once():
     ways = {path: answer(FROGS) for path in ("/", "/private", "/not-you/x")}
     async with site_of({**ways, "/robots.txt": answer(RULES, "text/plain")}) as (site, fetcher):
         assert "robots.txt" in await refusal(fetcher, site.url("/not-you/x"))
 
         await fetcher.fetch(site.url("/"))
-        await fetcher.fetch(site.url("/private"))  # Their rules for others are not for us.
+        await fetcher.fetch(site.url("/private"))  # Rules for other user agents do not apply.
         assert site.asked == ["/robots.txt", "/", "/private"]
 
 
-async def test_a_redirect_to_what_robots_may_not_read_is_refused():
+async def test_a_redirect_to_a_disallowed_page_is_refused():
     ways = {"/x": redirect("/private"), "/private": answer(FROGS)}
     rules = answer(b"User-agent: *\nDisallow: /private", "text/plain")
     async with site_of({**ways, "/robots.txt": rules}) as (site, fetcher):
@@ -403,7 +403,7 @@ MATCHING = {
 
 
 @pytest.mark.parametrize("case", MATCHING)
-async def test_rules_are_read_as_rfc_9309_tells(case: str):
+async def test_robots_txt_is_read_as_rfc_9309_requires(case: str):
     rules, path, allowed = MATCHING[case]
     told = f"\ufeffUser-agent: *\n{rules}\n".encode()
     async with site_of({"/robots.txt": answer(told), path: answer(FROGS)}) as (site, fetcher):
@@ -414,8 +414,8 @@ async def test_rules_are_read_as_rfc_9309_tells(case: str):
 
 
 @pytest.mark.parametrize("form", ["User-agent: n{}", "useragent n{}", "User  agent : n{}"])
-async def test_rules_for_very_many_programs_cost_no_more_than_their_size(form: str):
-    """Each of 9,000 rules held for each of 9,000 programs would fill the memory."""
+async def test_rules_for_many_user_agents_use_no_more_memory_than_their_size(form: str):
+    """9,000 rules for each of 9,000 user agents would fill the memory."""
     names = "\n".join(form.format(n) for n in range(9_000))
     rules = "\n".join(f"Disallow: /{n}" for n in range(9_000))
     told = f"User-agent: *\n{names}\n{rules}\n".encode()
@@ -435,13 +435,13 @@ ALLOWING = {
 
 
 @pytest.mark.parametrize("way", ALLOWING)
-async def test_a_host_without_rules_asks_for_nothing(way: str):
+async def test_a_host_without_robots_txt_allows_everything(way: str):
     async with site_of({"/robots.txt": ALLOWING[way], "/x": answer(FROGS)}) as (site, fetcher):
         assert (await fetcher.fetch(site.url("/x"))).body == FROGS
 
 
 @pytest.mark.parametrize("way", [answer(status=500), answer(status=429), raw()])
-async def test_a_host_that_cannot_show_its_rules_is_left_alone_for_now(way: Answering):
+async def test_a_host_that_cannot_send_robots_txt_is_retryable(way: Answering):
     async with site_of({"/robots.txt": way, "/x": answer(FROGS)}) as (site, fetcher):
         assert "robots.txt" in (await failure(fetcher, site.url("/x"))).message
         assert site.asked_for("/x") == 0
@@ -450,7 +450,7 @@ async def test_a_host_that_cannot_show_its_rules_is_left_alone_for_now(way: Answ
         assert (await fetcher.fetch(site.url("/x"))).body == FROGS
 
 
-async def test_of_endless_rules_the_first_ones_count():
+async def test_a_long_robots_txt_is_cut():
     rules = endless(
         b"HTTP/1.0 200 OK\r\n\r\nUser-agent: *\nDisallow: /private\n", b"#" * 4_095 + b"\n"
     )
@@ -461,7 +461,7 @@ async def test_of_endless_rules_the_first_ones_count():
         assert site.asked_for("/robots.txt") == 1
 
 
-async def test_rules_moved_elsewhere_count():
+async def test_a_redirected_robots_txt_is_obeyed():
     rules = answer(b"User-agent: *\nDisallow: /", "text/plain")
     ways = {"/robots.txt": redirect("/rules"), "/rules": rules, "/x": answer(FROGS)}
     async with site_of(ways) as (site, fetcher):
@@ -473,7 +473,7 @@ async def test_rules_moved_elsewhere_count():
 
 @pytest.fixture
 def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Callable[[str], ssl.SSLContext]:
-    """An authority that this machine trusts, and which certifies any name."""
+    """A certificate authority that the fetcher trusts."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
@@ -486,7 +486,7 @@ def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Callable[[str], ssl.SS
     return certified
 
 
-async def test_a_certificate_is_held_against_the_name_and_not_the_address(trusted):
+async def test_a_certificate_is_verified_for_the_host_name(trusted):
     names = Names(frogs_example=[["127.0.0.1"]] * 9, toads_example=[["127.0.0.1"]] * 9)
     trio.socket.set_custom_hostname_resolver(names)
     with trio.fail_after(GUARD_S):
@@ -507,7 +507,7 @@ async def test_another_address_of_a_host_is_tried_when_the_first_does_not_answer
         assert (await fetcher.fetch(site.url("/x", "frogs.example"))).body == FROGS
 
 
-async def test_a_name_that_nobody_knows_may_be_asked_for_again():
+async def test_an_unknown_host_name_is_retryable():
     trio.socket.set_custom_hostname_resolver(Names())
 
     told = await failure(Fetcher(FetchLimits()), "http://frogs.example/")

@@ -1,4 +1,4 @@
-"""Pages of private networks are not fetched, whatever leads to them."""
+"""No page of a private network is fetched, whatever URL or redirect leads to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from web_site import Names, answer, open_site, redirect
 
 from actors.errors import FetchFailed, FetchRefused
-from actors.fetching.addresses import is_public
+from actors.fetching.connections import is_public
 from actors.fetching.fetcher import Fetcher, FetchLimits
 
 GUARD_S = 20.0
@@ -35,12 +35,12 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_the_internet_is_public(address: str):
+def test_internet_addresses_are_public(address: str):
     assert is_public(address)
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_what_only_some_can_reach_is_private(address: str):
+def test_special_purpose_addresses_are_private(address: str):
     assert not is_public(address)
 
 
@@ -50,7 +50,7 @@ SPECIAL_V4 = st.sampled_from([ip_address(a) for a in PRIVATE if "." in a and ":"
 
 
 @given(ip=V4 | SPECIAL_V4 | st.builds(IPv6Address, st.integers(0, 2**128 - 1)))
-def test_nothing_is_public_that_python_calls_private(ip: IPv4Address | IPv6Address):
+def test_no_address_is_public_that_python_calls_private(ip: IPv4Address | IPv6Address):
     special = (ip.is_private, ip.is_loopback, ip.is_link_local, ip.is_multicast, ip.is_reserved)
     embedding = isinstance(ip, IPv6Address) and (ip.sixtofour or ip in NAT64)
 
@@ -59,7 +59,7 @@ def test_nothing_is_public_that_python_calls_private(ip: IPv4Address | IPv6Addre
 
 
 @given(v4=V4 | SPECIAL_V4, place=st.integers(0, 2**80 - 1))
-def test_an_address_in_an_address_is_judged_by_that(v4: IPv4Address, place: int):
+def test_an_embedded_address_decides(v4: IPv4Address, place: int):
     carried = [
         IPv6Address((0xFFFF << 32) | int(v4)),
         IPv6Address((0x0064_FF9B << 96) | int(v4)),
@@ -86,7 +86,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("host", SPELLINGS)
-async def test_no_spelling_of_this_machine_is_asked(host: str):
+async def test_no_spelling_of_loopback_is_fetched(host: str):
     async with open_site({"/": answer(b"secret")}) as site:
         with trio.fail_after(GUARD_S), pytest.raises((FetchRefused, FetchFailed)):
             await Fetcher(FetchLimits()).fetch(site.url("/", host))
@@ -105,7 +105,7 @@ async def test_a_name_that_leads_to_a_private_address_is_refused(address: str):
     assert "private network" in await refusal("http://frogs.example/")
 
 
-async def test_of_a_hosts_addresses_no_private_one_is_asked():
+async def test_no_private_address_of_a_host_is_connected_to():
     async with open_site({"/": answer(b"secret")}) as site:
         private = ["127.0.0.1", "::ffff:127.0.0.1"]
         trio.socket.set_custom_hostname_resolver(Names(frogs_example=[private] * 9))
@@ -115,8 +115,8 @@ async def test_of_a_hosts_addresses_no_private_one_is_asked():
         assert site.asked == []
 
 
-async def test_the_address_that_was_looked_at_is_the_one_connected_to(monkeypatch):
-    """The name server gives a public address first, and this machine's ever after."""
+async def test_the_checked_address_is_the_one_connected_to(monkeypatch):
+    """The name server answers with a public address first, then with loopback."""
     connected: list[str] = []
 
     async def refuse(address: str, *_: object, **__: object) -> trio.SocketStream:
@@ -137,7 +137,7 @@ async def test_the_address_that_was_looked_at_is_the_one_connected_to(monkeypatc
 
 
 async def test_a_name_that_changes_its_address_between_two_requests_is_refused(monkeypatch):
-    """robots.txt comes from a public address, the page would come from this machine."""
+    """robots.txt comes from a public address; the page would come from this machine."""
     open_tcp_stream = trio.open_tcp_stream
     async with open_site({"/": answer(b"secret"), "/robots.txt": answer(status=404)}) as site:
 

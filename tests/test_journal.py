@@ -6,7 +6,7 @@ Tests that take a `store` run on both, the one in memory and the one on disk.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from actors.journal.memory import MemoryStore
 from actors.journal.sqlite import SCHEMA, SqliteStore, open_sqlite_store
 from actors.journal.tail import TailBounds
 from actors.runtime import ActorHandle, spawn
-from actors.sqlite import open_database
+from actors.sqlite import MemoryDatabase, open_database
 from actors.tasks import events as e
 from actors.tasks.life import TaskStatus
 from actors.testing import check_store
@@ -124,6 +124,17 @@ async def test_a_long_log_is_read_in_bounded_pieces(
     assert len(sizes) >= 4
     assert max(sizes) < PIECE_BYTES + 31_000
     assert view.gauges()["tail_bytes"] <= TailBounds().bytes + 31_000
+
+
+async def test_a_read_takes_its_rows_in_order_and_sorts_none() -> None:
+    """Else each piece of a long log would cost all the rows that are left."""
+    seen: list[str] = []
+    with closing(MemoryDatabase(SCHEMA)) as database:
+        database.read_now(lambda db: db.set_trace_callback(seen.append))
+        await SqliteStore(database).read("t1", 0)
+        (sql,) = seen
+        plan = database.read_now(lambda db: db.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())
+    assert not [row for row in plan if "TEMP B-TREE" in row[3]]
 
 
 async def test_a_writer_who_is_not_where_the_log_is_is_refused_alone(

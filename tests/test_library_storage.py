@@ -84,17 +84,6 @@ async def test_a_foreign_database_is_refused_and_kept(tmp_path: Path, pragma: st
     assert (tmp_path / FILE_NAME).read_bytes() == before
 
 
-async def test_a_library_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    async with opened(tmp_path):
-        pass
-    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
-        db.execute("PRAGMA user_version = 99")
-
-    with pytest.raises(StorageUnavailable, match="newer Terzetto"):
-        async with opened(tmp_path):
-            pass
-
-
 async def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 

@@ -1,5 +1,5 @@
-"""Tasks with a real language model, in this process and by the command. Skipped where its packages
-are not installed. It is small: what it says proves the path and not the quality."""
+"""Tasks with a real language model, in this process and by the command. Skipped if its packages are
+not installed. The model is small: the tests show that it runs, not that it writes well."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from actors import Settings, System, open_system
-from actors.models.local import weights
+from actors.models.local_child import weights
 from actors.tasks.events import Stamped
 
 pytest.importorskip("xllamacpp")
@@ -29,7 +29,7 @@ PLANS = Settings(data_dir=None, analyzer_model="local")
 
 
 async def text_of(system: System, task: str, *, parts: int) -> list[Stamped]:
-    """The events of a task up to so many parts of the model's text; then it is cancelled."""
+    """The events of a task until it is cancelled after so many parts of the model's text."""
     created = await system.create(task)
     seen: list[Stamped] = []
     async for event in system.execute(created.task_id):

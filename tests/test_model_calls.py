@@ -14,11 +14,11 @@ from actors.agents.model.proposal import MOST_ARGUMENTS, MOST_DEPTH, plan_with_c
 from actors.errors import ModelUnavailable
 from actors.messages import Analyze
 from actors.models.structured import closed
-from actors.tasks.outputs import dump_output, load_output
+from actors.runs.steps import dump_output, load_output
 from actors.tasks.plan import Plan
 from actors.tasks.planning import MAX_TOOL_CALLS
 from actors.tasks.tool_options import ToolOption
-from actors.tools.arguments import wrong_with
+from actors.tools.arguments import argument_problem
 from actors.wiring import model_analyzer
 
 TASK = "Compare frogs and toads"
@@ -62,7 +62,7 @@ def call(arguments: Any = GOOD, *, question: Any = 1, tool: Any = "sky/weather")
 
 
 async def check(tool_option: ToolOption, arguments: Mapping[str, Any]) -> str:
-    return wrong_with(tool_option.schema, arguments)
+    return argument_problem(tool_option.schema, arguments)
 
 
 async def planned(model: ScriptedModel, *tool_options: ToolOption, **more: Any) -> Plan:
@@ -357,4 +357,4 @@ TWICE = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(
     ],
 )  # fmt: skip
 def test_a_schema_that_cannot_be_checked_in_bounds_fits_nothing(schema: Any, fits: bool) -> None:
-    assert (wrong_with(schema, {"city": "a" * 60 + "!", "a" * 60 + "!": 1}) == "") is fits
+    assert (argument_problem(schema, {"city": "a" * 60 + "!", "a" * 60 + "!": 1}) == "") is fits

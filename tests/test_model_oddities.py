@@ -1,4 +1,4 @@
-"""What real servers do besides what their documentation says, and what the person sees of it."""
+"""Undocumented behaviour of real servers, and what a person sees of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from model_server import ModelServer, Refuses, Reply, Says, Step, scripted_models
 from model_tasks import PLAN, PLAN_TEXT, REPORT, run, step
 
-from actors.models.remote import ROOM_FOR_THOUGHTS
+from actors.models.remote import REASONING_TOKENS
 from actors.tasks.events import Stamped
 
 WRITTEN = "It is a signal from a slow consumer [1]."
@@ -41,7 +41,7 @@ def refused(message: str, status: int = 400, **more: Any) -> Refuses:
 
 
 def assert_good(log: list[Stamped]) -> None:
-    """The report is the model's, whole, and without its thoughts."""
+    """The report is the model's complete text, without its reasoning."""
     done = log[-1].data
     assert log[-1].event_type == "task_completed", done
     (planned,) = step(log, "step_completed", "analysis")
@@ -76,7 +76,9 @@ HARMLESS: dict[str, tuple[Step, ...]] = {
 
 
 @pytest.mark.parametrize("steps", HARMLESS.values(), ids=HARMLESS)
-async def test_what_is_no_text_is_not_shown(server: ModelServer, steps: tuple[Step, ...]) -> None:
+async def test_content_that_is_no_text_is_not_shown(
+    server: ModelServer, steps: tuple[Step, ...]
+) -> None:
     assert_good(await run(server, PLAN, Says(*steps)))
 
 
@@ -89,27 +91,27 @@ PLANS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("said", PLANS.values(), ids=PLANS)
-async def test_a_plan_is_found_in_what_stands_around_it(server: ModelServer, said: str) -> None:
+async def test_a_plan_is_found_in_the_text_around_it(server: ModelServer, said: str) -> None:
     log = await run(server, Says(said), REPORT)
 
     assert_good(log)
     assert len(server.requests) == 2
 
 
-async def test_thoughts_without_an_opening_mark_are_shown_once_and_never_kept(
+async def test_reasoning_without_an_opening_tag_is_shown_once_and_never_kept(
     server: ModelServer,
 ) -> None:
     aloud = Says("Well, ", "let me see.\n", "</think>\n", f"\n{WRITTEN}\n")
     log = await run(server, PLAN, aloud)
 
     (retry,) = step(log, "step_retrying", "writing")
-    assert "thoughts" in retry["error"]["message"]
+    assert "its reasoning as its answer" in retry["error"]["message"]
     assert log[-1].event_type == "task_completed"
     assert "let me see" not in log[-1].data["final_output"]
     assert WRITTEN in log[-1].data["final_output"]
 
 
-async def test_thoughts_in_the_plan_are_a_warning_for_the_text(server: ModelServer) -> None:
+async def test_reasoning_in_the_plan_holds_back_the_report(server: ModelServer) -> None:
     aloud = f"{THOUGHT}\n</think>\n\n"
     log = await run(server, Says(f"{aloud}{PLAN_TEXT}"), Says(aloud, f"{WRITTEN}\n"))
 
@@ -117,7 +119,7 @@ async def test_thoughts_in_the_plan_are_a_warning_for_the_text(server: ModelServ
 
 
 @pytest.mark.parametrize("pieces", [1, 1_000], ids=["by-letter", "at-once"])
-async def test_a_report_may_speak_of_the_marks(server: ModelServer, pieces: int) -> None:
+async def test_a_report_may_contain_reasoning_tags(server: ModelServer, pieces: int) -> None:
     said = (
         "Models write <think> and </think> [1]. So:\n\n```\n<think>\nyes\n</think>\n```\nEnd [1].\n"
     )
@@ -128,7 +130,7 @@ async def test_a_report_may_speak_of_the_marks(server: ModelServer, pieces: int)
     assert "```\n<think>\nyes\n</think>\n```\nEnd [1]." in log[-1].data["final_output"]
 
 
-async def test_a_model_that_thinks_aloud_may_speak_of_the_marks(server: ModelServer) -> None:
+async def test_a_held_back_report_may_contain_reasoning_tags(server: ModelServer) -> None:
     aloud = f"{THOUGHT}\n</think>\n\n"
     said = "It is a pair, <think> and </think> [1].\n"
     log = await run(server, Says(f"{aloud}{PLAN_TEXT}"), Says(said))
@@ -179,7 +181,7 @@ async def test_all_parameters_may_be_refused_one_after_the_other(server: ModelSe
     }
 
 
-async def test_no_server_is_asked_for_ever_in_another_dialect(server: ModelServer) -> None:
+async def test_parameters_are_adapted_a_bounded_number_of_times(server: ModelServer) -> None:
     log = await run(server, refused("max_completion_tokens and stream_options are unknown"))
 
     assert log[-1].data["error"]["code"] == "model_rejected"
@@ -192,7 +194,7 @@ def assert_good_but_for_citations(log: list[Stamped]) -> None:
     assert WRITTEN in log[-1].data["final_output"]
 
 
-async def test_a_server_that_ignores_the_schema_is_told_it_in_words(server: ModelServer) -> None:
+async def test_a_server_that_ignores_the_schema_gets_it_in_the_prompt(server: ModelServer) -> None:
     log = await run(server, Says("1. What is backpressure?"), PLAN, REPORT)
 
     assert_good_but_for_citations(log)
@@ -201,7 +203,7 @@ async def test_a_server_that_ignores_the_schema_is_told_it_in_words(server: Mode
     assert '"maxLength"' in second["messages"][0]["content"]
 
 
-async def test_a_plan_that_a_schema_cannot_forbid_is_asked_for_with_the_schema_again(
+async def test_an_invalid_plan_with_all_fields_keeps_the_schema(
     server: ModelServer,
 ) -> None:
     empty = json.dumps({"questions": [], "intents": []})
@@ -222,7 +224,7 @@ async def test_a_text_that_is_cut_at_its_limit_says_so(server: ModelServer, mode
 
 
 @pytest.mark.parametrize("model", ["openai:m", "anthropic:m"])
-async def test_a_model_that_only_thinks_gets_room_for_that(server: ModelServer, model: str) -> None:
+async def test_a_model_that_only_reasons_gets_more_tokens(server: ModelServer, model: str) -> None:
     openai = model.startswith("openai")
     thought = delta(reasoning_content=THOUGHT) if openai else thinking(THOUGHT)
     spent = Says(thought, finish="length" if openai else "max_tokens")
@@ -231,8 +233,8 @@ async def test_a_model_that_only_thinks_gets_room_for_that(server: ModelServer, 
 
     assert_good(log)
     first, second, third = [one.body["max_tokens"] for one in server.requests]
-    assert second == first + ROOM_FOR_THOUGHTS
-    assert third > ROOM_FOR_THOUGHTS
+    assert second == first + REASONING_TOKENS
+    assert third > REASONING_TOKENS
 
 
 FAILING: dict[str, tuple[str, Reply, str, str]] = {
@@ -264,7 +266,7 @@ FAILING: dict[str, tuple[str, Reply, str, str]] = {
         "openai:m",
         Says(data(error={"message": "Slow down", "type": "rate_limit_error", "code": None})),
         "model_unavailable",
-        "limits how often it may be asked",
+        "has reached its rate limit",
     ),
     "openai-filtered": (
         "openai:m",
@@ -303,7 +305,7 @@ FAILING: dict[str, tuple[str, Reply, str, str]] = {
 
 
 @pytest.mark.parametrize(("model", "reply", "code", "words"), FAILING.values(), ids=FAILING)
-async def test_a_fault_in_the_middle_of_the_text_is_told(
+async def test_an_error_in_the_middle_of_the_text_is_reported(
     server: ModelServer, model: str, reply: Reply, code: str, words: str
 ) -> None:
     log = await run(server, PLAN, reply, model=model)
@@ -327,16 +329,14 @@ ANTHROPIC: dict[str, tuple[Step, ...]] = {
 
 
 @pytest.mark.parametrize("steps", ANTHROPIC.values(), ids=ANTHROPIC)
-async def test_what_is_no_text_of_anthropic_s_is_not_shown(
+async def test_content_of_anthropic_that_is_no_text_is_not_shown(
     server: ModelServer, steps: tuple[Step, ...]
 ) -> None:
     assert_good(await run(server, PLAN, Says(*steps), model="anthropic:m"))
 
 
 @pytest.mark.parametrize("tokens", [10**30, -1, 1.5, "7", None], ids=repr)
-async def test_a_count_of_tokens_that_is_none_is_passed_over(
-    server: ModelServer, tokens: Any
-) -> None:
+async def test_an_invalid_token_count_is_ignored(server: ModelServer, tokens: Any) -> None:
     counted = {"prompt_tokens": tokens, "completion_tokens": tokens}
     report = Says(f"{WRITTEN}\n", data(choices=[], usage=counted), usage=None)
     log = await run(server, PLAN, report, prices={"m": (1.0, 1.0)})
@@ -363,7 +363,7 @@ POND = {
     ],
     ids=["llama.cpp", "OpenAI", "Anthropic"],
 )
-async def test_a_model_with_little_room_is_given_the_best_passages(
+async def test_a_model_with_a_small_context_window_gets_the_best_passages(
     server: ModelServer, says: dict[str, str]
 ) -> None:
     too_long = Refuses(400, {"error": {"type": "invalid_request_error", **says}})
@@ -381,12 +381,12 @@ async def test_a_model_with_little_room_is_given_the_best_passages(
     assert done["citations"]["removed_citations"] == 1
 
 
-async def test_a_model_with_no_room_for_a_single_passage_says_so(server: ModelServer) -> None:
+async def test_a_context_window_too_small_for_one_passage_is_an_error(server: ModelServer) -> None:
     too_long = refused("the prompt is longer than the context window of 16 tokens")
 
     log = await run(server, PLAN, too_long, documents=POND)
 
     assert log[-1].event_type == "task_failed"
     assert log[-1].data["error"]["code"] == "model_rejected"
-    assert "Use a model that can read more." in log[-1].data["error"]["message"]
+    assert "Use a model with a larger context window." in log[-1].data["error"]["message"]
     assert len(server.requests) == 4  # The plan, and five, two and one passage.

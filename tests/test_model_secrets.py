@@ -1,4 +1,4 @@
-"""A key goes to its provider and nowhere else: no event, log, message or repr holds it."""
+"""A key is sent to its provider only: no event, log, message or repr contains it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ REPLIES: dict[str, Reply] = {
 
 @pytest.mark.parametrize("model", ["openai:m", "anthropic:m"])
 @pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES)
-async def test_whatever_a_server_says_the_key_is_not_passed_on(
+async def test_a_key_that_a_server_sends_back_is_hidden(
     server: ModelServer, caplog: pytest.LogCaptureFixture, reply: Reply, model: str
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -62,7 +62,7 @@ async def test_whatever_a_server_says_the_key_is_not_passed_on(
 
 
 @pytest.mark.parametrize("model", ["openai:m", "anthropic:m"])
-async def test_nothing_that_holds_a_key_shows_it(server: ModelServer, model: str) -> None:
+async def test_no_repr_shows_a_key(server: ModelServer, model: str) -> None:
     settings = Settings(model=model, openai_base_url=server.url, anthropic_base_url=server.url)
     async with open_models(settings) as models:
         assert "secret" not in f"{models!r} {models.writer!r} {models.writer!s} {settings!r}"

@@ -1,4 +1,4 @@
-"""Tokens are counted however an attempt ends: what the server says, or else a marked estimate."""
+"""Tokens are counted however an attempt ends: the server's count, or a marked estimate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def server() -> AsyncIterator[ModelServer]:
 async def cancelled(
     server: ModelServer, when: Callable[[ModelServer], bool], *replies: Reply
 ) -> tuple[Task, Stamped]:
-    """The task, and its last event, after a cancel at this moment."""
+    """The task and its last event after a cancel at this moment."""
     server.will(*replies)
     with trio.fail_after(GUARD_S):
         async with open_system(settings_for(server, prices=PRICES)) as system:
@@ -41,13 +41,13 @@ async def cancelled(
             return stopped, [e async for e in system.execute(task.task_id)][-1]
 
 
-async def test_what_every_server_counts_is_no_estimate(server: ModelServer) -> None:
+async def test_a_count_of_the_server_is_no_estimate(server: ModelServer) -> None:
     log = await run(server, PLAN, REPORT)
 
     assert log[-1].data["usage"] == {**COUNTED, "cost": 0.0}
 
 
-async def test_a_server_that_counts_nothing_gets_an_estimate_that_says_so(
+async def test_without_a_count_usage_is_a_marked_estimate(
     server: ModelServer,
 ) -> None:
     log = await run(server, PLAN, Says("Frogs sing [1]. " * 4, usage=None))
@@ -66,7 +66,7 @@ async def test_a_server_that_counts_nothing_gets_an_estimate_that_says_so(
         pytest.param((PLAN, BEGUN), 2, id="in-the-text"),
     ],
 )
-async def test_a_cancelled_task_has_used_what_its_last_attempt_had(
+async def test_a_cancelled_task_has_the_usage_of_its_last_attempt(
     server: ModelServer, replies: tuple[Reply, ...], asked: int
 ) -> None:
     task, ending = await cancelled(server, lambda s: len(s.requests) == asked, *replies)
@@ -78,7 +78,7 @@ async def test_a_cancelled_task_has_used_what_its_last_attempt_had(
     assert ending.data["usage"]["input_tokens"] == task.usage.input_tokens
 
 
-async def test_a_task_that_used_nothing_says_nothing_when_it_is_cancelled(
+async def test_a_cancelled_task_without_usage_reports_none(
     server: ModelServer,
 ) -> None:
     server.will(Refuses(503))
@@ -94,7 +94,7 @@ async def test_a_task_that_used_nothing_says_nothing_when_it_is_cancelled(
     assert not any("usage" in event.data for event in log)
 
 
-async def test_an_attempt_that_ran_out_of_time_is_counted(server: ModelServer) -> None:
+async def test_an_attempt_that_timed_out_is_counted(server: ModelServer) -> None:
     log = await run(server, PLAN, BEGUN, REPORT, step_timeout_s=2.0)
 
     (retry,) = step(log, "step_retrying", "writing")
@@ -133,7 +133,7 @@ async def test_a_deadline_that_passes_in_an_answer_is_counted(server: ModelServe
     assert log[-1].data["usage"]["estimated"]
 
 
-async def test_what_was_stopped_counts_towards_the_budget(server: ModelServer) -> None:
+async def test_a_stopped_attempt_counts_towards_the_budget(server: ModelServer) -> None:
     log = await run(server, PLAN, BEGUN, REPORT, step_timeout_s=2.0, budget=Budget(tokens=400))
 
     assert len(server.requests) == 2
@@ -150,7 +150,7 @@ async def test_a_request_that_was_refused_costs_nothing(server: ModelServer) -> 
     assert log[-1].data["usage"] == {**COUNTED, "cost": 0.0}
 
 
-async def test_a_model_is_not_asked_to_read_more_than_the_budget_pays_for(
+async def test_a_prompt_over_the_budget_is_not_sent(
     server: ModelServer,
 ) -> None:
     log = await run(server, PLAN, REPORT, budget=Budget(tokens=150))
@@ -162,7 +162,7 @@ async def test_a_model_is_not_asked_to_read_more_than_the_budget_pays_for(
     assert log[-1].data["usage"]["input_tokens"] == 7
 
 
-async def test_what_it_reads_is_taken_from_what_it_may_write(server: ModelServer) -> None:
+async def test_the_tokens_of_the_prompt_reduce_the_output_limit(server: ModelServer) -> None:
     await run(server, PLAN, REPORT, budget=Budget(tokens=400))
 
     asked = server.requests[1].body

@@ -1,18 +1,16 @@
-"""What is Anthropic's own in its client."""
+"""The parts of the client that only Anthropic's API has."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from anthropic import AsyncAnthropic
 from model_server import ModelServer, Says, scripted_models
 from pydantic import BaseModel, Field
 
 from actors.errors import ModelRejected
-from actors.models.anthropic_client import AnthropicProvider, open_anthropic
 from actors.models.model import Model, Prompt
-from actors.models.provider_errors import Endpoint
+from actors.models.provider import Endpoint
 from actors.models.remote import RemoteModel
 
 PROMPT = Prompt("You answer.", "What is a mailbox?", max_tokens=50, goes_on_from="A mailbox \n")
@@ -32,18 +30,16 @@ async def server() -> AsyncIterator[ModelServer]:
 
 
 @pytest.fixture
-async def client(server: ModelServer) -> AsyncIterator[AsyncAnthropic]:
+async def named(server: ModelServer) -> AsyncIterator[Callable[[str], Model]]:
+    from actors.models.anthropic_client import AnthropicProvider, open_anthropic
+
     async with open_anthropic(server.url, KEY) as client:
-        yield client
 
+        def model_named(name: str) -> Model:
+            endpoint = Endpoint(f"anthropic:{name}", server.url)
+            return RemoteModel(AnthropicProvider(client, name, endpoint), idle_s=5)
 
-@pytest.fixture
-def named(client: AsyncAnthropic, server: ModelServer) -> Callable[[str], Model]:
-    def made(name: str) -> Model:
-        endpoint = Endpoint(f"anthropic:{name}", server.url)
-        return RemoteModel(AnthropicProvider(client, name, endpoint), idle_s=5)
-
-    return made
+        yield model_named
 
 
 async def told(model: Model) -> str:
@@ -84,7 +80,7 @@ async def test_the_request_is_as_the_documentation_says(
         ("m", False),
     ],
 )
-async def test_a_model_that_takes_a_prefill_goes_on_from_it(
+async def test_a_model_that_takes_a_prefill_continues_it(
     server: ModelServer, named: Callable[[str], Model], name: str, takes_it: bool
 ) -> None:
     server.will(Says("is a queue."))
@@ -97,7 +93,7 @@ async def test_a_model_that_takes_a_prefill_goes_on_from_it(
     assert (last == {"role": "assistant", "content": "A mailbox"}) == takes_it
 
 
-async def test_a_shape_is_asked_for_as_structured_output(
+async def test_a_type_is_requested_as_structured_output(
     server: ModelServer, named: Callable[[str], Model]
 ) -> None:
     server.will(Says('{"x": 3}'))
@@ -110,9 +106,7 @@ async def test_a_shape_is_asked_for_as_structured_output(
     assert server.requests[0].body["messages"][-1]["role"] == "user"
 
 
-async def test_what_a_model_thinks_is_no_text(
-    server: ModelServer, named: Callable[[str], Model]
-) -> None:
+async def test_reasoning_is_not_text(server: ModelServer, named: Callable[[str], Model]) -> None:
     thought = b'data: {"type": "content_block_delta", "delta": {"type": "thinking_delta"}}\n\n'
     server.will(Says(thought, "A queue."))
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from trio.testing import MockClock
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
-from actors.models.breaker import PROBE_S, Breaker, Circuit
+from actors.models.breaker import PROBE_S, CircuitBreaker, GuardedModel
 from actors.models.model import Answer, InvalidAnswer, M, Prompt
 from actors.usage import Usage
 
@@ -20,7 +20,7 @@ PROMPT = Prompt("You answer.", "What?", max_tokens=10)
 
 
 class Shape(BaseModel):
-    """Nothing in particular."""
+    """A type without fields."""
 
 
 def down() -> ActorError:
@@ -28,7 +28,7 @@ def down() -> ActorError:
 
 
 class Scripted:
-    """A model that fails as it is told: at once, or after some pieces of text."""
+    """A model with scripted failures: at once, or after some text."""
 
     name = "scripted"
     can_continue = True
@@ -73,46 +73,48 @@ def model() -> Scripted:
 
 
 @pytest.fixture
-def circuit() -> Circuit:
-    return Circuit(failures=3, open_s=30)
+def circuit() -> CircuitBreaker:
+    return CircuitBreaker(failures=3, open_s=30)
 
 
 @pytest.fixture
-def breaker(model: Scripted, circuit: Circuit) -> Breaker:
-    return Breaker(model, circuit)
+def breaker(model: Scripted, circuit: CircuitBreaker) -> GuardedModel:
+    return GuardedModel(model, circuit)
 
 
-async def told(breaker: Breaker) -> str:
+async def told(breaker: GuardedModel) -> str:
     async with breaker.stream(PROMPT) as stream:
         return "".join([piece async for piece in stream])
 
 
-async def fail(breaker: Breaker, times: int) -> None:
+async def fail(breaker: GuardedModel, times: int) -> None:
     for _ in range(times):
         with pytest.raises(ModelUnavailable):
             await told(breaker)
 
 
-async def opened(breaker: Breaker, model: Scripted) -> None:
-    """Fail until the circuit opens, and heal the model."""
+async def opened(breaker: GuardedModel, model: Scripted) -> None:
+    """Fail until the circuit opens, then let the model work again."""
     model.error = down
     await fail(breaker, 3)
     model.error = None
     model.calls = 0
 
 
-async def test_a_closed_circuit_passes_everything_through(breaker: Breaker) -> None:
+async def test_a_closed_circuit_passes_everything_through(breaker: GuardedModel) -> None:
     assert await told(breaker) == "texttext"
     assert (breaker.name, breaker.can_continue) == ("scripted", True)
 
 
 async def test_after_some_failures_in_a_row_calls_fail_at_once(
-    breaker: Breaker, model: Scripted, autojump_clock: MockClock
+    breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     await opened(breaker, model)
     await trio.sleep(10)
 
-    with pytest.raises(ModelUnavailable, match="3 times in a row and is left alone for 20 s") as no:
+    with pytest.raises(
+        ModelUnavailable, match="3 times in a row and is not called again for 20 s"
+    ) as no:
         await told(breaker)
 
     assert no.value.retry_after_s == pytest.approx(20)
@@ -120,7 +122,7 @@ async def test_after_some_failures_in_a_row_calls_fail_at_once(
 
 
 async def test_failures_that_are_not_in_a_row_do_not_count(
-    breaker: Breaker, model: Scripted
+    breaker: GuardedModel, model: Scripted
 ) -> None:
     for _ in range(5):
         model.error = down
@@ -133,7 +135,7 @@ async def test_failures_that_are_not_in_a_row_do_not_count(
     "error", [lambda: ModelRejected("no"), lambda: InvalidAnswer("no", "", Usage())]
 )
 async def test_a_refusal_is_an_answer(
-    breaker: Breaker, model: Scripted, error: Callable[[], ActorError]
+    breaker: GuardedModel, model: Scripted, error: Callable[[], ActorError]
 ) -> None:
     model.error = down
     await fail(breaker, 2)
@@ -147,8 +149,8 @@ async def test_a_refusal_is_an_answer(
     assert model.calls == 9
 
 
-async def test_after_a_time_one_call_passes_and_closes_it(
-    breaker: Breaker, model: Scripted, autojump_clock: MockClock
+async def test_after_the_open_time_one_probe_closes_the_circuit(
+    breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     await opened(breaker, model)
     await trio.sleep(30)
@@ -156,8 +158,8 @@ async def test_after_a_time_one_call_passes_and_closes_it(
     assert [await told(breaker), await told(breaker)] == ["texttext"] * 2
 
 
-async def test_the_first_text_of_the_probe_closes_it(
-    breaker: Breaker, model: Scripted, autojump_clock: MockClock
+async def test_the_first_text_of_the_probe_closes_the_circuit(
+    breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     await opened(breaker, model)
     await trio.sleep(30)
@@ -170,8 +172,8 @@ async def test_the_first_text_of_the_probe_closes_it(
         await breaker.structured(PROMPT, Shape)
 
 
-async def test_a_probe_that_breaks_off_opens_it_again(
-    breaker: Breaker, model: Scripted, autojump_clock: MockClock
+async def test_a_probe_that_breaks_off_opens_the_circuit_again(
+    breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     await opened(breaker, model)
     await trio.sleep(30)
@@ -182,8 +184,8 @@ async def test_a_probe_that_breaks_off_opens_it_again(
     assert model.calls == 1
 
 
-async def test_a_probe_that_is_given_up_frees_its_place(
-    breaker: Breaker, model: Scripted, autojump_clock: MockClock
+async def test_a_cancelled_probe_allows_another_probe(
+    breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     await opened(breaker, model)
     await trio.sleep(30)
@@ -202,8 +204,8 @@ async def test_a_probe_that_is_given_up_frees_its_place(
     assert await told(breaker) == "texttext"
 
 
-async def test_a_call_that_is_given_up_says_nothing(
-    breaker: Breaker, model: Scripted, autojump_clock: MockClock
+async def test_a_cancelled_call_counts_neither_way(
+    breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     model.error, model.piece_s = down, 1
     await fail(breaker, 2)
@@ -212,25 +214,25 @@ async def test_a_call_that_is_given_up_says_nothing(
             await told(breaker)
     await fail(breaker, 1)
 
-    with pytest.raises(ModelUnavailable, match="left alone"):
+    with pytest.raises(ModelUnavailable, match="not called again"):
         await told(breaker)
 
 
-async def test_what_a_call_says_of_an_earlier_state_is_not_heard(
-    breaker: Breaker, circuit: Circuit, model: Scripted, autojump_clock: MockClock
+async def test_a_call_from_an_earlier_state_changes_nothing(
+    breaker: GuardedModel, circuit: CircuitBreaker, model: Scripted, autojump_clock: MockClock
 ) -> None:
     other = Scripted()
-    same_circuit = Breaker(other, circuit)
+    same_circuit = GuardedModel(other, circuit)
     async with same_circuit.stream(PROMPT) as stream:
         await opened(breaker, model)
         assert [piece async for piece in stream] == ["text", "text"]
 
-    with pytest.raises(ModelUnavailable, match="left alone"):
+    with pytest.raises(ModelUnavailable, match="not called again"):
         await told(breaker)
 
 
-async def test_an_endpoint_is_left_alone_for_as_long_as_it_asks(
-    breaker: Breaker, model: Scripted, autojump_clock: MockClock
+async def test_an_endpoint_is_not_called_for_as_long_as_it_asks(
+    breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
 ) -> None:
     def busy() -> ActorError:
         error = ModelUnavailable("busy")

@@ -1,4 +1,4 @@
-"""Several models in order."""
+"""Fallback: several models in order."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pydantic import BaseModel
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
 from actors.models.fallback import Fallback
 from actors.models.model import InvalidAnswer, Model, Prompt
-from actors.models.openai_client import OpenAIProvider, open_openai
-from actors.models.provider_errors import Endpoint
+from actors.models.provider import Endpoint
 from actors.models.remote import RemoteModel
 from actors.usage import Usage
 
@@ -32,6 +31,8 @@ async def servers() -> AsyncIterator[tuple[ModelServer, ModelServer]]:
 
 @pytest.fixture
 async def model(servers: tuple[ModelServer, ModelServer]) -> AsyncIterator[Model]:
+    from actors.models.openai_client import OpenAIProvider, open_openai
+
     first, second = servers
     async with open_openai(first.url, "") as one, open_openai(second.url, "") as two:
         clients = {"first": (one, first.url), "second": (two, second.url)}
@@ -43,7 +44,7 @@ async def model(servers: tuple[ModelServer, ModelServer]) -> AsyncIterator[Model
         )
 
 
-async def test_the_first_one_answers(
+async def test_the_first_model_answers(
     servers: tuple[ModelServer, ModelServer], model: Model
 ) -> None:
     servers[0].will(Says("One"))
@@ -56,7 +57,7 @@ async def test_the_first_one_answers(
 
 
 @pytest.mark.parametrize("reply", [BUSY, Refuses(401), Says(finish="length"), Says(finish=None)])
-async def test_the_next_one_is_asked_when_no_text_comes(
+async def test_the_next_model_is_asked_if_no_text_comes(
     servers: tuple[ModelServer, ModelServer], model: Model, reply: Says | Refuses
 ) -> None:
     servers[0].will(reply)
@@ -69,7 +70,7 @@ async def test_the_next_one_is_asked_when_no_text_comes(
     assert stream.usage.output_tokens >= 3
 
 
-async def test_nobody_else_is_asked_once_text_has_come(
+async def test_no_other_model_is_asked_once_text_has_come(
     servers: tuple[ModelServer, ModelServer], model: Model
 ) -> None:
     servers[0].will(Says("One", finish=None))
@@ -84,7 +85,7 @@ async def test_nobody_else_is_asked_once_text_has_come(
     assert not servers[1].requests
 
 
-async def test_an_answer_of_another_shape_is_asked_of_the_next_and_both_are_counted(
+async def test_after_an_invalid_answer_the_next_model_is_asked_and_both_are_counted(
     servers: tuple[ModelServer, ModelServer], model: Model
 ) -> None:
     servers[0].will(Says("I cannot."))
@@ -96,7 +97,7 @@ async def test_an_answer_of_another_shape_is_asked_of_the_next_and_both_are_coun
     assert answer.usage == Usage(14, 6)
 
 
-async def test_when_none_gives_the_shape_the_first_answer_is_told(
+async def test_if_no_answer_is_valid_the_error_has_the_first_one(
     servers: tuple[ModelServer, ModelServer], model: Model
 ) -> None:
     servers[0].will(Says("I cannot."))
@@ -109,7 +110,7 @@ async def test_when_none_gives_the_shape_the_first_answer_is_told(
     assert caught.value.usage == Usage(7, 3)
 
 
-async def test_when_nobody_answers_all_reasons_are_told(
+async def test_if_no_model_answers_the_error_has_all_reasons(
     servers: tuple[ModelServer, ModelServer], model: Model
 ) -> None:
     async def failure() -> ActorError:
@@ -123,7 +124,8 @@ async def test_when_nobody_answers_all_reasons_are_told(
     busy = await failure()
     assert isinstance(busy, ModelUnavailable)
     assert busy.retry_after_s == 7
-    assert "first limits" in busy.message and "second limits" in busy.message
+    assert "first has reached its rate" in busy.message
+    assert "second has reached its rate" in busy.message
 
     servers[1].will(Refuses(401))
     assert (await failure()).retryable
@@ -132,7 +134,7 @@ async def test_when_nobody_answers_all_reasons_are_told(
     assert isinstance(await failure(), ModelRejected)
 
 
-async def test_leaving_stops_the_one_that_answers(
+async def test_leaving_stops_the_model_that_answers(
     servers: tuple[ModelServer, ModelServer], model: Model
 ) -> None:
     servers[0].will(BUSY)

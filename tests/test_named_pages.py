@@ -1,4 +1,4 @@
-"""The pages that a task names, as evidence."""
+"""Web pages that a task names, as evidence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import trio
 from web_site import PARAGRAPH, Site, answer, open_site, page, raw
 
-from actors.agents.named_pages import KEPT_S, MOST_PAGES, Found, NamedPages
+from actors.agents.named_pages import CACHED_S, MAX_PAGES, NamedPages, PageResults
 from actors.agents.retriever import RetrieverAgent
 from actors.errors import (
     ActorError,
@@ -26,8 +26,8 @@ from actors.fetching.fetcher import Fetcher, FetchLimits, Page
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
 from actors.messages import Retrieve
+from actors.runs.steps import dump_output, load_output
 from actors.tasks.evidence import Evidence
-from actors.tasks.outputs import dump_output, load_output
 from actors.tasks.plan import Question
 
 GUARD_S = 20.0
@@ -77,7 +77,7 @@ async def test_nothing_of_a_named_page_gets_into_the_library():
         assert (await b.library.search("zibbly", limit=9)).passages == ()
 
 
-async def test_pages_stand_before_the_library_and_leave_it_half():
+async def test_pages_come_before_the_library_and_leave_half_to_it():
     async with bench(limit=4) as b:
         for number in range(9):
             await b.library.add(
@@ -92,14 +92,14 @@ async def test_pages_stand_before_the_library_and_leave_it_half():
         assert titles == ["On", "On", "note", "note"]
 
 
-async def test_a_page_begins_to_answer_a_question_that_shares_no_word_with_it():
+async def test_the_opening_of_a_page_answers_a_question_that_shares_no_word():
     async with bench() as b:
         found = await b.ask("/frogs", question=Question("s2", "Summarise it", "summarise"))
 
         assert [passage.text for passage in found.passages] == [PARAGRAPH]
 
 
-async def test_a_page_that_cannot_be_read_is_told_and_the_rest_counts():
+async def test_a_page_that_cannot_be_read_is_reported_and_the_rest_is_used():
     async with bench() as b:
         await b.library.add(b"The zibbly frog of the library.", title="note")
         b.site.pages["/cut"] = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
@@ -126,7 +126,7 @@ async def test_without_any_page_the_library_is_used_alone():
         assert len(missing.missed) == 1 and not alone.missed
 
 
-async def test_the_sample_library_does_not_stand_in_where_pages_are_named():
+async def test_the_sample_library_is_not_used_if_pages_are_named():
     async with bench() as b:
         found = await b.ask("/frogs", question=Question("s2", "Backoff", "exponential backoff"))
 
@@ -134,7 +134,7 @@ async def test_the_sample_library_does_not_stand_in_where_pages_are_named():
         assert not found.sample
 
 
-async def test_the_questions_of_a_task_fetch_a_page_once_at_a_time_or_one_after_the_other():
+async def test_the_questions_of_a_task_fetch_a_page_once():
     async with bench() as b:
         async with trio.open_nursery() as nursery:
             for _ in range(5):
@@ -144,7 +144,7 @@ async def test_the_questions_of_a_task_fetch_a_page_once_at_a_time_or_one_after_
         assert (b.site.asked_for("/frogs"), b.site.asked_for("/gone")) == (1, 1)
 
 
-async def test_a_later_task_gets_the_page_as_it_is_then():
+async def test_a_later_task_gets_the_newer_page():
     async with bench() as b:
         await b.ask("/frogs", task="t1")
         b.site.pages["/frogs"] = answer(page("On toads", PARAGRAPH))
@@ -173,7 +173,7 @@ async def test_tasks_that_wait_for_the_same_page_share_it():
         assert b.site.asked_for("/held") == 1
 
 
-async def test_a_question_that_is_given_up_leaves_the_fetch_to_the_next():
+async def test_a_cancelled_question_does_not_block_the_next():
     async with bench() as b:
         b.site.pages["/frogs"] = stall = Stalling()
         async with trio.open_nursery() as nursery:
@@ -186,7 +186,7 @@ async def test_a_question_that_is_given_up_leaves_the_fetch_to_the_next():
 
 
 class Stalling:
-    """An answer that never comes."""
+    """A response that never comes."""
 
     def __init__(self) -> None:
         self.reached = trio.Event()
@@ -202,11 +202,13 @@ async def test_a_page_that_takes_too_long_leaves_time_for_the_rest():
         with trio.fail_after(1.5):
             found = await b.ask("/slow", "/frogs")
 
-        assert [missed.code for missed in found.missed] == ["fetch_failed"]
+        (missed,) = found.missed
+        assert missed.code == "fetch_failed"
+        assert missed.message == f"{b.site.url('/slow')} was not read: It took too long."
         assert found.passages
 
 
-async def test_a_library_in_trouble_is_for_the_supervisor_as_ever():
+async def test_an_error_of_the_library_is_raised():
     class Broken:
         async def search(self, query: str, *, limit: int) -> Any:
             raise StorageUnavailable("no disk")
@@ -216,7 +218,7 @@ async def test_a_library_in_trouble_is_for_the_supervisor_as_ever():
         await retriever.handle(Retrieve("t/s2", CROAKING, ("http://x/",)), NO_CALL)
 
 
-# --- Trying again -------------------------------------------------------------------------------
+# --- Retries --------------------------------------------------------------------------------------
 
 NEVER = FetchFailed("The connection broke off.")
 
@@ -228,7 +230,7 @@ def later(seconds: float) -> FetchFailed:
 
 
 class Unsteady:
-    """Stands in for a fetcher that fails in these ways before it has the page; notes the times."""
+    """A fake fetcher that raises these errors before it returns a page; records the times."""
 
     def __init__(self, *failures: ActorError) -> None:
         self.failures = list(failures)
@@ -241,8 +243,8 @@ class Unsteady:
             raise self.failures.pop(0)
         return Page(url, url, "text/plain", PARAGRAPH.encode())
 
-    async def searched(self, within_s: float = math.inf) -> Found:
-        """What the pages say, if they may take `within_s`."""
+    async def searched(self, within_s: float = math.inf) -> PageResults:
+        """The results of a search within `within_s`."""
         self.began = trio.current_time()
         async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
             pages = NamedPages(self, library)  # type: ignore[arg-type]
@@ -250,7 +252,7 @@ class Unsteady:
                 return await pages.search("t", ("http://x/",), "zibbly", 9)
 
 
-async def test_a_page_that_fails_for_a_moment_is_asked_for_again(autojump_clock):
+async def test_a_transient_failure_is_retried(autojump_clock):
     fetcher = Unsteady(NEVER, NEVER)
 
     found = await fetcher.searched()
@@ -259,7 +261,7 @@ async def test_a_page_that_fails_for_a_moment_is_asked_for_again(autojump_clock)
     assert fetcher.at == [0, 0.5, 2.5]
 
 
-async def test_after_three_attempts_a_page_is_given_up(autojump_clock):
+async def test_a_page_fails_after_three_attempts(autojump_clock):
     fetcher = Unsteady(*[NEVER] * 9)
 
     found = await fetcher.searched()
@@ -269,7 +271,7 @@ async def test_after_three_attempts_a_page_is_given_up(autojump_clock):
 
 
 @pytest.mark.parametrize("error", [FetchRefused("No."), UnreadableDocument("Empty.")])
-async def test_what_will_not_change_is_not_asked_for_again(autojump_clock, error: ActorError):
+async def test_a_permanent_failure_is_not_retried(autojump_clock, error: ActorError):
     fetcher = Unsteady(error)
 
     found = await fetcher.searched()
@@ -281,7 +283,7 @@ async def test_what_will_not_change_is_not_asked_for_again(autojump_clock, error
 @pytest.mark.parametrize(
     "asked_s, at", [(0.0, [0, 0.5]), (7.0, [0, 7]), (10.0, [0, 10]), (10.1, [0]), (3600.0, [0])]
 )
-async def test_a_server_is_given_the_time_it_asks_for_or_left_alone(
+async def test_a_retry_waits_as_long_as_the_server_asks_or_is_not_made(
     autojump_clock, asked_s: float, at: list[float]
 ):
     fetcher = Unsteady(later(asked_s))
@@ -293,9 +295,7 @@ async def test_a_server_is_given_the_time_it_asks_for_or_left_alone(
 
 
 @pytest.mark.parametrize("within_s, at", [(0.4, [0]), (1.0, [0, 0.5]), (2.6, [0, 0.5, 2.5])])
-async def test_no_attempt_is_waited_for_that_would_come_too_late(
-    autojump_clock, within_s: float, at: list[float]
-):
+async def test_no_retry_is_made_past_the_deadline(autojump_clock, within_s: float, at: list[float]):
     fetcher = Unsteady(*[NEVER] * 9)
 
     found = await fetcher.searched(within_s)
@@ -305,7 +305,7 @@ async def test_no_attempt_is_waited_for_that_would_come_too_late(
     assert NEVER.message in found.missed[0].message
 
 
-async def test_a_page_that_is_slow_again_is_told_with_what_went_wrong_first(autojump_clock):
+async def test_a_timeout_of_a_retry_reports_the_first_failure(autojump_clock):
     class Slow(Unsteady):
         async def fetch(self, url: str) -> Page:
             page = await super().fetch(url)
@@ -317,11 +317,11 @@ async def test_a_page_that_is_slow_again_is_told_with_what_went_wrong_first(auto
     assert NEVER.message in found.missed[0].message
 
 
-# --- What is kept -------------------------------------------------------------------------------
+# --- Caching -------------------------------------------------------------------------------------
 
 
 class Counting:
-    """Stands in for a fetcher: every URL is a page, and each fetch is counted."""
+    """A fake fetcher: every URL is a page, and each fetch is recorded."""
 
     def __init__(self) -> None:
         self.fetched: list[str] = []
@@ -339,10 +339,10 @@ async def counted() -> AsyncIterator[tuple[Counting, NamedPages]]:
         yield fetcher, NamedPages(fetcher, library)  # type: ignore[arg-type]
 
 
-async def test_a_page_is_kept_for_a_few_minutes(mock_clock: trio.testing.MockClock):
+async def test_a_page_is_cached_for_a_few_minutes(mock_clock: trio.testing.MockClock):
     async with counted() as (fetcher, pages):
         await pages.search("t", ("http://x/",), "zibbly", 9)
-        mock_clock.jump(KEPT_S - 1)
+        mock_clock.jump(CACHED_S - 1)
         await pages.search("t", ("http://x/",), "zibbly", 9)
         assert len(fetcher.fetched) == 1
 
@@ -351,9 +351,9 @@ async def test_a_page_is_kept_for_a_few_minutes(mock_clock: trio.testing.MockClo
         assert len(fetcher.fetched) == 2
 
 
-async def test_the_pages_fetched_first_make_room():
+async def test_the_oldest_pages_are_evicted():
     async with counted() as (fetcher, pages):
-        urls = [f"http://x/{number}" for number in range(MOST_PAGES + 1)]
+        urls = [f"http://x/{number}" for number in range(MAX_PAGES + 1)]
         for url in urls:
             await pages.search("t", (url,), "zibbly", 9)
 

@@ -1,4 +1,4 @@
-"""Tasks that name web pages, from their text to the report."""
+"""Tasks that name web pages, end to end."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ async def test_a_report_cites_the_page_that_its_task_names():
         assert site.asked_for("/frogs") == 1
 
 
-async def test_a_task_may_be_nothing_but_a_page_to_summarise():
+async def test_a_task_may_be_only_a_page_to_summarise():
     async with site_of_frogs() as site:
         log = await run(f"Summarise {site.url('/frogs')}")
 
         assert "lives in ponds" in log[-1].data["final_output"]
 
 
-async def test_a_page_that_is_missing_degrades_the_step_and_the_task_and_fails_neither():
+async def test_a_missing_page_degrades_the_step_and_the_task():
     async with site_of_frogs() as site:
         url = site.url("/gone")
         log = await run(f"What is exponential backoff? See {url} and {site.url('/image')}.")
@@ -70,7 +70,7 @@ async def test_a_page_that_is_missing_degrades_the_step_and_the_task_and_fails_n
         assert done["result"]["passages"] > 0
 
 
-async def test_a_page_that_never_comes_costs_the_step_neither_its_time_nor_its_evidence():
+async def test_a_page_that_never_comes_leaves_the_step_its_time_and_evidence():
     async def stall(stream: trio.abc.Stream) -> None:
         await stream.receive_some()
 
@@ -92,7 +92,7 @@ async def test_private_pages_are_not_fetched_for_a_task():
         assert "private network" in retrievals(log)[0]["error"]["message"]
 
 
-async def test_no_page_is_fetched_where_that_is_turned_off():
+async def test_no_page_is_fetched_if_the_setting_is_off():
     async with site_of_frogs() as site:
         log = await run(f"What is backoff? See {site.url('/frogs')}", fetch_urls_in_tasks=False)
 

@@ -199,10 +199,10 @@ def test_models_are_named_in_the_environment_and_by_flags() -> None:
     [
         (
             {"TERZETTO_MODEL": "gpt-5"},
-            "'gpt-5' is no model: say openai:NAME, anthropic:NAME, local",
+            "'gpt-5' is not a model name. Use openai:NAME, anthropic:NAME, local",
         ),
         ({"TERZETTO_MODEL": "openai"}, "'openai' lacks the model's name: openai:NAME"),
-        ({"TERZETTO_FALLBACK": "local,claude"}, "'claude' is no model"),
+        ({"TERZETTO_FALLBACK": "local,claude"}, "'claude' is not a model name"),
         ({"TERZETTO_FALLBACK": "extractive,local"}, "nothing can come after it"),
         ({"TERZETTO_OPENAI_BASE_URL": "localhost:8080"}, "begins with http:// or https://"),
         ({"TERZETTO_OPENAI_BASE_URL": "http://me:key@host/v1"}, "holds no key"),

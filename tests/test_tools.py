@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import pytest
 import trio
-from mcp.server.mcpserver import MCPServer
 
 from actors.errors import ExtraMissing, InvalidRequest, ToolFailed
 from actors.settings import Settings
@@ -31,7 +30,7 @@ ALL = ["search", "add", "picture", "key", "broken", "huge", "slow"]
 
 @asynccontextmanager
 async def started(**given: Any) -> AsyncIterator[Tools]:
-    """One tool server named "pond", with these settings, that has been tried."""
+    """One tool server named "pond" with these settings, after its first start."""
     settings = Settings.model_validate({"tools": {"pond": given}})
     with trio.fail_after(GUARD_S):
         async with open_tools(settings) as tools:
@@ -50,6 +49,8 @@ def raw(*arguments: str) -> list[str]:
 @asynccontextmanager
 async def over_http(port: int = 0) -> AsyncIterator[tuple[str, trio.Event]]:
     """A tool server in this process, at a URL; the event is set when its slow tool is cancelled."""
+    from mcp.server.mcpserver import MCPServer
+
     server, cancelled = MCPServer("pond", log_level="ERROR"), trio.Event()
 
     @server.tool()
@@ -79,7 +80,7 @@ async def wait_for(file: Path, line: str) -> None:
 
 
 def gone(pid: int) -> bool:
-    """Whether it has ended; it may still be there for a parent that asks."""
+    """Whether the process has ended; it may still be a zombie."""
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -103,7 +104,7 @@ async def test_only_allowed_tools_are_listed_and_called() -> None:
     assert '"sum": 3' in added.text
 
 
-async def test_the_key_and_the_variables_given_reach_the_tool_and_no_others(
+async def test_a_tool_gets_the_key_and_only_the_variables_of_its_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SECRET", "ours")
@@ -113,7 +114,7 @@ async def test_the_key_and_the_variables_given_reach_the_tool_and_no_others(
     assert result.text == "task/s3 theirs None"
 
 
-async def test_an_error_is_told_and_a_huge_result_is_cut_and_a_picture_named() -> None:
+async def test_an_error_is_raised_and_a_huge_result_is_cut_and_a_picture_is_named() -> None:
     async with started(command=sdk(), allowed=ALL, max_result_bytes=2_000) as tools:
         with pytest.raises(ToolFailed, match="no index for frogs") as raised:
             await tools.call("pond/broken", {"query": "frogs"}, "k")
@@ -123,7 +124,7 @@ async def test_an_error_is_told_and_a_huge_result_is_cut_and_a_picture_named() -
     assert raised.value.retryable
     assert huge.cut and 1_900 < len(huge.text) <= 2_000
     assert picture.text == "A caption for a frog."
-    assert picture.passed_over == ("image image/png",)
+    assert picture.omitted == ("image image/png",)
 
 
 async def test_leaving_a_call_cancels_it_at_the_server(tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ async def test_leaving_a_call_over_http_cancels_it_at_the_server() -> None:
             await cancelled.wait()
 
 
-async def test_a_server_over_http_that_comes_back_is_found_again() -> None:
+async def test_a_server_over_http_that_restarts_is_connected_again() -> None:
     async def serve_until(
         stop: trio.Event, port: int, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
     ) -> None:
@@ -188,7 +189,7 @@ async def test_a_server_over_http_that_comes_back_is_found_again() -> None:
     assert result.text == "Found frogs."
 
 
-async def test_a_url_where_nobody_listens_keeps_nobody_from_starting() -> None:
+async def test_a_url_without_a_server_does_not_prevent_the_start() -> None:
     async with started(url="http://127.0.0.1:9/mcp", allowed=["search"]) as tools:
         with pytest.raises(ToolFailed, match="is not running"):
             await tools.call("pond/search", {"query": "frogs"}, "k")
@@ -218,14 +219,14 @@ async def test_a_server_that_sends_an_endless_line_is_started_again(tmp_path: Pa
             await trio.sleep(0.01)
 
 
-async def test_a_server_that_never_answers_is_given_up_in_time_and_calls_fail_at_once() -> None:
+async def test_a_server_that_never_answers_times_out_and_calls_fail_at_once() -> None:
     async with started(command=raw("silent"), allowed=["search"], timeout_s=1.0) as tools:
         assert tools.catalog() == ()
         with pytest.raises(ToolFailed, match="not running|took longer"):
             await tools.call("pond/search", {"query": "a"}, "k")
 
 
-async def test_a_program_that_does_not_exist_keeps_nobody_from_starting(
+async def test_a_program_that_does_not_exist_does_not_prevent_the_start(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with started(command=["/nowhere/tool"], allowed=["search"]) as tools:
@@ -236,7 +237,7 @@ async def test_a_program_that_does_not_exist_keeps_nobody_from_starting(
     assert "/nowhere/tool" in told[0]
 
 
-async def test_no_process_outlives_its_block_even_if_it_ignores_being_told(tmp_path: Path) -> None:
+async def test_no_process_outlives_its_block_even_if_it_ignores_sigterm(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     async with started(command=raw("deaf", str(notes)), allowed=["search"]) as tools:
         assert tools.catalog()
@@ -286,13 +287,13 @@ async def test_without_the_extra_only_settings_with_tools_are_refused(
         ({}, None),
     ],
 )
-def test_a_question_will_do_for_a_tool_with_one_required_text(
+def test_a_tool_with_one_required_text_takes_the_question(
     schema: dict[str, Any], argument: str | None
 ) -> None:
     assert question_argument(schema) == argument
 
 
-def test_words_are_searched_and_a_prompt_is_a_sentence() -> None:
+def test_a_query_gets_search_words_and_a_prompt_gets_the_sentence() -> None:
     question = Question("s2", "Where do frogs live?", "frogs live")
 
     def arguments(name: str) -> dict[str, Any]:

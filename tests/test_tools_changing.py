@@ -14,14 +14,14 @@ ALLOWED = ["search", "grow", "add", "dive"]
 
 
 async def names(tools: Tools, wanted: list[str]) -> list[str]:
-    """The tools, once they are those that are wanted; or as they are when nobody waits longer."""
+    """The tools, once they are the wanted ones or the time is up."""
     with trio.move_on_after(GUARD_S / 2):
         while [tool.name for tool in tools.catalog()] != wanted:
             await trio.sleep(0.01)
     return [tool.name for tool in tools.catalog()]
 
 
-async def test_a_server_of_the_newer_protocol_is_listened_to() -> None:
+async def test_a_change_by_the_newer_protocol_is_subscribed_to() -> None:
     async with started(command=sdk(), allowed=ALLOWED) as tools:
         assert await names(tools, ["search", "grow", "add"]) == ["search", "grow", "add"]
         await tools.call("pond/grow", {"query": ""}, "k")
@@ -31,7 +31,7 @@ async def test_a_server_of_the_newer_protocol_is_listened_to() -> None:
     assert result.text == "Newts rest at the bottom."
 
 
-async def test_a_server_of_the_older_protocol_tells_by_itself(tmp_path: Path) -> None:
+async def test_a_change_by_the_older_protocol_is_received(tmp_path: Path) -> None:
     command = raw("grows", str(tmp_path / "notes"))
     async with started(command=command, allowed=["search", "dive"]) as tools:
         assert [tool.name for tool in tools.catalog()] == ["search"]
@@ -46,11 +46,13 @@ async def test_a_new_tool_that_is_not_allowed_is_not_taken(tmp_path: Path) -> No
         with trio.fail_after(GUARD_S):
             while notes.read_text().count("listed") < 2:
                 await trio.sleep(0.01)
-        await tools.call("pond/search", {"query": ""}, "k")  # The answer to the listing came first.
+        await tools.call(
+            "pond/search", {"query": ""}, "k"
+        )  # The server answers this after the listing.
         assert [tool.name for tool in tools.catalog()] == ["search"]
 
 
-async def test_a_server_that_says_so_all_the_time_is_asked_now_and_then(tmp_path: Path) -> None:
+async def test_constant_changes_cause_a_bounded_rate_of_listings(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     async with started(command=raw("restless", str(notes)), allowed=["search"]) as tools:
         began = trio.current_time()

@@ -1,4 +1,4 @@
-"""Tool servers as child processes that do what no server should: their children, pipes and ends."""
+"""Tool servers as misbehaving child processes: their children, pipes and exits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from test_tools import GUARD_S, gone, raw, started
 from actors.errors import ToolFailed
 from actors.settings import ToolServerSettings
 from actors.tools.secrets import Secrets
-from actors.tools.server import ToolServer
 
 
 def child_of(notes: Path) -> int:
@@ -23,7 +22,7 @@ def child_of(notes: Path) -> int:
     return int(line.split()[1])
 
 
-async def test_what_a_server_has_started_is_gone_with_it(tmp_path: Path) -> None:
+async def test_the_children_of_a_server_are_gone_with_it(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     async with started(command=raw("parent", str(notes)), allowed=["search"]) as tools:
         assert tools.catalog()
@@ -31,11 +30,11 @@ async def test_what_a_server_has_started_is_gone_with_it(tmp_path: Path) -> None
         assert not gone(pid)
 
     with trio.fail_after(GUARD_S):
-        while not gone(pid):  # It has been killed; the system may take a moment.
+        while not gone(pid):  # It was killed; the system may take a moment.
             await trio.sleep(0.01)
 
 
-async def test_a_server_that_dies_is_missed_though_its_child_holds_its_pipes(
+async def test_the_exit_of_a_server_is_noticed_though_its_child_holds_its_pipes(
     tmp_path: Path,
 ) -> None:
     notes = tmp_path / "notes"
@@ -51,7 +50,7 @@ async def test_a_server_that_dies_is_missed_though_its_child_holds_its_pipes(
     assert result.text == "Frogs live in ponds."
 
 
-async def test_a_server_that_reads_no_more_is_left_in_time_and_ends_quietly(
+async def test_a_call_of_a_server_that_stops_reading_times_out_quietly(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -62,49 +61,50 @@ async def test_a_server_that_reads_no_more_is_left_in_time_and_ends_quietly(
     assert [r.getMessage() for r in caplog.records if r.name.startswith("actors")] == []
 
 
-class Flaky(ToolServer):
-    """A server that cannot be reached at first, and then never answers."""
+@pytest.fixture
+def flaky() -> Any:
+    """A server that cannot be reached at first, and then never answers. It counts its attempts."""
+    from actors.tools.server import ToolServer
 
-    def __init__(self) -> None:
-        given = ToolServerSettings(url="http://127.0.0.1:9/mcp", timeout_s=600)
-        super().__init__("pond", given, Secrets())
-        self.attempts = 0
+    class Flaky(ToolServer):
+        attempts = 0
 
-    @asynccontextmanager
-    async def _transport(self) -> AsyncIterator[Any]:
-        self.attempts += 1
-        if self.attempts == 1:
-            raise OSError("not yet")
-        await trio.sleep_forever()
-        yield
+        @asynccontextmanager
+        async def _transport(self) -> AsyncIterator[Any]:
+            self.attempts += 1
+            if self.attempts == 1:
+                raise OSError("not yet")
+            await trio.sleep_forever()
+            yield
+
+    given = ToolServerSettings(url="http://127.0.0.1:9/mcp", timeout_s=600)
+    return Flaky("pond", given, Secrets())
 
 
 @pytest.mark.parametrize("checkpoints", range(12))
-async def test_a_server_that_is_told_to_stop_while_it_restarts_stops(
-    checkpoints: int, autojump_clock: trio.testing.MockClock
+async def test_a_server_that_is_stopped_during_a_restart_stops(
+    checkpoints: int, flaky: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
-    server = Flaky()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(server.run)
+        nursery.start_soon(flaky.run)
         for _ in range(checkpoints):
             await trio.lowlevel.checkpoint()
-        server.stop()
+        flaky.stop()
 
     assert trio.current_time() < 1
 
 
-async def test_nobody_waits_for_a_server_that_has_not_started_the_last_time(
-    autojump_clock: trio.testing.MockClock,
+async def test_calls_do_not_wait_for_a_server_whose_last_start_failed(
+    flaky: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
-    server = Flaky()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(server.run)
-        await server.wait_started()
+        nursery.start_soon(flaky.run)
+        await flaky.wait_started()
         await trio.sleep(100)
         began = trio.current_time()
-        await server.wait_started()
+        await flaky.wait_started()
         with pytest.raises(ToolFailed, match="is not running"):
-            await server.call("search", {}, "k")
-        server.stop()
+            await flaky.call("search", {}, "k")
+        flaky.stop()
 
-    assert (server.attempts, trio.current_time() - began) == (2, 0)
+    assert (flaky.attempts, trio.current_time() - began) == (2, 0)

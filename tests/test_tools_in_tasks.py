@@ -24,7 +24,7 @@ async def run(allowed: str, task: str) -> list[Any]:
             return [event async for event in system.execute(created.task_id)]
 
 
-async def test_a_plan_asks_the_tools_that_are_allowed_and_the_report_cites_them() -> None:
+async def test_a_plan_calls_the_allowed_tools_and_the_report_cites_them() -> None:
     log = await run("search", "Where do frogs live?")
     (made,) = (event for event in log if event.event_type == "plan_created")
     (step,) = (s for s in made.data["steps"] if s["agent_type"] == "pond/search")
@@ -42,7 +42,7 @@ async def test_a_task_goes_on_without_a_tool_that_fails() -> None:
     assert log[-1].event_type == "task_completed" and log[-1].data["degraded"]
 
 
-async def test_a_server_that_does_not_answer_keeps_no_other_from_it() -> None:
+async def test_a_server_that_does_not_answer_does_not_block_another() -> None:
     command = [sys.executable, str(SERVER)]
     stuck = {"command": command, "allowed": ["slow"], "concurrency": 1}
     lake = {"command": command, "allowed": ["search"], "concurrency": 1}

@@ -1,4 +1,4 @@
-"""Tool servers over HTTP: their headers, and what is hidden, bounded and told of them."""
+"""Tool servers over HTTP: headers, secrets, bounds and warnings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 import trio
-from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
 from test_tools import GUARD_S, sdk
 
 from actors import open_system
@@ -33,7 +31,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 @asynccontextmanager
 async def served(app: App) -> AsyncIterator[str]:
-    """This app at a URL."""
+    """Serve this app; its URL."""
     closing = trio.Event()
     given = ServerSettings(bind="127.0.0.1:0")
     async with trio.open_nursery() as nursery:
@@ -54,20 +52,25 @@ async def started(
 
 
 class Guarded:
-    """A tool server that wants a token, says it back when it refuses, and notes what it is sent."""
+    """A tool server that needs a token, sends it back in a refusal, and records the requests."""
 
     def __init__(self, token: str = SECRET) -> None:
+        from mcp.server.mcpserver import Context, MCPServer
+        from mcp.server.mcpserver.exceptions import ToolError
+
         server = MCPServer("pond", log_level="ERROR")
 
         @server.tool()
         def search(query: str) -> str:
             return f"Found {query}."
 
-        @server.tool()
-        async def grow(query: str, ctx: Context) -> str:  # type: ignore[type-arg]
+        async def grow(query: str, ctx: Any) -> str:
             server.add_tool(search, name="dive")
             await ctx.notify_tools_changed()
             return "grown"
+
+        grow.__annotations__["ctx"] = Context  # Not as a string: it is no global name.
+        server.add_tool(grow)
 
         @server.tool()
         def gossip(query: str) -> str:
@@ -93,7 +96,7 @@ async def answered(send: Any, status: int, body: bytes, **headers: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def test_headers_are_sent_with_what_the_environment_has() -> None:
+async def test_headers_are_sent_with_the_variables_of_the_environment() -> None:
     guarded = Guarded()
     async with served(guarded) as url:
         async with started(url=url, allowed=["search"], headers=BEARER) as tools:
@@ -104,7 +107,7 @@ async def test_headers_are_sent_with_what_the_environment_has() -> None:
     assert all(sent["authorization"] == f"Bearer {SECRET}" for sent in guarded.sent)
 
 
-async def test_a_server_over_http_tells_that_its_tools_have_changed() -> None:
+async def test_a_change_of_tools_over_http_is_received() -> None:
     async with served(Guarded()) as url:
         allowed = ["grow", "dive"]
         async with started(url=url, allowed=allowed, headers=BEARER) as tools:
@@ -114,7 +117,7 @@ async def test_a_server_over_http_tells_that_its_tools_have_changed() -> None:
                 await trio.sleep(0.01)
 
 
-async def test_a_refusal_says_where_to_look_and_no_secret(
+async def test_the_warning_for_a_refusal_says_what_to_check_and_no_secret(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -124,22 +127,22 @@ async def test_a_refusal_says_where_to_look_and_no_secret(
 
     (told,) = (r.getMessage() for r in caplog.records if r.name == "actors.tools.server")
     assert told == (
-        "the tool server pond cannot be used: it refuses us (HTTP 401). "
-        "Look at its headers in the settings"
+        "the tool server pond cannot be used: it refuses access (HTTP 401). "
+        "Check its headers in the settings"
     )
     assert SECRET not in caplog.text
 
 
-async def test_a_token_that_is_refused_later_is_told_by_the_call() -> None:
+async def test_a_token_that_is_refused_later_fails_the_call() -> None:
     guarded = Guarded()
     async with served(guarded) as url:
         async with started(url=url, allowed=["search"], headers=BEARER) as tools:
             guarded.token = "another"
-            with pytest.raises(ToolFailed, match=r"refuses us \(HTTP 401\). Look at its headers"):
+            with pytest.raises(ToolFailed, match=r"refuses access \(HTTP 401\). Check its headers"):
                 await tools.call("pond/search", {"query": "frogs"}, "k")
 
 
-async def test_a_secret_that_is_said_back_is_hidden() -> None:
+async def test_a_secret_that_is_sent_back_is_hidden() -> None:
     async with served(Guarded()) as url:
         async with started(url=url, allowed=["gossip"], headers=BEARER) as tools:
             with pytest.raises(ToolFailed, match=r"the token \*\*\* is odd") as failed:
@@ -161,12 +164,12 @@ async def test_a_secret_that_is_said_back_is_hidden() -> None:
         ),
         (
             {"url": "http://127.0.0.1:9/mcp", "headers": {"X-A": "hush-hush\r\nX-B: c"}},
-            "tools.pond.headers.X-A has characters that no header has",
+            "tools.pond.headers.X-A has characters that no header may have",
         ),
     ],
     ids=["a header", "a variable", "two lines"],
 )
-async def test_what_is_missing_is_told_before_anything_starts(given: Any, told: str) -> None:
+async def test_a_missing_variable_is_an_error_before_anything_starts(given: Any, told: str) -> None:
     with pytest.raises(UnusableToolServer) as raised:
         async with started(**given):
             pass
@@ -175,7 +178,9 @@ async def test_what_is_missing_is_told_before_anything_starts(given: Any, told: 
     assert "hush" not in raised.value.message
 
 
-async def test_the_variables_of_a_program_come_from_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_variables_of_a_program_come_from_our_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("POND_TOKEN", SECRET)
     pond = {"command": sdk(), "allowed": ["key"], "env": {"TOKEN": "<${POND_TOKEN}>"}}
     async with open_system(Settings.model_validate({"tools": {"pond": pond}})):
@@ -186,7 +191,7 @@ async def test_the_variables_of_a_program_come_from_ours(monkeypatch: pytest.Mon
     assert result.text == f"k <{SECRET}> None"
 
 
-async def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
+async def test_a_server_on_this_machine_is_not_reached_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -196,7 +201,7 @@ async def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
             assert tools.catalog()
 
 
-async def test_an_answer_that_unpacks_into_more_than_any_may_have_is_not_unpacked() -> None:
+async def test_a_compressed_response_is_not_decompressed() -> None:
     async def bomb(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             return await lived(receive, send)

@@ -1,4 +1,4 @@
-"""A web site on 127.0.0.1 for the tests of fetching: scripted answers, and names that lead to it."""
+"""A web site on 127.0.0.1 with scripted responses, and a fake name server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARAGRAPH = "The zibbly frog croaks at midnight, and the quorple toad answers it
 def answer(
     body: bytes = b"", media_type: str | None = "text/html", status: int = 200, **headers: str
 ) -> Answering:
-    """A whole answer; `headers` with underscores for hyphens."""
+    """A complete response; `headers` with underscores for hyphens."""
     lines = [f"HTTP/1.1 {status} Scripted", f"Content-Length: {len(body)}", "Connection: close"]
     lines += [f"Content-Type: {media_type}"] if media_type else []
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -32,7 +32,7 @@ def redirect(location: str, status: int = 302) -> Answering:
 
 
 def raw(*pieces: bytes) -> Answering:
-    """These bytes, and then the connection ends."""
+    """Send these bytes and close the connection."""
 
     async def send(stream: trio.abc.Stream) -> None:
         for piece in pieces:
@@ -47,7 +47,7 @@ def page(title: str, *paragraphs: str) -> bytes:
 
 
 class Site:
-    """What the site answers on each path, and what it was asked for."""
+    """The response for each path, and the requests so far."""
 
     def __init__(self, pages: Mapping[str, Answering]) -> None:
         self.pages = dict(pages)
@@ -72,7 +72,7 @@ class Site:
             self.heads.append({k.decode(): v.decode() for k, v in request.headers})
             await self.pages.get(path, answer(status=404))(stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, EOFError):
-            pass  # The client has enough.
+            pass  # The client has left.
         finally:
             self.now -= 1
             await trio.aclose_forcefully(stream)
@@ -94,7 +94,7 @@ async def _request(stream: trio.abc.Stream) -> h11.Request:
 async def open_site(
     pages: Mapping[str, Answering], tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Site]:
-    """The site while the block lasts, on a port of its own."""
+    """Serve the site on a free port until the block ends."""
     site = Site(pages)
 
     async def handle(stream: trio.SocketStream) -> None:
@@ -109,7 +109,7 @@ async def open_site(
 
 
 class Names(trio.abc.HostnameResolver):
-    """A name server: `hosts` maps a name to its addresses, one list for each time it is asked."""
+    """A fake name server: `hosts` maps a name to its addresses, one list for each query."""
 
     def __init__(self, **hosts: Iterable[list[str]]) -> None:
         self._hosts = {name.replace("_", "."): iter(lists) for name, lists in hosts.items()}

@@ -48,8 +48,8 @@ class ToolAgent:
     async def handle(self, request: CallTool, call: Call[Any]) -> Evidence:
         """The tool's result as evidence, in its order; empty if it has no text."""
         result = await self._tools.call(request.name, request.arguments, request.key)
-        if result.passed_over:
-            log.info("of %s passed over: %s", request.name, ", ".join(result.passed_over))
+        if result.omitted:
+            log.info("of %s left out: %s", request.name, ", ".join(result.omitted))
         read = partial(_passages, request.name, request.arguments, result)
         return Evidence(request.question, await trio.to_thread.run_sync(read))
 
@@ -72,7 +72,7 @@ def _hash(arguments: Mapping[str, Any]) -> str:
 def _section(arguments: Mapping[str, Any], result: ToolResult) -> str:
     """The arguments on one line, and what of the result is not in the passages."""
     line = spelled(arguments)
-    without = [*result.passed_over, *(["what did not fit"] if result.cut else [])]
+    without = [*result.omitted, *(["what did not fit"] if result.cut else [])]
     return f"{line} (without {', '.join(without)})" if without else line
 
 

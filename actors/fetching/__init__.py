@@ -1,5 +1,5 @@
-"""Web pages as sources: fetched with limits, and only from where anybody may fetch.
+"""Web pages as sources, fetched within limits and from public addresses only.
 
-Rule: who names a URL decides what is fetched, never from where: addresses that only this machine or
-its network can reach are refused, whatever name, redirect or answer of a name server leads to them.
+Rule: an address that only this machine or its network can reach is refused, whatever URL, redirect
+or answer of a name server leads to it (no server-side request forgery).
 """

@@ -1,12 +1,12 @@
-"""Fetching a web page: the one way in which Terzetto asks the internet for anything.
+"""Fetches web pages: the only code of Terzetto that sends requests to the internet.
 
     page = await Fetcher(FetchLimits()).fetch("https://docs.python.org/3/library/queue.html")
 
-Proxies that the environment names are not used: the address that is connected to would then be
-chosen, and could only be checked, by the proxy.
+The proxies of the environment are not used: a proxy would choose the address to connect to, so that
+it could not be checked.
 
-Rule: a fetch is bounded in time, bytes and number, and either gives a whole page or says whose move
-is next.
+Rule: a fetch is bounded in time, bytes and number. It returns a complete page or raises an error
+that says whose move is next.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from actors.errors import FetchFailed
 from actors.settings import Settings
 
 if TYPE_CHECKING:
-    from actors.fetching.redirects import Following
+    from actors.fetching.redirects import RedirectFollower
 
 AT_A_TIME = 4
-"""Pages that one fetcher fetches at the same time."""
+"""Concurrent fetches of one fetcher."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """What a fetch may take, and whether it may ask private networks."""
+    """The bounds of a fetch, and whether it may connect to private networks."""
 
     timeout_s: float = 20.0
     max_bytes: int = 10 * 1024 * 1024
@@ -38,13 +38,13 @@ class FetchLimits:
 
     @classmethod
     def of(cls, settings: Settings) -> FetchLimits:
-        """The limits that were set."""
+        """The limits of the settings."""
         return cls(settings.fetch_timeout_s, settings.fetch_max_bytes, settings.fetch_private)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What was found at `url`, in the spelling it was asked for; `final_url` is where it was."""
+    """The page at `url`, a normalized URL; `final_url` is its URL after redirects."""
 
     url: str
     final_url: str
@@ -53,37 +53,38 @@ class Page:
 
     @property
     def file_name(self) -> str:
-        """What a file with the page would be called; the host's name if its path names none."""
+        """The last part of the path, or the host if the path is empty."""
         parts = urlsplit(self.final_url)
         return PurePosixPath(unquote(parts.path)).name or parts.hostname or ""
 
 
 class Fetcher:
-    """Fetches pages, a few at the same time. Between fetches it holds no connection."""
+    """Fetches pages, a few at the same time. It keeps no connection between fetches."""
 
     def __init__(self, limits: FetchLimits) -> None:
         self._limits = limits
-        self._places = trio.CapacityLimiter(AT_A_TIME)
-        self._following: Following | None = None
+        self._limiter = trio.CapacityLimiter(AT_A_TIME)
+        self._follower: RedirectFollower | None = None
 
     @property
     def is_full(self) -> bool:
-        """Whether one more page would have to wait for another."""
-        return self._places.available_tokens == 0
+        """Whether another fetch would have to wait."""
+        return self._limiter.available_tokens == 0
 
     async def fetch(self, url: str) -> Page:
         """The page at `url`; raises `FetchRefused` and `FetchFailed`."""
-        async with self._places:
-            if self._following is None:
-                loaded = await trio.to_thread.run_sync(_loaded, self._limits)
-                self._following = self._following or loaded
+        async with self._limiter:
+            if self._follower is None:
+                loaded = await trio.to_thread.run_sync(_load_follower, self._limits)
+                self._follower = self._follower or loaded
             with trio.move_on_after(self._limits.timeout_s):
-                return await self._following.page(url)
+                normalized, final, response = await self._follower.fetch(url)
+                return Page(normalized, final, response.media_type, response.body)
             raise FetchFailed(f"{url} took longer than {self._limits.timeout_s:g} s.")
 
 
-def _loaded(limits: FetchLimits) -> Following:
-    """In a thread, as the libraries for it and the certificates take a while to load."""
-    from actors.fetching.redirects import Following
+def _load_follower(limits: FetchLimits) -> RedirectFollower:
+    """Run in a thread, as the libraries and the certificates load slowly."""
+    from actors.fetching.redirects import RedirectFollower
 
-    return Following(limits)
+    return RedirectFollower(max_bytes=limits.max_bytes, private=limits.private)

@@ -1,7 +1,7 @@
-"""What hosts ask of robots: their robots.txt, as RFC 9309 tells to read it (with Protego).
+"""The robots.txt of hosts, read as RFC 9309 requires (with Protego).
 
-Rule: a host without the file, or that refuses to show it, asks for nothing; one that cannot show it
-now asks to be left alone. The answer of a host is kept for an hour, within a bound.
+Rule: if a host has no robots.txt or refuses it, everything is allowed; if the host cannot send it
+now, nothing is. The rules of a host are cached for an hour, within a bound.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import trio
 from protego import Protego
 
 from actors.errors import FetchFailed, FetchRefused
-from actors.fetching.request import NAME
+from actors.fetching.request import USER_AGENT
 
-READ_BYTES = 512 * 1024
-"""What is read of a file: RFC 9309 wants 500 KiB at the least."""
+MAX_ROBOTS_BYTES = 512 * 1024
+"""A longer file is cut. RFC 9309 requires at least 500 KiB."""
 
-_KEPT_S = 3_600.0
-_MOST_HOSTS = 256
-_MOST_BYTES = 1024 * 1024
-_AT_ONCE_BYTES = 16 * 1024
-"""Larger files take a thread to read, and to look a URL up in."""
+_CACHED_S = 3_600.0
+_MAX_HOSTS = 256
+_MAX_CACHED_BYTES = 1024 * 1024
+_INLINE_BYTES = 16 * 1024
+"""A larger file is parsed and matched in a thread."""
 
-_NAMING = re.compile(r"\s*user[-\s]*agent(?=[\s:])[\s:]*([^\s/#]*)", re.IGNORECASE)
-_OURS = frozenset({"*", NAME.lower()})
+_GROUP = re.compile(r"\s*user[-\s]*agent(?=[\s:])[\s:]*([^\s/#]*)", re.IGNORECASE)
+_OUR_GROUPS = frozenset({"*", USER_AGENT.lower()})
 
 T = TypeVar("T")
 
@@ -43,59 +43,60 @@ class _Rules:
 
 
 class Robots:
-    """The rules of the hosts asked lately. `load` gets their files, and raises as a fetch does."""
+    """The cached rules of hosts. `load` fetches a robots.txt; it raises the errors of a fetch."""
 
     def __init__(self, load: Callable[[httpx.URL], Awaitable[bytes]]) -> None:
         self._load = load
-        self._kept: OrderedDict[httpx.URL, _Rules] = OrderedDict()
+        self._cache: OrderedDict[httpx.URL, _Rules] = OrderedDict()
 
     async def check(self, url: httpx.URL) -> None:
-        """Raise `FetchRefused` if the host asks programs not to fetch this."""
-        place = url.copy_with(path="/robots.txt", query=None)
-        rules = self._kept.get(place)
+        """Raise `FetchRefused` if the host's robots.txt disallows this URL."""
+        file = url.copy_with(path="/robots.txt", query=None)
+        rules = self._cache.get(file)
         if rules is None or rules.until < trio.current_time():
-            rules = await self._read(place)
-            self._keep(place, rules)
-        if not await _done(rules.size, partial(rules.parsed.can_fetch, str(url), NAME)):
-            raise FetchRefused(f"{url.host} asks programs not to fetch {url} (robots.txt).")
+            rules = await self._read(file)
+            self._store(file, rules)
+        if not await _run(rules.size, partial(rules.parsed.can_fetch, str(url), USER_AGENT)):
+            raise FetchRefused(f"The robots.txt of {url.host} disallows {url}.")
 
-    async def _read(self, place: httpx.URL) -> _Rules:
+    async def _read(self, file: httpx.URL) -> _Rules:
         text = b""
         try:
-            text = await self._load(place)
+            text = await self._load(file)
         except FetchRefused:
-            pass  # What keeps us from the file and is no fault of the file keeps us from the page.
-        except FetchFailed as failed:
-            told = FetchFailed(
-                f"{failed.message} Without its robots.txt no page of {place.host} is fetched."
+            pass  # A cause that is not the file itself, such as the address, refuses the page, too.
+        except FetchFailed as cause:
+            error = FetchFailed(
+                f"{cause.message} Without its robots.txt no page of {file.host} is fetched."
             )
-            told.retry_after_s = failed.retry_after_s
-            raise told from None
-        parsed = await _done(len(text), partial(_parsed, text))
-        return _Rules(parsed, len(text), trio.current_time() + _KEPT_S)
+            error.retry_after_s = cause.retry_after_s
+            raise error from None
+        parsed = await _run(len(text), partial(_parsed, text))
+        return _Rules(parsed, len(text), trio.current_time() + _CACHED_S)
 
-    def _keep(self, place: httpx.URL, rules: _Rules) -> None:
-        self._kept.pop(place, None)
-        self._kept[place] = rules
+    def _store(self, file: httpx.URL, rules: _Rules) -> None:
+        self._cache.pop(file, None)
+        self._cache[file] = rules
         while (
-            len(self._kept) > _MOST_HOSTS or sum(r.size for r in self._kept.values()) > _MOST_BYTES
+            len(self._cache) > _MAX_HOSTS
+            or sum(r.size for r in self._cache.values()) > _MAX_CACHED_BYTES
         ):
-            self._kept.popitem(last=False)
+            self._cache.popitem(last=False)
 
 
-async def _done(size: int, work: Callable[[], T]) -> T:
-    """What `work` gives, done in a thread if the file it is about is large."""
-    return work() if size <= _AT_ONCE_BYTES else await trio.to_thread.run_sync(work)
+async def _run(size: int, work: Callable[[], T]) -> T:
+    """The result of `work`, which runs in a thread if the file is large."""
+    return work() if size <= _INLINE_BYTES else await trio.to_thread.run_sync(work)
 
 
 def _parsed(text: bytes) -> Protego:
-    """The rules of a file. Other programs get one name together: for each of a group's names, all its
-    rules are held, so a small file with many of both would fill the memory."""
+    """Parse a file. All other user agents get one name: Protego keeps a copy of a group's rules for
+    each of its names, so that a small file with many of both would fill the memory."""
     lines = []
     for line in text.decode("utf-8-sig", errors="replace").splitlines():
-        named = _NAMING.match(line)
-        if named is not None:
-            name = named[1].lower()
-            line = f"User-agent: {name if name in _OURS else 'another'}"
+        match = _GROUP.match(line)
+        if match is not None:
+            name = match[1].lower()
+            line = f"User-agent: {name if name in _OUR_GROUPS else 'another'}"
         lines.append(line)
     return Protego.parse("\n".join(lines))

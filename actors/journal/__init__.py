@@ -1,1 +1,1 @@
-"""The event log: appends meet in one actor, readers keep a cursor, and a commit comes first."""
+"""The event log: one actor commits appends, readers keep a cursor, durable before visible."""

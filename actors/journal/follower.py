@@ -1,7 +1,7 @@
-"""A follower: somebody who reads a task's log from a place of their own, as far as it goes.
+"""A follower: a reader of one task's log, with a cursor of its own.
 
-Rule: a follower is a cursor and no queue. However slow it reads, it costs its piece in hand, and
-one that is simply dropped leaves nothing behind.
+Rule: a follower is a cursor, not a queue. However slowly it reads, it holds one piece at most, and a
+follower that is dropped needs no clean-up.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from actors.tasks.life import FINAL
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The server ends a stream before its time; the rest is after seq `resume_after`."""
+    """The server ends a stream early; the rest comes after seq `resume_after`."""
 
     reason: str
     resume_after: int | None
 
 
 class Follower:
-    """Pieces of a log from seq `after` + 1 on, by iteration.
+    """Iterates over the pieces of a log from seq `after` + 1 on.
 
-    With `follow` it ends when the last event of the log is an ending; without, with what is there
-    now. If the server ends it early, it just ends, and `closing` says why. `ended`: there was nothing
-    left to read, nor to wait for, when it was opened.
+    With `follow` it ends with the event that ends the run, without it with the last event that is
+    committed now. If the server ends it early, `closing` says why. `ended` is true if there was
+    nothing to read or to wait for when it was opened.
     """
 
     def __init__(self, view: CommittedView, task_id: str, after: int, follow: bool) -> None:
@@ -45,7 +45,7 @@ class Follower:
     async def open(
         cls, view: CommittedView, task_id: str, after: int = 0, *, follow: bool = True
     ) -> Self:
-        """Raises `TaskNotFound`, and `InvalidRequest` if `after` is not a place in this log."""
+        """Raises `TaskNotFound`, and `InvalidRequest` if `after` is past the end of this log."""
         async with view.use(task_id) as tail:
             last = tail.task.last_seq if tail.task else 0
             if not 0 <= after <= last:
@@ -74,7 +74,7 @@ class Follower:
         return piece
 
     async def _next(self, tail: Tail) -> Piece | None:
-        """The next piece, as soon as there is one; None: the stream ends."""
+        """The next piece, as soon as there is one; None if the stream ends."""
         if self._seen is None or self._seen[0] is not tail:
             self._seen = (tail, tail.closings)
         while True:

@@ -1,7 +1,8 @@
 """A ledger: the one writer of a task's log.
 
-It holds the task as decided, which may be ahead of the log by a bounded window; the committed view
-is the journal's. Rule: `record` decides and never waits; nobody is told before `flush` returns.
+It holds the task as decided, which may be ahead of the log by a bounded window.
+
+Rule: `record` decides and never waits; no answer is given before `flush` has returned.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Window:
 
 
 class Ledger:
-    """Decides what happens to a task, and has it committed in order."""
+    """Records what happens to a task, and has the journal commit it in order."""
 
     def __init__(
         self, journal: Ref, task_id: str, task: Task | None, now: Now, window: Window
@@ -59,15 +60,15 @@ class Ledger:
 
     @property
     def exists(self) -> bool:
-        """Whether the task has at least been decided to exist."""
+        """Whether the creation of the task has been recorded."""
         return self._task is not None
 
     def record(
         self, *events: Event, step_id: str | None = None, output: bytes | None = None
     ) -> None:
-        """Decide that `events` have happened; they are committed together, the last with `output`.
+        """Decide that `events` have happened; the last is committed with `output`.
 
-        Raises `OutputTooLarge` if a line would be too long, and then nothing has happened.
+        Raises `OutputTooLarge` if a line would be too long, and then changes nothing.
         """
         if self.failed:
             raise self.failed
@@ -101,7 +102,7 @@ class Ledger:
     async def flush(self) -> None:
         """Wait until all that has been recorded is committed. Raises `StorageUnavailable`.
 
-        It is not left before that, lest another ledger of the same task begins where this one is.
+        It cannot be cancelled: another ledger of the same task must not begin at this position.
         """
         target = self._task.last_seq if self._task else EMPTY
         with trio.CancelScope(shield=True):
@@ -115,9 +116,9 @@ class Ledger:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
-        """At the end of the block all that was recorded in it is committed.
+        """Commit all that was recorded in the block before it ends.
 
-        If the log cannot be written, the block is cancelled and the log's error raised.
+        If the log cannot be written, the block is cancelled and the log's error is raised.
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._send_what_is_stuck)
@@ -126,7 +127,7 @@ class Ledger:
                 yield
             except Exception:
                 if not self.failed:
-                    raise  # Otherwise it is what came of the log's failure, raised below.
+                    raise  # Otherwise the failure of the log has caused it, which is raised below.
             finally:
                 self._block = None
                 with contextlib.suppress(ActorError):  # It is in `failed`.
@@ -138,9 +139,9 @@ class Ledger:
     # --- to the journal -------------------------------------------------------------------------
 
     def _send(self) -> None:
-        """Send what has been decided, unless something is on its way; its reply sends the rest.
+        """Send what has been decided, unless an append is under way; its reply sends the rest.
 
-        This is a callback and no task of its own: it happens for each event of each run.
+        This is a callback, not a task of its own, because it runs for each event of each run.
         """
         if self._sent_bytes or not self._ahead:
             return

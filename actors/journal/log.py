@@ -1,7 +1,7 @@
-"""The seam towards storage engines: `Log`, the truth, and `Index`, a projection of it.
+"""The protocol of log engines: `Log`, the source of truth, and `Index`, a projection of it.
 
-Rule: no verb that a log on another engine (NATS JetStream, say) could not offer: an append is one
-message that is refused unless the task's log stands where the writer thinks it does.
+Rule: no operation that an engine on another database could not offer. An append is one message, which
+is refused unless the task's log is at the position that the writer expects.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from actors.runtime.request import Request
 from actors.tasks.life import Task, TaskStatus
 
 Position = int
-"""Where a task's log stands: the seq of its last event. Compare it for equality only."""
+"""The seq of the last event in a task's log. Compare it for equality only."""
 
 EMPTY: Position = 0
 """The position of a task that does not exist."""
@@ -24,11 +24,11 @@ MAX_LINE_BYTES = 512 * 1024
 """The longest line, and the most bytes of lines in one append."""
 
 PIECE_BYTES = 256 * 1024
-"""A read stops after the event that takes it past this many bytes."""
+"""A read stops after the append that takes it past this many bytes."""
 
 
 class StaleWriter(ActorError):
-    """The log does not stand where the writer thinks: another writer was there. A bug."""
+    """The log is not at the position the writer expects: there is another writer. A bug."""
 
     code = "stale_writer"
 
@@ -61,7 +61,7 @@ class Append(Request[Position]):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Consecutive events as their very bytes: `lines` holds those of `first_seq` to `last_seq`."""
+    """Consecutive events as their bytes: the lines of `first_seq` to `last_seq`."""
 
     first_seq: int
     last_seq: int
@@ -70,7 +70,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class IndexPage:
-    """Tasks without steps and texts, newest first; `next_before` continues, None ends the list."""
+    """Tasks without steps and texts, newest first; `next_before` continues, None at the end."""
 
     tasks: tuple[Task, ...]
     next_before: int | None
@@ -80,9 +80,9 @@ class Log(Protocol):
     """An append-only log of events for each task."""
 
     async def append(self, group: Sequence[Append]) -> list[Position | ActorError]:
-        """Commit the group durably; each append is answered for itself, in order.
+        """Commit the group durably; one answer for each append, in order.
 
-        Raises `StorageUnavailable`, with nothing committed, for lack of space.
+        Raises `StorageUnavailable`, with nothing committed.
         """
 
     async def read(self, task_id: str, after: int) -> Piece | None:
@@ -92,11 +92,11 @@ class Log(Protocol):
         """The private outputs of the completed steps, by step id."""
 
     async def delete(self, task_id: str) -> None:
-        """Forget a task, its events and outputs."""
+        """Delete a task with its events and outputs; an unknown one is no error."""
 
 
 class Index(Protocol):
-    """What can be asked about many tasks; kept with the log, and rebuildable from it."""
+    """Queries over many tasks; kept with the log, and can be rebuilt from it."""
 
     async def page(self, status: TaskStatus | None, limit: int, before: int | None) -> IndexPage:
         """A page of at most `limit` tasks created before the mark `before`."""
@@ -105,21 +105,21 @@ class Index(Protocol):
         """The ids of executing, then of queued tasks, each longest waiting first."""
 
     async def counts(self) -> Mapping[TaskStatus, int]:
-        """How many tasks there are in each state that any is in."""
+        """How many tasks are in each state; states without tasks are left out."""
 
 
 class Store(Log, Index, Protocol):
     """Both in one, as one transaction keeps them."""
 
     async def claim(self) -> bool:
-        """Called once at the start: whether the last owner closed it in an orderly way."""
+        """Called once at the start: whether the last owner released it."""
 
     async def release(self) -> None:
-        """Called last at an orderly end; the next `claim` says True."""
+        """Called last at an orderly end; the next `claim` returns True."""
 
 
 def lines_after(lines: bytes, first_seq: int, after: int) -> bytes:
-    """What stands after seq `after` in the joined lines that begin with `first_seq`."""
+    """The lines after seq `after` among the joined lines that begin with `first_seq`."""
     start = 0
     for _ in range(after - first_seq + 1):
         start = lines.index(b"\n", start) + 1

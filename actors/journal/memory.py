@@ -1,6 +1,6 @@
-"""The log in memory: for tests and for programs that keep nothing.
+"""The log in memory: for tests, and for programs that store nothing.
 
-Rule: no thread and no clock, so that it can run in virtual time.
+Rule: no thread and no clock, so that it works in virtual time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from actors.tasks.life import Task, TaskStatus
 
 
 class MemoryStore:
-    """A `Store` of dictionaries. It may be handed to one system after another, like a disk."""
+    """A `Store` of dictionaries. One system after another may use it, like a disk."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
@@ -50,7 +50,7 @@ class MemoryStore:
         task_id = append.task.task_id
         known = self._tasks.get(task_id)
         if (known.last_seq if known else EMPTY) != append.expected:
-            return StaleWriter(f"Task {task_id} does not stand at {append.expected}.")
+            return StaleWriter(f"The log of task {task_id} is not at {append.expected}.")
         if known is None:
             self._created += 1
             self._marks[task_id] = self._created

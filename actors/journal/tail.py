@@ -1,4 +1,4 @@
-"""The newest events of a task, in memory, and those who wait for more.
+"""The newest events of a task, in memory, and the readers that wait for more.
 
 Rule: a tail shows only what is committed. It is a cache: dropping one loses nothing.
 """
@@ -17,7 +17,7 @@ from actors.tasks.life import Task
 
 @dataclass(frozen=True, slots=True)
 class TailBounds:
-    """A tail holds at most so many events and bytes, and always the newest event."""
+    """The most events and bytes that a tail holds; it always holds the newest event."""
 
     events: int = 256
     bytes: int = 256 * 1024
@@ -26,8 +26,8 @@ class TailBounds:
 class Tail:
     """The committed view of one task.
 
-    `task` is None until it is loaded. `users` counts those who rely on this very object, and
-    `closings` the times that its streams were told to close, the last time for `closed_for`.
+    `task` is None until it is loaded. `users` counts the holders of this object, `closings` how
+    often its streams were closed, the last time for the reason `closed_for`.
     """
 
     __slots__ = ("_bounds", "_bytes", "_lines", "closed_for", "closings", "grown", "task", "users")
@@ -48,7 +48,7 @@ class Tail:
         return self._bytes
 
     def extend(self, append: Append) -> None:
-        """Show what has been committed, and wake who waits for it."""
+        """Show what has been committed, and wake the readers that wait."""
         for record in append.records:
             self._lines.append(record.line)
             self._bytes += len(record.line)
@@ -60,13 +60,13 @@ class Tail:
         self.grown.unpark_all()
 
     def close_streams(self, reason: str) -> None:
-        """Tell those who follow now to leave; who comes later may follow again."""
+        """Close the streams that are open now; later ones may follow again."""
         self.closings += 1
         self.closed_for = reason
         self.grown.unpark_all()
 
     def read(self, after: int) -> Piece | None:
-        """The events after `after` if they are all here; None if not, or if there are none."""
+        """The events after `after`; None if there are none, or not all of them are held."""
         if self.task is None:
             return None
         last = self.task.last_seq

@@ -1,7 +1,6 @@
-"""Which of the passages that were found are shown, and in which order.
+"""Select which of the found passages are shown, and in which order.
 
-Rule: passages are left out or moved, never joined or cut: their text stays the document's own, word
-for word, because it is cited.
+Rule: passages are left out or moved, never joined or cut, because their text is cited verbatim.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from actors.tasks.evidence import Passage
 
 SHINGLE_WORDS = 5
 SAME = 0.8
-"""Two passages that share this part of all their shingles say the same."""
+"""The Jaccard similarity of shingles from which on two passages are duplicates."""
 
 _MOST_HOLDERS = 16
-"""Passages that a shingle is remembered of, so that phrases which are everywhere cost little."""
+"""The most passages kept for a shingle, so that frequent phrases cost little."""
 
 _WORD = re.compile(r"\w+")
 
@@ -28,8 +27,8 @@ def selected(found: Iterable[Passage], limit: int) -> tuple[Passage, ...]:
     """At most `limit` of the passages, which come best first.
 
     Of near-duplicates the best is kept. No document gets more than a third of the places (but at
-    least three) while others wait. A passage that stands right before or after a better one in their
-    document follows it at once, and counts as much.
+    least three) while other documents have passages left. A passage right before or after a better
+    one in their document follows that at once, with its score.
     """
     return tuple(_gathered(_varied(_folded(found), limit)))
 
@@ -77,7 +76,7 @@ def _shingles(text: str, numbers: dict[str, int]) -> set[int]:
 def _varied(found: Iterable[Passage], limit: int) -> list[Passage]:
     """The first `limit`, with passages over their document's share only where there is room.
 
-    No more are looked at than it takes to fill the places.
+    It takes no more passages than it needs to fill the places.
     """
     share = max(3, limit // 3)
     taken: Counter[str] = Counter()

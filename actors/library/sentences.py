@@ -1,7 +1,7 @@
-"""Where sentences end.
+"""Split a text into sentences.
 
-Rule: a sentence is a verbatim slice of its text, the same text gives the same sentences, and when
-in doubt two sentences stay one: half a sentence reads worse than two.
+Rule: a sentence is a verbatim slice of its text, and in doubt two sentences stay one, because half a
+sentence is worse than two.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 _CLOSERS = "\"'”’»)\\]}`*_"
 _OPENERS = "\"'“‘«([{`*_¿¡"
 
-# A run is looked at once, from its beginning: ten thousand dots are no reason to stop the server.
+# Possessive quantifiers: a run is matched once, so ten thousand dots take linear time.
 _BOUNDARY = re.compile(
     rf"""(?P<stop>(?<!\.)\.++|(?<![?!])[?!]++|…)         # a stop,
         [{_CLOSERS}]*+(?P<gap>\s+)                      # what closes with it, and a gap
@@ -43,7 +43,7 @@ def sentences(text: str) -> list[str]:
 
 
 def each_sentence(text: str) -> Iterator[str]:
-    """As `sentences`, one by one: for long texts, which take their time."""
+    """As `sentences`, one by one, for long texts."""
     start = 0
     for boundary in _BOUNDARY.finditer(text):
         end = boundary.start("gap") if boundary["gap"] else boundary.end()
@@ -86,5 +86,5 @@ def _is_short_form(word: str, following: str) -> bool:
 
 
 def _begins(word: str) -> bool:
-    """Whether a sentence may begin with this word: not with a small letter, unless it is code."""
+    """Whether a sentence may begin with this word: a lower-case one only if it is code."""
     return not word[:1].islower() or _IDENTIFIER.match(word) is not None

@@ -1,1 +1,1 @@
-"""Language models, whoever runs them."""
+"""Language models: clients for OpenAI's and Anthropic's APIs, and a local model."""

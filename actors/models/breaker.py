@@ -1,13 +1,13 @@
-"""A circuit breaker: an endpoint that has failed several times in a row is left alone for a while.
+"""A circuit breaker: an endpoint that fails several times in a row gets no calls for a while.
 
     closed --failures in a row--> open --time--> half-open --one call answers--> closed
                                    ^                 `------it fails------> open
 
-(M. Nygard, "Release It!".) A call is judged by its end, except that the first text of the one call
-of the half-open state closes the circuit already, so that nobody waits for a long answer.
+(M. Nygard, "Release It!".) The end of a call decides, with one exception: in the half-open state,
+the first text of the probe closes the circuit, so that other calls need not wait for a long answer.
 
-Rule: only an endpoint that does not answer counts as failing; a refusal is an answer, too. A call
-that its caller gives up says nothing, and what a call says of an earlier state is not heard.
+Rule: only an endpoint that does not answer has failed; a refusal is an answer, too. A call that its
+caller cancels counts neither way, and a call that began in an earlier state changes nothing.
 """
 
 from __future__ import annotations
@@ -15,98 +15,104 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Self
 
 import trio
 
 from actors.errors import ModelRejected, ModelUnavailable
-from actors.models.model import Answer, InvalidAnswer, M, Model, Prompt, TextStream
-from actors.usage import Usage
+from actors.models.model import (
+    Answer,
+    InvalidAnswer,
+    M,
+    Model,
+    Prompt,
+    TextStream,
+    WrappedStream,
+)
 
 FAILURES = 5
 OPEN_S = 30.0
 PROBE_S = 1.0
-"""When to come back while another call finds out whether the endpoint answers again."""
+"""When to retry while another call probes whether the endpoint answers again."""
 
 
-class Circuit:
-    """The state of one endpoint, for all models there."""
+class CircuitBreaker:
+    """The state of one endpoint, shared by all models there."""
 
     def __init__(self, failures: int = FAILURES, open_s: float = OPEN_S) -> None:
-        self._most_failures = failures
+        self._max_failures = failures
         self._open_s = open_s
         self._failures = 0
         self._open_until: float | None = None
-        self._is_probed = False
+        self._probe_runs = False
         self._state = 0
 
     @contextmanager
-    def call(self, name: str) -> Iterator[Call]:
-        """Leave to call the model of this name; raises `ModelUnavailable` while it has none."""
+    def call(self, name: str) -> Iterator[GuardedCall]:
+        """One call of the named model; raises `ModelUnavailable` while the circuit is open."""
         call = self._enter(name)
         try:
             yield call
         finally:
             if call.is_probe and call.state == self._state:
-                self._is_probed = False
+                self._probe_runs = False
 
-    def _enter(self, name: str) -> Call:
+    def _enter(self, name: str) -> GuardedCall:
         if self._open_until is None:
-            return Call(self, self._state, is_probe=False)
+            return GuardedCall(self, self._state, is_probe=False)
         left_s = self._open_until - trio.current_time()
-        if left_s > 0 or self._is_probed:
+        if left_s > 0 or self._probe_runs:
             wait_s = max(left_s, PROBE_S)
             error = ModelUnavailable(
-                f"{name} has failed {self._failures} times in a row and is left alone"
+                f"{name} has failed {self._failures} times in a row and is not called again"
                 f" for {math.ceil(wait_s)} s."
             )
             error.retry_after_s = wait_s
             raise error
-        self._is_probed = True
-        return Call(self, self._state, is_probe=True)
+        self._probe_runs = True
+        return GuardedCall(self, self._state, is_probe=True)
 
-    def began(self, call: Call) -> None:
-        """Calls pass again; but failures stay counted until one has ended well."""
+    def began(self, call: GuardedCall) -> None:
+        """Close the circuit. Failures stay counted until a call has succeeded."""
         if call.is_probe and call.state == self._state:
             self._open_until = None
-            self._is_probed = False
+            self._probe_runs = False
             self._state += 1
             call.state = self._state
 
-    def succeeded(self, call: Call) -> None:
+    def succeeded(self, call: GuardedCall) -> None:
         self.began(call)
         if call.state == self._state:
             self._failures = 0
 
-    def failed(self, call: Call, retry_after_s: float | None) -> None:
+    def failed(self, call: GuardedCall, retry_after_s: float | None) -> None:
         if call.state != self._state:
             return
         self._failures += 1
-        if self._failures >= self._most_failures:
+        if self._failures >= self._max_failures:
             self._open_until = trio.current_time() + max(self._open_s, retry_after_s or 0.0)
-            self._is_probed = False
+            self._probe_runs = False
             self._state += 1
 
 
-class Call:
-    """One call, in the state that had this number."""
+class GuardedCall:
+    """One call, with the number of the state in which it began."""
 
-    def __init__(self, circuit: Circuit, state: int, *, is_probe: bool) -> None:
+    def __init__(self, circuit: CircuitBreaker, state: int, *, is_probe: bool) -> None:
         self._circuit = circuit
         self.state = state
         self.is_probe = is_probe
 
     def began(self) -> None:
-        """Some of the answer has come."""
+        """The answer has begun."""
         self._circuit.began(self)
 
     def succeeded(self) -> None:
-        """All of the answer has come."""
+        """The answer is complete."""
         self._circuit.succeeded(self)
 
     @contextmanager
-    def judged(self) -> Iterator[None]:
-        """What is raised in the block says whether the endpoint answers."""
+    def observed(self) -> Iterator[None]:
+        """Record an error of the block as a failure of the endpoint, or as an answer."""
         try:
             yield
         except (InvalidAnswer, ModelRejected):
@@ -117,10 +123,10 @@ class Call:
             raise
 
 
-class Breaker:
-    """A `Model` behind the circuit of its endpoint."""
+class GuardedModel:
+    """A `Model` behind the circuit breaker of its endpoint."""
 
-    def __init__(self, model: Model, circuit: Circuit) -> None:
+    def __init__(self, model: Model, circuit: CircuitBreaker) -> None:
         self._model = model
         self._circuit = circuit
 
@@ -137,46 +143,31 @@ class Breaker:
         """The answer as it is written; leaving the block stops it."""
         with self._circuit.call(self.name) as call:
             async with AsyncExitStack() as stack:
-                with call.judged():
+                with call.observed():
                     text = await stack.enter_async_context(self._model.stream(prompt))
-                yield _Watched(text, call)
+                yield _ObservedStream(text, call)
 
     async def structured(self, prompt: Prompt, shape: type[M]) -> Answer[M]:
-        """An answer of this shape; raises `InvalidAnswer` when the model gives another."""
-        with self._circuit.call(self.name) as call, call.judged():
+        """An answer of this type; raises `InvalidAnswer` if the model's answer does not match."""
+        with self._circuit.call(self.name) as call, call.observed():
             answer = await self._model.structured(prompt, shape)
             call.succeeded()
             return answer
 
 
-class _Watched:
-    """A `TextStream` whose end is told to the circuit."""
+class _ObservedStream(WrappedStream):
+    """A `TextStream` that reports its begin and end to the circuit breaker."""
 
-    def __init__(self, text: TextStream, call: Call) -> None:
-        self._text = text
+    def __init__(self, stream: TextStream, call: GuardedCall) -> None:
+        super().__init__(stream)
         self._call = call
 
-    @property
-    def usage(self) -> Usage:
-        return self._text.usage
-
-    @property
-    def answered_by(self) -> str:
-        return self._text.answered_by
-
-    @property
-    def cut_off(self) -> bool:
-        return self._text.cut_off
-
-    def __aiter__(self) -> Self:
-        return self
-
     async def __anext__(self) -> str:
-        with self._call.judged():
+        with self._call.observed():
             try:
-                piece = await anext(self._text)
+                text = await anext(self._stream)
             except StopAsyncIteration:
                 self._call.succeeded()
                 raise
         self._call.began()
-        return piece
+        return text

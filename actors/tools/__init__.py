@@ -1,8 +1,8 @@
-"""Tools that other programs offer, called by the Model Context Protocol.
+"""Tools of other programs, called by the Model Context Protocol (MCP).
 
-Rule: whatever a tool server does, Terzetto starts and goes on. Only what the settings allow is
-called, and everything that comes back is bounded. The SDK is imported once there is a server to
-talk to, as it takes a second or two.
+Rule: no fault of a tool server keeps Terzetto from starting or running. Only tools that the
+settings allow are called, and every result is bounded. The SDK is imported only if the settings
+have a tool server, as an import takes a second or two.
 """
 
 from actors.tools.catalog import Tool, ToolResult

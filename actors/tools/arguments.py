@@ -1,7 +1,8 @@
-"""Whether the arguments of a call are what a tool's schema asks for.
+"""Validate the arguments of a tool call against the tool's JSON schema.
 
-Rule: the schema is another program's, so its check is bounded: none of its regular expressions is
-run, nothing it refers to is fetched, and it has a limit of steps. The tool's server checks again.
+Rule: the schema comes from another program, so validation is bounded: no regular expression of it
+is run, no reference is fetched, and the number of steps has a limit. The tool server validates
+again.
 """
 
 from __future__ import annotations
@@ -13,51 +14,51 @@ import referencing
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend, validator_for
 
-from actors.tools.results import on_one_line
+from actors.tools.catalog import on_one_line
 
-MOST_STEPS = 4_000
-"""Keywords of a schema that are looked at for one call; a tenth of a second at worst."""
+MAX_STEPS = 4_000
+"""Keywords of a schema that are evaluated for one call; a tenth of a second at worst."""
 
-_LEFT_TO_THE_SERVER = (
+_NOT_EVALUATED = (
     "pattern",
     "patternProperties",
     "unevaluatedItems",
     "unevaluatedProperties",
     "uniqueItems",
 )
-"""What runs regular expressions, or takes more than one step without being counted."""
+"""Keywords with regular expressions, or with work that the count of steps would miss."""
 
 _UNREADABLE = "the schema of its arguments cannot be read"
-_NOTHING_ELSEWHERE: referencing.Registry[Any] = referencing.Registry()
+_NO_REFERENCES: referencing.Registry[Any] = referencing.Registry()
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[Any] | None]
 
 
 class _TooManySteps(Exception):
-    """The check takes longer than any honest schema does."""
+    """The schema needs more steps than `MAX_STEPS`."""
 
 
-def wrong_with(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-    """What is wrong with these arguments, in words; nothing if they fit.
+def argument_problem(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+    """Why the arguments are invalid, in words; empty if they are valid.
 
-    It may take a while, so it belongs in a thread.
+    Run it in a thread, as it may take a while.
     """
     try:
         dialect = validator_for(schema, default=Draft202012Validator)
         dialect.check_schema(schema)
-        checks = _bounded(dialect)(schema, registry=_NOTHING_ELSEWHERE)
+        checks = _bounded(dialect)(schema, registry=_NO_REFERENCES)
         first = next(checks.iter_errors(dict(arguments)), None)
-    except Exception:  # noqa: BLE001 - a schema may be made to break the library in any way.
+    except Exception:  # noqa: BLE001 - a schema can make the library raise anything.
         return _UNREADABLE
     if first is None:
         return ""
-    at = ".".join(str(part) for part in first.absolute_path)
-    return on_one_line(f"{at}: {first.message}" if at else first.message)
+    path = ".".join(str(part) for part in first.absolute_path)
+    return on_one_line(f"{path}: {first.message}" if path else first.message)
 
 
 def _bounded(dialect: Any) -> Any:
-    """The validator of a dialect of JSON schema, without what has no bound, and counting."""
-    left = MOST_STEPS
+    """The validator of a dialect of JSON schema that counts steps and skips unbounded keywords."""
+    left = MAX_STEPS
 
     def counted(check: Keyword) -> Keyword:
         def one(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any] | None:
@@ -70,20 +71,20 @@ def _bounded(dialect: Any) -> Any:
         return one
 
     checks = {name: counted(check) for name, check in dialect.VALIDATORS.items()}
-    checks |= dict.fromkeys(_LEFT_TO_THE_SERVER, _not_looked_at)
-    checks["additionalProperties"] = _unless_by_pattern(checks["additionalProperties"])
+    checks |= dict.fromkeys(_NOT_EVALUATED, _skip)
+    checks["additionalProperties"] = _unless_patterns(checks["additionalProperties"])
     return extend(dialect, checks)
 
 
-def _not_looked_at(validator: Any, value: Any, instance: Any, schema: Any) -> None:
+def _skip(validator: Any, value: Any, instance: Any, schema: Any) -> None:
     return None
 
 
-def _unless_by_pattern(check: Keyword) -> Keyword:
-    """Which properties are additional is said by regular expressions, too, if there are any."""
+def _unless_patterns(check: Keyword) -> Keyword:
+    """Skip the keyword if regular expressions also decide which properties are additional."""
 
     def one(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any] | None:
-        by_pattern = "patternProperties" in schema
-        return None if by_pattern else check(validator, value, instance, schema)
+        has_patterns = "patternProperties" in schema
+        return None if has_patterns else check(validator, value, instance, schema)
 
     return one

@@ -1,4 +1,4 @@
-"""What a tool is to the rest of Terzetto.
+"""What a tool and its result are to the rest of Terzetto.
 
 Rule: pure, and without the SDK.
 """
@@ -12,14 +12,16 @@ from typing import Any
 from actors.tasks.tool_options import ToolOption, question_argument
 
 _SPOKEN = frozenset({"question", "prompt", "message"})
-"""Arguments that want a sentence. Any other is taken for words to search for."""
+"""Arguments that take a sentence. Any other argument takes search words."""
+
+MAX_MESSAGE_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A tool that may be called; `schema` is the JSON schema of its arguments.
 
-    `when` holds words of questions for which it is asked whatever a model decides.
+    It is called for every question with a word of `when`, even if a model does not choose it.
     """
 
     server: str
@@ -34,7 +36,7 @@ class Tool:
         return f"{self.server}/{self.name}"
 
     def tool_option(self) -> ToolOption:
-        """How plans see it."""
+        """The tool as an option for a plan."""
         name = question_argument(self.schema)
         return ToolOption(
             self.full_name,
@@ -49,8 +51,16 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """The text of a result. `passed_over` names what else there was; `cut`: text was left off."""
+    """The text of a result. `omitted` names its other content; `cut`: text was cut off."""
 
     text: str
-    passed_over: tuple[str, ...] = ()
+    omitted: tuple[str, ...] = ()
     cut: bool = False
+
+
+def on_one_line(text: str) -> str:
+    """A text from a tool server for a message: short, and without control characters."""
+    line = "".join(c if c.isprintable() else " " for c in text[: 4 * MAX_MESSAGE_CHARACTERS])
+    line = " ".join(line.split())
+    most = MAX_MESSAGE_CHARACTERS
+    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -1,7 +1,7 @@
-"""Which tools a server has, and which of them may be called.
+"""List the tools of a server, and keep those that the settings allow.
 
-Rule: bounded, whatever the server lists and however often it says that its tools have changed. What
-is allowed and cannot be used is told, and why.
+Rule: the list is bounded, and so is the rate at which a server can cause new listings. An allowed
+tool that cannot be used is reported with the reason.
 """
 
 from __future__ import annotations
@@ -21,63 +21,64 @@ from actors.settings import ToolServerSettings
 from actors.tools.catalog import Tool
 
 RELIST_EVERY_S = 1.0
-"""A server is not asked for its tools more often, whatever it says."""
-RELISTEN_AFTER_S = 15.0
+"""The shortest time between two listings, however often the server reports a change."""
+RESUBSCRIBE_AFTER_S = 15.0
 
 MAX_TOOLS = 256
 MAX_PAGES = 64
 MAX_DESCRIPTION = 2_000
 MAX_SCHEMA = 16_384
-_MOST_NAMED = 32
+"""Characters."""
+_MAX_NAMED = 32
 
 
-class Listing:
-    """The tools of one server that may be called; `tell` takes what a person should know."""
+class ToolListing:
+    """The tools of one server that may be called; `warn` reports problems to the operator."""
 
     def __init__(
-        self, name: str, settings: ToolServerSettings, tell: Callable[[str], None]
+        self, name: str, settings: ToolServerSettings, warn: Callable[[str], None]
     ) -> None:
         self.tools: tuple[Tool, ...] = ()
         self._name = name
         self._settings = settings
-        self._tell = tell
+        self._warn = warn
         self._changed = trio.Event()
 
-    async def take(self, session: ClientSession) -> None:
-        """List the tools, and take those that are allowed."""
-        found = await tools_listed(session)
+    async def refresh(self, session: ClientSession) -> None:
+        """List the tools, and keep those that are allowed."""
+        found = await list_tools(session)
         self.tools, problems = allowed_tools(self._name, self._settings, found)
         if problems:
-            self._tell(problems)
+            self._warn(problems)
 
-    async def heard(self, message: IncomingMessage) -> None:
-        """Notice that the tools have changed, if that is what the server says."""
+    async def on_message(self, message: IncomingMessage) -> None:
+        """Note a message that the tools have changed."""
         if isinstance(message, types.ToolListChangedNotification):
             self._changed.set()
 
-    async def keep(self, client: Client) -> None:
-        """List the tools again when they have changed, for as long as the session lives."""
+    async def run(self, client: Client) -> None:
+        """List the tools again whenever they have changed, until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._listen, client)
             while True:
                 await self._changed.wait()
                 self._changed = trio.Event()
-                await self._take_again(client.session)
+                await self._refresh_again(client.session)
                 await trio.sleep(RELIST_EVERY_S)
 
-    async def _take_again(self, session: ClientSession) -> None:
-        why = "it took too long"
+    async def _refresh_again(self, session: ClientSession) -> None:
+        reason = "it took too long"
         with trio.move_on_after(self._settings.timeout_s):
             try:
-                return await self.take(session)
-            except Exception as problem:  # noqa: BLE001 - its failures are its own, of any kind.
-                why = str(problem)
-        self._tell(
-            f"the tool server {self._name} has changed its tools and cannot list them: {why}"
+                return await self.refresh(session)
+            except Exception as error:  # noqa: BLE001 - the server or the SDK may raise anything.
+                reason = str(error)
+        self._warn(
+            f"the tool server {self._name} has changed its tools and cannot list them: {reason}"
         )
 
     async def _listen(self, client: Client) -> None:
-        """By the newer protocol a server tells of changes only who has asked for it."""
+        """Subscribe to changes, which the newer protocol requires."""
         changes = client.server_capabilities.tools
         if not (changes and changes.list_changed):
             return
@@ -89,11 +90,11 @@ class Listing:
                         async for _ in subscription:
                             self._changed.set()
                 except MCPError:
-                    return  # It has no such thing, or is gone.
-            await trio.sleep(RELISTEN_AFTER_S)
+                    return  # It has no subscriptions, or is gone.
+            await trio.sleep(RESUBSCRIBE_AFTER_S)
 
 
-async def tools_listed(session: ClientSession) -> dict[str, types.Tool]:
+async def list_tools(session: ClientSession) -> dict[str, types.Tool]:
     """The tools of a server by name."""
     found: dict[str, types.Tool] = {}
     cursor = None
@@ -109,24 +110,24 @@ async def tools_listed(session: ClientSession) -> dict[str, types.Tool]:
 def allowed_tools(
     name: str, settings: ToolServerSettings, found: Mapping[str, types.Tool]
 ) -> tuple[tuple[Tool, ...], str]:
-    """Those that may be called, each once, in the order of the settings; and what is wrong."""
+    """The tools that may be called, each once, in the order of the settings; and the problems."""
     allowed = list(dict.fromkeys(settings.allowed))
-    has = ", ".join(list(found)[:_MOST_NAMED]) or "none"
+    has = ", ".join(list(found)[:_MAX_NAMED]) or "none"
     problems = [] if allowed else [f"tools.{name} allows no tools; its server has {has}"]
     if missing := [tool for tool in allowed if tool not in found]:
         problems.append(f"tools.{name} allows {', '.join(missing)}, and the server has {has}")
-    there = [found[tool] for tool in allowed if tool in found]
-    fitting = [one for one in there if len(json.dumps(one.input_schema)) <= MAX_SCHEMA]
-    if large := [one.name for one in there if one not in fitting]:
-        problems.append(f"the schema of {', '.join(large)} has more than {MAX_SCHEMA:,} bytes")
+    listed = [found[tool] for tool in allowed if tool in found]
+    usable = [tool for tool in listed if len(json.dumps(tool.input_schema)) <= MAX_SCHEMA]
+    if large := [tool.name for tool in listed if tool not in usable]:
+        problems.append(f"the schema of {', '.join(large)} has more than {MAX_SCHEMA:,} characters")
     tools = (
         Tool(
             name,
-            one.name,
-            (one.description or "")[:MAX_DESCRIPTION],
-            one.input_schema,
+            tool.name,
+            (tool.description or "")[:MAX_DESCRIPTION],
+            tool.input_schema,
             settings.when,
         )
-        for one in fitting
+        for tool in usable
     )
     return tuple(tools), "; ".join(problems)

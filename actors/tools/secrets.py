@@ -1,7 +1,7 @@
-"""What a tool server is given that nobody else may see: variables of its program, headers for its URL.
+"""The secrets of a tool server: environment variables of its program, headers for its URL.
 
-Rule: a value may name environment variables, such as "Bearer ${NOTES_TOKEN}", so that no secret has
-to stand in a file. One that is missing is told before anything starts. No value is shown or logged.
+Rule: a value may contain environment variables, such as "Bearer ${NOTES_TOKEN}", so that no secret
+has to stand in a file. A missing variable is an error before anything starts. No value is logged.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from actors.errors import InvalidRequest
 from actors.settings import ToolServerSettings
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_FEWEST_HIDDEN = 6
-"""Characters; what is shorter stands in any text by chance."""
+_MIN_HIDDEN = 6
+"""Characters; a shorter value may occur in any text by chance."""
 
 
 class UnusableToolServer(InvalidRequest):
-    """The settings of a tool server cannot be used. The operator's move: the message tells what."""
+    """The settings of a tool server are invalid. The operator's move: the message says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,40 +32,40 @@ class Secrets:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def hidden(self, text: str) -> str:
-        """The text of a message without any of them, as some servers say back what they were sent."""
+        """The text with the values replaced, as some servers send back what they received."""
         values = [*self.env.values(), *self.headers.values()]
         parts = {part for value in values for part in (value, *value.split())}
         for part in sorted(parts, key=len, reverse=True):
-            if len(part) >= _FEWEST_HIDDEN:
+            if len(part) >= _MIN_HIDDEN:
                 text = text.replace(part, "***")
         return text
 
 
 def secrets_of(name: str, settings: ToolServerSettings, environment: Mapping[str, str]) -> Secrets:
-    """What the settings of a server give it; raises `UnusableToolServer`."""
+    """The secrets from the settings of a server; raises `UnusableToolServer`."""
     env = {
-        key: _filled(value, f"tools.{name}.env.{key}", environment)
+        key: _expanded(value, f"tools.{name}.env.{key}", environment)
         for key, value in settings.env.items()
     }
     headers = {
-        key: _filled(value, f"tools.{name}.headers.{key}", environment).strip()
+        key: _expanded(value, f"tools.{name}.headers.{key}", environment).strip()
         for key, value in settings.headers.items()
     }
     for key, value in headers.items():
         if not (value.isascii() and value.isprintable()):
             raise UnusableToolServer(
-                f"tools.{name}.headers.{key} has characters that no header has. Copy it anew."
+                f"tools.{name}.headers.{key} has characters that no header may have. Copy it again."
             )
     return Secrets(env, headers)
 
 
-def _filled(value: SecretStr, where: str, environment: Mapping[str, str]) -> str:
-    """The value with the variables that it names."""
+def _expanded(value: SecretStr, where: str, environment: Mapping[str, str]) -> str:
+    """The value with its environment variables replaced."""
 
-    def of(found: re.Match[str]) -> str:
-        variable = found.group(1)
+    def value_of(match: re.Match[str]) -> str:
+        variable = match.group(1)
         if not environment.get(variable):
             raise UnusableToolServer(f"{where} needs the environment variable {variable}. Set it.")
         return environment[variable]
 
-    return _VARIABLE.sub(of, value.get_secret_value())
+    return _VARIABLE.sub(value_of, value.get_secret_value())

@@ -1,11 +1,13 @@
 """One tool server: a session that is kept open, and calls of its tools.
 
-Rule: a call is answered, fails as `ToolFailed`, or is cancelled at the server, too; it never waits
-for a server that is down. A server that ends is started again, at first at once, then ever later.
+Rule: a call returns a result, raises `ToolFailed`, or is cancelled at the server, too. It never
+waits for a server that is down. A server that ends is started again, first at once, then with
+backoff. A result is bounded; content that is no text is named and omitted.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -17,14 +19,12 @@ from mcp import Client, MCPError
 from mcp.client.session import ClientSession
 from pydantic import TypeAdapter, ValidationError
 
-from actors.errors import ToolFailed
+from actors.errors import ToolFailed, leaf_errors
 from actors.settings import ToolServerSettings
-from actors.tools.catalog import Tool, ToolResult
-from actors.tools.child import child
-from actors.tools.listing import Listing
-from actors.tools.remote import remote
-from actors.tools.results import MAX_MESSAGE_CHARACTERS, on_one_line, result_of
+from actors.tools.catalog import MAX_MESSAGE_CHARACTERS, Tool, ToolResult, on_one_line
+from actors.tools.listing import ToolListing
 from actors.tools.secrets import Secrets
+from actors.tools.transports import child_process, http
 
 if TYPE_CHECKING:
     from mcp.client import Transport
@@ -32,14 +32,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IDEMPOTENCY_KEY = "terzetto/idempotency-key"
-"""Where a call's `_meta` has its key."""
+"""The field of a call's `_meta` with its idempotency key."""
 
 RESTART_DELAYS_S = (0.0, 1.0, 2.0, 5.0, 15.0, 60.0)
-"""Waits before a server is started again; the last one from then on."""
+"""Waits before a server is started again; the last one is repeated."""
 STEADY_S = 60.0
-"""A session that lasted so long makes up for the failures before it."""
+"""A session of this length resets the backoff."""
 CLOSING_S = 2.0
-"""Time for a goodbye over HTTP. A child process has times of its own."""
+"""Time to end a session over HTTP. A child process has its own times."""
+
+MAX_OMITTED = 8
+"""Omitted parts of a result that are named."""
 
 _Answer: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAdapter(
     types.CallToolResult | types.InputRequiredResult
@@ -47,26 +50,26 @@ _Answer: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAda
 
 
 class ToolServer:
-    """A tool server of the settings; `run` keeps it running."""
+    """A tool server of the settings; `run` starts it and restarts it."""
 
     def __init__(self, name: str, settings: ToolServerSettings, secrets: Secrets) -> None:
         self.name = name
         self._settings = settings
         self._secrets = secrets
         self._session: ClientSession | None = None
-        self._tried = trio.Event()
+        self._attempted = trio.Event()
         self._over = trio.Event()
-        self._listing = Listing(name, settings, self._tell)
-        self._lived = False
-        self._refused = 0
-        self._stop = trio.Event()
-        self._living = trio.CancelScope()
+        self._listing = ToolListing(name, settings, self._warn)
+        self._was_open = False
+        self._refused_status = 0
+        self._stopping = trio.Event()
+        self._session_scope = trio.CancelScope()
         self._slots = trio.CapacityLimiter(settings.concurrency)
-        self._told = ""
+        self._last_warning = ""
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        """The allowed tools that it has; none while it is down."""
+        """The allowed tools of the server; none while it is down."""
         return self._listing.tools if self._session else ()
 
     def allows(self, tool: str) -> bool:
@@ -74,85 +77,86 @@ class ToolServer:
         return tool in self._settings.allowed
 
     async def wait_started(self) -> None:
-        """Returns once there is a session, or the last attempt to open one has failed."""
-        await self._tried.wait()
+        """Return once a session is open, or the last attempt to open one has failed."""
+        await self._attempted.wait()
 
     def stop(self) -> None:
-        """End `run`, in an orderly way."""
-        self._stop.set()
+        """Close the session and end `run`."""
+        self._stopping.set()
         self._over.set()
         if self._session is None:
-            self._living.cancel()
+            self._session_scope.cancel()
 
-    # --- its life ---------------------------------------------------------------------------
+    # --- the session -----------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Start the server, again and again, until it is told to stop."""
+        """Start the server, and again after each end, until `stop` is called."""
         failures = 0
-        while not self._stop.is_set():  # It may have come in the very moment that a wait ended.
+        while not self._stopping.is_set():  # `stop` may be called just as a wait ends.
             began = trio.current_time()
-            why = await self._live()
-            if self._stop.is_set():
+            reason = await self._run_session()
+            if self._stopping.is_set():
                 return
             failures = 1 if trio.current_time() - began >= STEADY_S else failures + 1
             delay_s = RESTART_DELAYS_S[min(failures, len(RESTART_DELAYS_S)) - 1]
-            self._tell(f"the tool server {self.name} {why}")
+            self._warn(f"the tool server {self.name} {reason}")
             with trio.move_on_after(delay_s):
-                await self._stop.wait()
+                await self._stopping.wait()
                 return
-            if self._lived:  # Then it is worth waiting for.
-                self._tried = trio.Event()
+            if self._was_open:  # Then calls wait for the restart.
+                self._attempted = trio.Event()
 
-    async def _live(self) -> str:
-        """One session from its start to its end; how it ended."""
-        self._over, self._lived = trio.Event(), False
-        why = "ended"
-        with trio.move_on_after(self._settings.timeout_s) as self._living:
+    async def _run_session(self) -> str:
+        """Run one session to its end; returns how it ended."""
+        self._over, self._was_open = trio.Event(), False
+        reason = "ended"
+        with trio.move_on_after(self._settings.timeout_s) as self._session_scope:
             try:
-                heard = self._listing.heard
-                async with Client(self._transport(), cache=None, message_handler=heard) as client:
-                    await self._listing.take(client.session)
-                    self._session, self._lived = client.session, True
-                    self._tried.set()
-                    self._living.deadline = float("inf")
+                on_message = self._listing.on_message
+                transport = self._transport()
+                async with Client(transport, cache=None, message_handler=on_message) as client:
+                    await self._listing.refresh(client.session)
+                    self._session, self._was_open = client.session, True
+                    self._attempted.set()
+                    self._session_scope.deadline = float("inf")
                     async with trio.open_nursery() as nursery:
-                        nursery.start_soon(self._listing.keep, client)
+                        nursery.start_soon(self._listing.run, client)
                         await self._over.wait()
                         self._session = None
-                        self._living.deadline = trio.current_time() + CLOSING_S
+                        self._session_scope.deadline = trio.current_time() + CLOSING_S
                         nursery.cancel_scope.cancel()
-            except* Exception as problems:  # noqa: BLE001 - its failures are its own, of any kind.
-                why = f"cannot be used: {self._refusal() or _told(problems)}"
+            except* Exception as errors:  # noqa: BLE001 - the server or the SDK may raise anything.
+                reason = f"cannot be used: {self._refusal() or _first_message(errors)}"
             finally:
                 self._session = None
-        if not self._lived and self._living.cancelled_caught:
-            why = f"did not answer within {self._settings.timeout_s:g} s"
-        self._tried.set()
-        return why
+        if not self._was_open and self._session_scope.cancelled_caught:
+            reason = f"did not answer within {self._settings.timeout_s:g} s"
+        self._attempted.set()
+        return reason
 
     def _transport(self) -> Transport:
-        given = self._settings
         transport: AbstractAsyncContextManager[Any]
-        if given.command:
-            transport = child(self.name, given.command, self._secrets, self._over)
+        if command := self._settings.command:
+            transport = child_process(self.name, command, self._secrets, self._over)
         else:
-            transport = remote(given.url, self._secrets.headers, self._over, self._answered)
+            url, headers = self._settings.url, self._secrets.headers
+            transport = http(url, headers, self._over, self._note_status)
         return transport
 
-    def _answered(self, status: int) -> None:
-        self._refused = status if status in (401, 403) else 0
+    def _note_status(self, status: int) -> None:
+        self._refused_status = status if status in (401, 403) else 0
 
     def _refusal(self) -> str:
-        """What its refusal means for a person; nothing if it was not that."""
-        if not self._refused:
+        """The message for a refusal (401 or 403); empty if there was none."""
+        if not self._refused_status:
             return ""
-        return f"it refuses us (HTTP {self._refused}). Look at its headers in the settings"
+        return f"it refuses access (HTTP {self._refused_status}). Check its headers in the settings"
 
-    def _tell(self, what: str) -> None:
-        """Warn of something once, and not at each of its repetitions."""
-        if what != self._told:
-            log.warning("%s", on_one_line(self._secrets.hidden(what)))
-        self._told = what
+    def _warn(self, message: str) -> None:
+        """Log a warning, but not again while it repeats."""
+        if message != self._last_warning:
+            log.warning("%s", on_one_line(self._secrets.hidden(message)))
+        self._last_warning = message
 
     # --- calls ------------------------------------------------------------------------------
 
@@ -161,40 +165,71 @@ class ToolServer:
         async with self._slots:
             with trio.move_on_after(self._settings.timeout_s):
                 return await self._result(tool, arguments, key)
-        took = f"took longer than {self._settings.timeout_s:g} s"
-        raise ToolFailed(f"The tool {self.name}/{tool} {took}.")
+        timeout = f"took longer than {self._settings.timeout_s:g} s"
+        raise ToolFailed(f"The tool {self.name}/{tool} {timeout}.")
 
     async def _result(self, tool: str, arguments: Mapping[str, Any], key: str) -> ToolResult:
-        await self._tried.wait()
+        await self._attempted.wait()
         if (session := self._session) is None:
             raise ToolFailed(f"The tool server {self.name} is not running.")
         meta: Any = {IDEMPOTENCY_KEY: key}
         params = types.CallToolRequestParams(name=tool, arguments=dict(arguments), _meta=meta)
         try:
-            # Not `session.call_tool`, which would check what comes back by the schema of the
-            # tool's output in the event loop, as long as that takes. All we want of it is text.
+            # Not `session.call_tool`: it validates the result against the tool's output schema in
+            # the event loop, for any length of time. Only the text of the result is needed.
             answer = await session.send_request(types.CallToolRequest(params=params), _Answer)
         except MCPError as error:
             if error.code == types.CONNECTION_CLOSED:
                 self._over.set()
             raise self._failed(tool, self._refusal() or error.message) from None
         except ValidationError:
-            raise self._failed(tool, "It does not answer as the protocol says.") from None
+            raise self._failed(tool, "Its answer does not follow the protocol.") from None
         if isinstance(answer, types.InputRequiredResult):
-            raise self._failed(tool, "It asks a person for something.")
+            raise self._failed(tool, "It asks for input from a person, which is not supported.")
         result = result_of(answer, self._settings.max_result_bytes)
         if answer.is_error:
-            raise self._failed(tool, result.text or "It says no more than that.")
+            raise self._failed(tool, result.text or "It gives no reason.")
         return result
 
-    def _failed(self, tool: str, why: str) -> ToolFailed:
-        told = on_one_line(self._secrets.hidden(why))
-        return ToolFailed(f"The tool {self.name}/{tool} failed: {told}")
+    def _failed(self, tool: str, reason: str) -> ToolFailed:
+        shown = on_one_line(self._secrets.hidden(reason))
+        return ToolFailed(f"The tool {self.name}/{tool} failed: {shown}")
 
 
-def _told(problems: BaseExceptionGroup[BaseException]) -> str:
-    """The first of the errors in a group, in words."""
-    error: BaseException = problems
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return (str(error) or type(error).__name__)[:MAX_MESSAGE_CHARACTERS]
+def _first_message(error: BaseException) -> str:
+    """The first error of a group, in words."""
+    first = leaf_errors(error)[0]
+    return (str(first) or type(first).__name__)[:MAX_MESSAGE_CHARACTERS]
+
+
+def result_of(answer: types.CallToolResult, max_bytes: int) -> ToolResult:
+    """All texts of an answer; if it has none, its structured content as JSON."""
+    texts: list[str] = []
+    omitted: list[str] = []
+    for block in answer.content:
+        match block:
+            case types.TextContent(text=text):
+                texts.append(text)
+            case types.EmbeddedResource(resource=types.TextResourceContents(text=text)):
+                texts.append(text)
+            case types.ImageContent() | types.AudioContent():
+                omitted.append(on_one_line(f"{block.type} {block.mime_type}"))
+            case types.ResourceLink():
+                omitted.append(on_one_line(f"link {block.uri}"))
+            case types.EmbeddedResource(resource=resource):
+                omitted.append(on_one_line(f"file {resource.mime_type or resource.uri}"))
+    if not any(texts) and answer.structured_content is not None:
+        texts = [json.dumps(answer.structured_content, ensure_ascii=False, indent=1)]
+    text = "\n\n".join(texts)
+    kept = _cut(text, max_bytes)
+    return ToolResult(kept, tuple(omitted[:MAX_OMITTED]), cut=len(kept) < len(text))
+
+
+def _cut(text: str, max_bytes: int) -> str:
+    """As much of a text as fits, cut at the end of a word."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= max_bytes:
+        return text
+    head = encoded[:max_bytes].decode(errors="ignore")
+    words, space, _ = head[-200:].rpartition(" ")
+    return head[:-200] + words if space else head

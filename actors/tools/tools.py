@@ -1,7 +1,7 @@
 """All tool servers of the settings: `open_tools(settings)`.
 
-Rule: the lifetime is the block. The servers start beside it, so opening waits for none of them, and
-no child process outlives it.
+Rule: the servers live as long as the block. They start in the background, so that opening waits for
+none of them, and no child process outlives the block.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Tools:
-    """The tools that may be called. Get them from `open_tools`."""
+    """The tools that may be called. Made by `open_tools`."""
 
     def __init__(self, servers: Mapping[str, ToolServer]) -> None:
         self._servers = servers
@@ -31,54 +31,54 @@ class Tools:
     def catalog(self) -> tuple[Tool, ...]:
         """Every tool that can be called now, in the order of the settings.
 
-        A server that has not answered yet, or that is down, has none.
+        A server that has not started yet, or that is down, has none.
         """
         return tuple(tool for server in self._servers.values() for tool in server.tools)
 
     async def wait_started(self) -> None:
-        """Returns once every server has listed its tools or failed to, its start being bounded."""
+        """Return once every server has listed its tools or failed to; each start has a timeout."""
         for server in self._servers.values():
             await server.wait_started()
 
     async def call(self, tool: str, arguments: Mapping[str, Any], key: str) -> ToolResult:
         """Call "server/tool". Leaving early cancels the call at its server, too.
 
-        `key` is the same for each attempt of the same call. Raises `ToolFailed`, and
+        `key` is the idempotency key, the same for each attempt of a call. Raises `ToolFailed`, and
         `InvalidRequest` for a tool that the settings do not allow.
         """
         server, _, name = tool.partition("/")
         if server not in self._servers or not self._servers[server].allows(name):
-            raise InvalidRequest(f"The settings allow no tool {tool}.")
+            raise InvalidRequest(f"The settings do not allow the tool {tool}.")
         return await self._servers[server].call(name, arguments, key)
 
-    async def wrong_with(self, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-        """What is wrong with these arguments by a tool's schema, in words; nothing if they fit."""
-        return await trio.to_thread.run_sync(_wrong_with, schema, arguments)
+    async def argument_problem(
+        self, schema: Mapping[str, Any], arguments: Mapping[str, Any]
+    ) -> str:
+        """Why the arguments are invalid for a tool's schema, in words; empty if they are valid."""
+        return await trio.to_thread.run_sync(_argument_problem, schema, arguments)
 
 
-def _wrong_with(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-    from actors.tools.arguments import wrong_with  # Comes with the extra, and takes a moment.
+def _argument_problem(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+    from actors.tools.arguments import argument_problem  # Needs the extra, and is slow to import.
 
-    return wrong_with(schema, arguments)
+    return argument_problem(schema, arguments)
 
 
 @asynccontextmanager
 async def open_tools(
     settings: Settings, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Tools]:
-    """The tool servers of the settings, starting; raises `ExtraMissing` and `UnusableToolServer`.
+    """Start the tool servers of the settings; raises `ExtraMissing` and `UnusableToolServer`.
 
-    What the settings want of the environment is looked for in `environment`, ours if it is None.
+    The variables in the settings' values are taken from `environment`, by default `os.environ`.
     """
     if not settings.tools:
         yield Tools({})
         return
     environment = os.environ if environment is None else environment
-    given = {
-        name: (one, secrets_of(name, one, environment)) for name, one in settings.tools.items()
-    }
+    secrets = {name: secrets_of(name, one, environment) for name, one in settings.tools.items()}
     tool_server = await trio.to_thread.run_sync(_tool_server)
-    servers = {name: tool_server(name, one, secrets) for name, (one, secrets) in given.items()}
+    servers = {name: tool_server(name, one, secrets[name]) for name, one in settings.tools.items()}
     async with trio.open_nursery() as nursery:
         for server in servers.values():
             nursery.start_soon(server.run, name=f"tool server {server.name}")
@@ -92,8 +92,8 @@ async def open_tools(
 def _tool_server() -> type[ToolServer]:
     try:
         from actors.tools.server import ToolServer
-    except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.startswith("actors"):
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("actors"):
             raise
         raise ExtraMissing("mcp", "A table [tools.NAME] in the settings") from None
     return ToolServer

@@ -25,7 +25,7 @@ from actors.agents.model.proposal import (
 )
 from actors.errors import ActorError, BudgetReached, InvalidPlan, ModelRejected, ModelUnavailable
 from actors.messages import Analyze, Synthesize
-from actors.models.fallback import stood_in
+from actors.models.fallback import fallback_failure
 from actors.models.model import InvalidAnswer, Model, Prompt
 from actors.runtime.call import Call
 from actors.tasks.evidence import Findings, by_question
@@ -137,7 +137,7 @@ class ModelAnalyzer:
             log.info("tool calls of a model that are left out of a plan: %s", " ".join(calls.wrong))
         intents = named_intents(proposed) or (await self._plan_without_model(request)).intents
         made = assemble_plan(accepted.questions, intents, request.tool_options, calls.choices)
-        other = stood_in(self._model, answer.answered_by)
+        other = fallback_failure(self._model, answer.answered_by)
         plan = replace(made, degraded=other, by_model=True)
         return _PlanAnswer(plan, answer.usage, text, " ".join(calls.wrong))
 

@@ -29,9 +29,8 @@ from actors.errors import (
     PromptTooLong,
 )
 from actors.messages import Write
-from actors.models.fallback import stood_in
-from actors.models.metering import tokens_asked
-from actors.models.model import Model, Prompt, TextStream
+from actors.models.fallback import fallback_failure
+from actors.models.model import Model, Prompt, TextStream, estimated_tokens
 from actors.runtime.call import Call
 from actors.tasks.evidence import Findings, Report, Source
 from actors.tasks.failure import Failure
@@ -147,7 +146,7 @@ class ModelWriter:
         )
         most, left = prompt.max_tokens, request.tokens_left
         if left is not None:
-            most = min(most, left - tokens_asked(prompt))
+            most = min(most, left - estimated_tokens(prompt))
         return replace(prompt, max_tokens=most, meter=request.meter)
 
     def _shortcoming(self, streamed: Streamed, left: int | None, too_long: bool) -> Failure | None:
@@ -156,7 +155,7 @@ class ModelWriter:
             return Failure.of(BudgetReached(_NO_MORE))
         if too_long or streamed.cut_off:
             return Failure(OutputTooLarge.code, _ENDS_THERE)
-        return stood_in(self._model, streamed.answered_by)
+        return fallback_failure(self._model, streamed.answered_by)
 
     def _was_without_model(self, request: Write) -> bool:
         """Whether the kept text is the beginning of the report without a model."""

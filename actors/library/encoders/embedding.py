@@ -1,11 +1,11 @@
-"""Texts as vectors: the mean of what their tokens mean, from weights that lie on this machine.
+"""Texts as vectors: the mean of the vectors of their tokens, from weights on this machine.
 
 The weights are WordLlama's (`l2_supercat`, 256 dimensions; static embeddings that were distilled
 from a language model's token table), which the extra `vectors` installs. Only the files of that
-package are read: its own loader asks the network, and importing it sets up logging.
+package are read: its own loader uses the network, and importing it configures logging.
 
 A vector is kept as 256 signed bytes, scaled so that its largest number is 127 or -127: a quarter of
-what 32-bit numbers take, with cosines that differ by less than 0.01. Its length says nothing.
+what 32-bit numbers take, with cosines that differ by less than 0.01. Its length means nothing.
 
 Rule: the same text gives the same bytes. Nothing here waits, and nothing uses the network.
 """
@@ -36,7 +36,7 @@ class Embedder:
     model = "wordllama l2_supercat 256 int8"
 
     def __init__(self, package: Path) -> None:
-        """From WordLlama's folder; raises `OSError` if what is needed of it is not there."""
+        """From WordLlama's folder; raises `OSError` if a file that it needs is missing."""
         for name in (_TOKENIZER, _WEIGHTS):
             if not (package / name).is_file():
                 raise FileNotFoundError(f"{name} is not in the installed package wordllama")
@@ -53,7 +53,7 @@ class Embedder:
         return [packed(vector) for vector in self._vectors(texts)]
 
     def _vectors(self, texts: Sequence[str]) -> Iterator[Vector]:
-        """A batch, because only for batches other threads may run while tokens are found."""
+        """Encodes in batches, because only then the tokenizer lets other threads run."""
         for encoding in self._tokenizer.encode_batch_fast([*texts], add_special_tokens=False):
             total = self._table[encoding.ids].sum(axis=0)
             yield total / max(float(np.linalg.norm(total)), 1e-9)

@@ -1,11 +1,11 @@
 """The vectors of a database in memory, and which of them are nearest to a query.
 
-A search looks at every vector: 256 multiplications each, in slices of a few milliseconds. That
-grows with the library: about 0.2 ms and 0.3 MB for a thousand passages, 0.2 s and 270 MB for
-a million, which is as many as are held. Passages beyond that are found by their words only.
+A search compares every vector, 256 multiplications each, in slices of a few milliseconds. Time and
+memory grow with the library (`tests/bench/library.py` prints both), so a million vectors are held at
+most. Passages beyond that are found by their words only.
 
-Rule: rows that a search has begun with never change under it: what is added goes behind them, and
-what is dropped leaves by a new matrix.
+Rule: the rows of a search never change while it runs: added rows go behind them, and dropping rows
+makes a new matrix.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SLICES_OF_STEP = 32
 
 
 class VectorIndex:
-    """Vectors by number, which only ever grow, and how much each is worth."""
+    """Vectors by number, in increasing order, and the factor of each one's score."""
 
     def __init__(self) -> None:
         self._numbers = np.empty(0, np.int64)
@@ -46,7 +46,7 @@ class VectorIndex:
 
     @property
     def room(self) -> int:
-        """How many more vectors are let in."""
+        """How many more vectors fit."""
         return MOST_VECTORS - self._count
 
     def append(self, rows: Sequence[tuple[int, bytes, float]]) -> None:
@@ -94,7 +94,7 @@ class VectorIndex:
 
 
 class Ranking:
-    """One search: call `step` until it says that all was seen, then ask for the `best`."""
+    """One search: call `step` until it returns False, then `best`."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Ranking:
         self._seen = 0
 
     def step(self) -> bool:
-        """Compare a few slices; whether there is more."""
+        """Compare a few slices; whether there are more."""
         until = min(self._seen + _SLICES_OF_STEP * SLICE, len(self._rows))
         for start in range(self._seen, until, SLICE):
             part = slice(start, start + SLICE)
@@ -119,7 +119,7 @@ class Ranking:
         return until < len(self._rows)
 
     def best(self, most: int) -> dict[int, float]:
-        """The vectors that point the query's way, nearest first; of equals the older first."""
+        """The vectors with a positive score, best first; of equals the older first."""
         near = np.flatnonzero(self._scores > 0)
         if len(near) > most:
             cut = np.partition(self._scores[near], len(near) - most)[len(near) - most]

@@ -1,0 +1,206 @@
+"""The two transports to a tool server: the pipes of a child process, and streamable HTTP.
+
+The SDK has a transport over pipes, too, but with lines of any length, and its child process writes
+to our stderr.
+
+Rule: no message is longer than its bound. A child process and its own children are gone when the
+block ends: first its stdin ends, then comes SIGTERM, then SIGKILL, which goes to all that it
+started.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+import httpx2
+import mcp_types as types
+import trio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.client.stdio import get_default_environment
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.message import SessionMessage
+
+from actors.http_client import BoundedBody, is_loopback
+from actors.tools.catalog import on_one_line
+from actors.tools.secrets import Secrets
+
+log = logging.getLogger(__name__)
+
+MAX_LINE_BYTES = 1_048_576
+MAX_RESPONSE_BYTES = 4 * 1_048_576
+"""Of the response to one request, with its progress. The SDK limits each event in it to 1 MiB."""
+
+CONNECT_S = 10.0
+EXIT_S = 2.0
+"""Time to exit after stdin has ended, and again after SIGTERM."""
+DRAIN_S = 0.2
+"""Time to read the last output of a child that has exited."""
+MAX_STDERR_LINES = 100
+"""Lines of stderr that are logged for one process."""
+
+Incoming = MemoryObjectSendStream[SessionMessage | Exception]
+Outgoing = MemoryObjectReceiveStream[SessionMessage]
+
+
+class LineTooLong(Exception):
+    """The child sent a line of more than the maximum length."""
+
+
+@asynccontextmanager
+async def child_process(
+    name: str, command: Sequence[str], secrets: Secrets, over: trio.Event
+) -> AsyncIterator[Any]:
+    """The streams of a session with a child process; `over` is set when it has ended.
+
+    Raises `OSError` if there is no such program.
+    """
+    process = await trio.lowlevel.open_process(
+        list(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**get_default_environment(), **secrets.env},
+        start_new_session=True,
+    )
+    incoming, to_session = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    from_session, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_read, name, process, incoming, over)
+        nursery.start_soon(_write, process, outgoing)
+        nursery.start_soon(_log, name, process, secrets)
+        nursery.start_soon(_watch, process, over)
+        try:
+            yield to_session, from_session
+        finally:
+            to_session.close()
+            from_session.close()
+            with trio.CancelScope(shield=True):
+                await _end(process)
+            nursery.cancel_scope.cancel()
+
+
+async def _read(name: str, process: trio.Process, incoming: Incoming, over: trio.Event) -> None:
+    """Receive the child's messages. Other lines on stdout are a fault and are skipped."""
+    assert process.stdout is not None
+    try:
+        async with incoming, aclosing(lines(process.stdout, MAX_LINE_BYTES)) as received:
+            async for line in received:
+                try:
+                    message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+                except ValueError:
+                    log.debug(
+                        "tool server %s: a line on stdout is no message: %r", name, line[:200]
+                    )
+                    continue
+                await incoming.send(SessionMessage(message))
+    except LineTooLong:
+        log.warning("the tool server %s sent a message of more than %d bytes", name, MAX_LINE_BYTES)
+    except anyio.BrokenResourceError:
+        pass  # The session has ended before the child.
+    finally:
+        over.set()
+
+
+async def _write(process: trio.Process, outgoing: Outgoing) -> None:
+    """Send the session's messages; then the child's stdin ends."""
+    assert process.stdin is not None
+    with suppress(trio.BrokenResourceError):  # It no longer reads; `_read` notices its end.
+        async with outgoing, process.stdin:
+            async for session_message in outgoing:
+                line = session_message.message.model_dump_json(by_alias=True, exclude_unset=True)
+                await process.stdin.send_all(line.encode() + b"\n")
+
+
+async def _watch(process: trio.Process, over: trio.Event) -> None:
+    """Set `over` at its exit: a child of its own may hold its stdout open."""
+    await process.wait()
+    await trio.sleep(DRAIN_S)
+    over.set()
+
+
+async def _log(name: str, process: trio.Process, secrets: Secrets) -> None:
+    """Log the child's stderr, and go on reading it past the limit, so that it never blocks."""
+    assert process.stderr is not None
+    count = 0
+    async with aclosing(lines(process.stderr, MAX_LINE_BYTES)) as found:
+        with suppress(LineTooLong):
+            async for line in found:
+                count += 1
+                if count <= MAX_STDERR_LINES:
+                    text = secrets.hidden(line.decode(errors="replace"))
+                    log.info("tool server %s: %s", name, on_one_line(text))
+                elif count == MAX_STDERR_LINES + 1:
+                    log.info("tool server %s: further lines on stderr are not logged", name)
+    async for _ in process.stderr:
+        pass
+
+
+async def lines(stream: trio.abc.ReceiveStream, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The lines of a stream without their ends; raises `LineTooLong` at a longer line."""
+    rest = bytearray()
+    async for chunk in stream:
+        *ended, begun = bytes(chunk).split(b"\n")
+        for line in ended:
+            yield bytes(rest) + line
+            rest.clear()
+        rest += begun
+        if len(rest) > max_bytes:
+            raise LineTooLong
+    if rest:
+        yield bytes(rest)
+
+
+async def _end(process: trio.Process) -> None:
+    """End the process, and all that it has started."""
+    assert process.stdin is not None
+    await process.stdin.aclose()
+    for number in (None, signal.SIGTERM, signal.SIGKILL):
+        if number is not None:
+            _signal_group(process, number)
+        with trio.move_on_after(EXIT_S):
+            await process.wait()
+            break
+    _signal_group(process, signal.SIGKILL)
+    await process.wait()
+
+
+def _signal_group(process: trio.Process, number: signal.Signals) -> None:
+    """Signal its process group. The id of the group is not reused while a process is in it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+@asynccontextmanager
+async def http(
+    url: str, headers: Mapping[str, str], over: trio.Event, on_status: Callable[[int], None]
+) -> AsyncIterator[Any]:
+    """The streams of a session with the server at `url`; `over` is set when the session is gone.
+
+    `headers` are sent with each request, to the origin of `url` only. `on_status` gets the status
+    of each response.
+    """
+
+    async def watch(response: httpx2.Response) -> None:
+        if response.status_code == 404 and "mcp-session-id" in response.request.headers:
+            over.set()
+        on_status(response.status_code)
+        response.headers.pop("content-encoding", None)  # None was requested, and it has no bound.
+        if response.request.method == "POST":
+            response.stream = BoundedBody(response, MAX_RESPONSE_BYTES, too_long)
+
+    too_long = httpx2.StreamError(f"The response has more than {MAX_RESPONSE_BYTES} bytes.")
+    async with httpx2.AsyncClient(
+        timeout=httpx2.Timeout(CONNECT_S, read=None),  # Each call has its own timeout.
+        event_hooks={"response": [watch]},
+        headers={**headers, "Accept-Encoding": "identity"},
+        trust_env=not is_loopback(url),
+    ) as client:
+        async with streamable_http_client(url, http_client=client) as streams:
+            yield streams
