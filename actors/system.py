@@ -297,11 +297,14 @@ async def open_system(
     agents: Mapping[str, Callable[[], Actor]] | None = None,
     now: Now = wall_clock,
     rng: Random | None = None,
+    supervisor_concurrency: int = SUPERVISOR_CONCURRENCY,
 ) -> AsyncIterator[System]:
     """A running system; leaving the block stops it, and unfinished tasks go on at the next start.
 
     `store`, `library`, `agents` (factories by name), `now` and `rng` take the place of the real
-    ones, for tests and for programs that bring their own.
+    ones, for tests and for programs that bring their own. `supervisor_concurrency` is how many
+    requests the supervisor handles at once; a test that opens many systems lowers it, because each
+    costs a Trio task.
     """
     settings = settings or Settings()
     own = load_plugins(settings.agents)
@@ -337,7 +340,7 @@ async def open_system(
                     Supervisor, tasks, agents_of_runs, _limits(settings, now, rng), _slots(settings)
                 ),
                 capacity=SUPERVISOR_MAILBOX,
-                concurrency=SUPERVISOR_CONCURRENCY,
+                concurrency=supervisor_concurrency,
                 dead_letters=letters,
             )
             await supervisor.ask(Recover())

@@ -222,12 +222,14 @@ class Api:
     async def run(self, task_id: str, **query: Any) -> list[bytes]:
         """Execute and read to the end of the stream."""
         async with self.execute(task_id, **query) as stream:
-            return await stream.rest()
+            lines: list[bytes] = await stream.rest()
+        return lines
 
     async def log(self, task_id: str, **query: Any) -> list[bytes]:
         """What is in the log now."""
         async with self.events(task_id, follow="false", **query) as stream:
-            return await stream.rest()
+            lines: list[bytes] = await stream.rest()
+        return lines
 
     async def settled(self, task_id: str, *statuses: str) -> dict[str, Any]:
         """The task, once its status is one of these. It is not followed: that would be a reader."""

@@ -190,8 +190,8 @@ class Planter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def hunt(number: int, seeds: int) -> None:
     """In a process of its own: plant one bug, and print the seeds it took and what was found."""
     sys.meta_path.insert(0, Planter(BUGS[number]))
-    from tests.simulate.generate import generate
-    from tests.simulate.world import play
+    from simulate.generate import generate
+    from simulate.world import play
 
     for seed in range(seeds):
         if troubles := play(generate(seed)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Self
+from typing import Self, cast
 
 import pytest
 import trio
@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
 from actors.models.breaker import PROBE_S, Breaker, Circuit
-from actors.models.model import Answer, InvalidAnswer, M, Prompt
+from actors.models.model import Answer, InvalidAnswer, M, Model, Prompt
 from actors.usage import Usage
 
 PROMPT = Prompt("You answer.", "What?", max_tokens=10)
@@ -79,7 +79,7 @@ def circuit() -> Circuit:
 
 @pytest.fixture
 def breaker(model: Scripted, circuit: Circuit) -> Breaker:
-    return Breaker(model, circuit)
+    return Breaker(cast(Model, model), circuit)
 
 
 async def told(breaker: Breaker) -> str:
@@ -220,7 +220,7 @@ async def test_what_a_call_says_of_an_earlier_state_is_not_heard(
     breaker: Breaker, circuit: Circuit, model: Scripted, autojump_clock: MockClock
 ) -> None:
     other = Scripted()
-    same_circuit = Breaker(other, circuit)
+    same_circuit = Breaker(cast(Model, other), circuit)
     async with same_circuit.stream(PROMPT) as stream:
         await opened(breaker, model)
         assert [piece async for piece in stream] == ["text", "text"]

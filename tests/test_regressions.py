@@ -9,7 +9,9 @@ from actors.errors import AgentFailed, IllegalState, InvalidPlan, StorageUnavail
 from actors.journal.log import EMPTY, Append, Record, Store
 from actors.settings import Settings
 from actors.tasks import events as e
+from actors.tasks.failure import Failure
 from actors.tasks.life import evolve
+from actors.tasks.plan import StepKind
 from actors.testing import Cast, Delay, Machine, Refuse, Stubborn, check_log, run_virtual
 
 
@@ -53,8 +55,8 @@ async def test_a_crash_between_a_steps_failure_and_the_tasks_ends_it_with_that_f
 ) -> None:
     """Seed 950: the resumed run tried the failed step again, which is an illegal move."""
     machine = Machine()
-    no = e.Failure("invalid_plan", "no")
-    step = ("s1", "analysis")
+    no = Failure("invalid_plan", "no")
+    step: tuple[str, StepKind] = ("s1", "analysis")
     await write(
         machine.disk,
         e.TaskCreated("frogs"),

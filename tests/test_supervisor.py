@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from scripted import Cast, scripted_system
@@ -23,6 +25,12 @@ from actors.tasks.events import Stamped, decode
 
 ENDINGS = {"task_completed", "task_failed", "task_cancelled"}
 SLOW = 1_000.0
+
+
+def slow_in(step: str) -> Cast:
+    """The first two attempts of this step take very long."""
+    acts: dict[str, Any] = {step: [SLOW, SLOW]}
+    return Cast(**acts)
 
 
 async def log_of(system: System, task_id: str) -> list[Stamped]:
@@ -268,7 +276,7 @@ async def test_a_task_goes_on_after_an_orderly_stop_from_its_last_finished_step(
 async def test_an_orderly_stop_uses_up_no_attempt(step: str, autojump_clock: object) -> None:
     store, task_id = MemoryStore(), ""
     for lap in range(9):
-        async with scripted_system(Cast(**{step: [SLOW, SLOW]}), store=store) as system:
+        async with scripted_system(slow_in(step), store=store) as system:
             task_id = (await started(system))[0] if lap == 0 else task_id
             await trio.sleep(1)
     async with scripted_system(Cast(), store=store) as system:
@@ -293,7 +301,7 @@ async def test_a_crash_uses_up_the_attempt_it_interrupted(
     store, task_id = MemoryStore(), ""
     for lap in range(5):
         with trio.CancelScope() as power:
-            async with scripted_system(Cast(**{step: [SLOW, SLOW]}), store=store) as system:
+            async with scripted_system(slow_in(step), store=store) as system:
                 task_id = (await started(system))[0] if lap == 0 else task_id
                 await trio.sleep(1)
                 power.cancel()

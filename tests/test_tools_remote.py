@@ -64,7 +64,7 @@ class Guarded:
             return f"Found {query}."
 
         @server.tool()
-        async def grow(query: str, ctx: Context) -> str:  # type: ignore[type-arg]
+        async def grow(query: str, ctx: Context) -> str:
             server.add_tool(search, name="dive")
             await ctx.notify_tools_changed()
             return "grown"
@@ -177,7 +177,11 @@ async def test_what_is_missing_is_told_before_anything_starts(given: Any, told: 
 
 async def test_the_variables_of_a_program_come_from_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POND_TOKEN", SECRET)
-    pond = {"command": sdk(), "allowed": ["key"], "env": {"TOKEN": "<${POND_TOKEN}>"}}
+    pond: dict[str, Any] = {
+        "command": sdk(),
+        "allowed": ["key"],
+        "env": {"TOKEN": "<${POND_TOKEN}>"},
+    }
     async with open_system(Settings.model_validate({"tools": {"pond": pond}})):
         pass
     async with started(**pond) as tools:
@@ -231,7 +235,7 @@ async def lived(receive: Any, send: Any) -> None:
 
 
 async def received(receive: Any) -> bytes:
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         if message["type"] != "http.request":

@@ -10,14 +10,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import trio
 
 from actors.errors import ActorError
 from actors.journal.schema import UnusableDatabase
-from actors.system import open_system
+from actors.system import System, open_system
 from web.api.app import create_app
 from web.data_folder import announce, hold
 from web.gc_policy import Collector, give_back_large_blocks, keep_tidy
@@ -35,15 +36,21 @@ FAILED = 1
 """Exit code of a system that ended by itself."""
 
 
-def run(settings: ServerSettings) -> int:
-    """Serve until a signal comes; the exit code. Raises `FolderHeld` and `FolderUnusable`."""
+OpenSystem = Callable[[ServerSettings], AbstractAsyncContextManager[System]]
+
+
+def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
+    """Serve until a signal comes; the exit code. Raises `FolderHeld` and `FolderUnusable`.
+
+    `opens` opens the system to serve; tests pass one with scripted agents.
+    """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # It tells of each call of a model.
     sys.setswitchinterval(SWITCH_S)
     give_back_large_blocks()
     with hold(settings.data_dir):
         try:
-            return trio.run(_serve, settings)
+            return trio.run(_serve, settings, opens)
         except* (OSError, UnusableDatabase, ActorError) as problems:
             for problem in _leaves(problems):
                 _say(f"terzetto: {problem}")
@@ -52,9 +59,9 @@ def run(settings: ServerSettings) -> int:
     return FAILED
 
 
-async def _serve(settings: ServerSettings) -> int:
+async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with open_system(settings) as system, trio.open_nursery() as watch:
+        async with opens(settings) as system, trio.open_nursery() as watch:
             closing = trio.Event()
             traffic = Traffic()
             app = create_app(system, settings, traffic)

@@ -17,7 +17,7 @@ from actors.journal.log import Store
 from actors.journal.memory import MemoryStore
 from actors.runtime import Actor
 from actors.settings import Settings
-from actors.system import System, open_system
+from actors.system import SUPERVISOR_CONCURRENCY, System, open_system
 from actors.testing.faults import FaultyStore, ProcessDied
 from actors.testing.scripted import Cast, NoLibrary
 
@@ -35,6 +35,7 @@ class Machine:
         agents: Mapping[str, Callable[[], Actor]] | None = None,
         disk: Store | None = None,
         jitter: Random | None = None,
+        supervisor_concurrency: int = SUPERVISOR_CONCURRENCY,
     ) -> None:
         self.disk: Store = disk or MemoryStore()
         self.store = FaultyStore(self.disk)
@@ -42,6 +43,7 @@ class Machine:
         self._settings = settings or Settings()
         self._agents = agents or Cast().factories()
         self._jitter = jitter
+        self._supervisor_concurrency = supervisor_concurrency
         self._process = trio.CancelScope()
 
     @asynccontextmanager
@@ -59,6 +61,7 @@ class Machine:
                     agents=self._agents,
                     now=virtual_clock,
                     rng=self._jitter or Random(0),
+                    supervisor_concurrency=self._supervisor_concurrency,
                 ) as system:
                     yield system
                 self.last_end = "shutdown"

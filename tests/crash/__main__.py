@@ -26,9 +26,9 @@ from random import Random
 import httpx
 import trio
 
-from tests.crash.clients import Cycle
-from tests.crash.facts import FINAL, Broken, Facts
-from tests.crash.server import notes_of
+from .clients import Cycle
+from .facts import FINAL, Broken, Facts
+from .server import notes_of
 
 CLIENTS = 6
 LONGEST_LIFE_S = 0.4

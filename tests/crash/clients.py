@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from tests.crash.facts import ENDINGS, FINAL, Broken, Facts, TaskFacts
+from .facts import ENDINGS, FINAL, Broken, Facts, TaskFacts
 
 ASYNC = {"Prefer": "respond-async"}
 TORN_BYTES = 20
@@ -35,7 +35,7 @@ class Cycle:
 
     async def work(self) -> None:
         """Do one thing after another until the server is gone."""
-        deeds: list[tuple[int, Callable[[], Awaitable[None]]]] = [
+        deeds: list[tuple[int, Callable[[], Awaitable[object]]]] = [
             (5, self.create),
             (3, self.create_again),
             (8, lambda: self._on("pending", self.execute)),
@@ -55,7 +55,7 @@ class Cycle:
             ((_, deed),) = self._rng.choices(deeds, weights)
             await self.attempt(deed)
 
-    async def attempt(self, deed: Callable[[], Awaitable[None]]) -> None:
+    async def attempt(self, deed: Callable[[], Awaitable[object]]) -> None:
         """Do it; the server may go away meanwhile, but not without a reason."""
         try:
             await deed()

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.testing import check_log
-from tests.crash.server import ATTEMPTS, TEXT
+
+from .server import ATTEMPTS, TEXT
 
 View = Mapping[str, Any]
 

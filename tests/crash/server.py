@@ -91,7 +91,6 @@ def serve(folder: Path, number: int) -> int:
     def opened(settings: ServerSettings) -> AbstractAsyncContextManager[System]:
         return open_system(settings, library=NoLibrary(), agents=agents)  # type: ignore[arg-type]
 
-    web.server.open_system = opened  # type: ignore[assignment]  # All the rest is the product.
     return web.server.run(
         ServerSettings(
             data_dir=folder / "data",
@@ -100,7 +99,8 @@ def serve(folder: Path, number: int) -> int:
             max_queued_tasks=QUEUED,
             retry_delays_s=RETRY_DELAYS_S,
             grace_s=GRACE_S,
-        )
+        ),
+        opens=opened,
     )
 
 

@@ -39,7 +39,8 @@ import trio
 
 from actors.journal.sqlite import open_sqlite_store
 from actors.testing import check_log
-from tests.load.client import Connection, Stream
+
+from .client import Connection, Stream
 
 T = TypeVar("T")
 

@@ -76,7 +76,7 @@ class Blame(Stalls):
 
     def after_io_wait(self, timeout: float) -> None:
         super().after_io_wait(timeout)
-        self._steps: dict[str, list[float]] = {}
+        self._steps = {}
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._step_since = time.thread_time()

@@ -30,8 +30,9 @@ from actors.runtime import Call
 from actors.system import System, open_system
 from actors.tasks.life import Task
 from actors.testing import NoLibrary, Script, ScriptedAnalyzer, ScriptedRetriever
-from tests.load.gauges import Blame, Stalls, figures
 from web.settings.model import ServerSettings
+
+from .gauges import Blame, Stalls, figures
 
 
 class Watch(Script):
@@ -167,8 +168,6 @@ def serve(
                 yield system
                 nursery.cancel_scope.cancel()
 
-    changed: Any = web.server
-    changed.open_system = opened  # All the rest is the product.
     settings = ServerSettings(
         data_dir=folder,
         bind="127.0.0.1:0",
@@ -181,7 +180,7 @@ def serve(
         grace_s=grace_s,
     )
     # Every task streams at once, which takes a worker each; the settings allow fewer.
-    return web.server.run(settings.model_copy(update={"writer_concurrency": tasks}))
+    return web.server.run(settings.model_copy(update={"writer_concurrency": tasks}), opens=opened)
 
 
 def main() -> int:

@@ -17,11 +17,14 @@ import trio
 
 from actors.errors import AgentFailed, InvalidPlan
 from actors.journal.memory import MemoryStore
-from actors.runtime import Call
+from actors.runtime import Call, Request
 from actors.tasks.life import Task
 from actors.testing import HANG, Act, Cast, Machine, ScriptedCrash, Stubborn
 
 from .program import Program
+
+SUPERVISOR_CONCURRENCY = 8
+"""A process starts as many Trio tasks; with the product's 64 a program takes twice as long."""
 
 DOWN_S = 0.002
 """The shortest time between two processes, so that a timestamp belongs to one of them."""
@@ -104,7 +107,13 @@ class Model:
     def machine(self, settings: Any, jitter: Any) -> Machine:
         """The machine this program runs on."""
         agents = {name: self._player(name) for name in ("analyzer", "retriever", "writer")}
-        return Machine(settings=settings, agents=agents, disk=self.disk, jitter=jitter)
+        return Machine(
+            settings=settings,
+            agents=agents,
+            disk=self.disk,
+            jitter=jitter,
+            supervisor_concurrency=SUPERVISOR_CONCURRENCY,
+        )
 
     # --- agents -----------------------------------------------------------------------------
 
@@ -188,11 +197,8 @@ def act_of(raw: Any) -> Act:
     raise ValueError(f"unknown act {raw!r}")
 
 
-class Bomb:
+class Bomb(Request[None]):
     """A request that no actor understands, so that handling it is a crash."""
-
-    control = False
-    must_finish = False
 
 
 class BlameErrors(logging.Handler):

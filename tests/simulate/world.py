@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actors import system as wiring
 from actors.runtime import RestartLimitExceeded
 from actors.settings import Settings
 from actors.system import System
@@ -35,15 +34,15 @@ CALM_S = 60.0
 
 BOOTS = 20
 
-wiring.SUPERVISOR_CONCURRENCY = 8  # A process starts as many tasks: 64 cost half of the time.
+Judge = Callable[[Model], None]
 
 
-def play(program: Program) -> list[str]:
-    """Run a program; what was wrong, if anything."""
+def play(program: Program, judge: Judge = judge) -> list[str]:
+    """Run a program, judge it at its end, and return what was wrong, if anything."""
     model = Model(program)
     with _blaming(model):
         try:
-            run_virtual(World(model).run, seed=program.seed)
+            run_virtual(World(model, judge).run, seed=program.seed)
         except Exception as error:  # noqa: BLE001 - whatever it is, this program has found it.
             model.troubles.append(f"{type(leaf(error)).__name__}: {leaf(error)}")
     return model.troubles
@@ -65,8 +64,9 @@ def _blaming(model: Model) -> Iterator[None]:
 class World:
     """The machine, and the course of things."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, judge: Judge) -> None:
         self.model = model
+        self._judge = judge
         self._ops = deque(model.program.ops)
         settings = Settings(**model.program.settings)
         self._settings = settings
@@ -83,7 +83,7 @@ class World:
             else:
                 self.model.blame(f"nothing has settled after {BOOTS} more processes")
         if not self.model.troubles:
-            judge(self.model)
+            self._judge(self.model)
 
     async def _process(self, life: object) -> bool:
         """One process, from its start to its end; whether it ended in order."""
