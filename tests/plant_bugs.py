@@ -25,6 +25,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from simulate import GATE_SEEDS
+
 TESTS = Path(__file__).parent
 MISSED = "MISSED"
 
@@ -149,13 +151,14 @@ BUGS = [
     Bug(
         "a crash uses up no attempt",
         [Edit(SUPERVISOR, '"executing" and live.last_end != "crash":', '"executing":')],
+        by="test_supervisor.py::a_crash_uses_up",
     ),
     Bug(
         "a deleted task's readers are not told",
         [Edit(JOURNAL, 'tail.close_streams("deleted")', "pass")],
     ),
     Bug(
-        "found by it: a retry starts beside the run that is on its way out",
+        "a retry starts beside the run that is on its way out",
         [
             Edit(
                 SUPERVISOR,
@@ -163,10 +166,12 @@ BUGS = [
                 'if live.task.status not in ("failed"',
             )
         ],
+        by="test_regressions.py::a_retry_waits",
     ),
     Bug(
-        "found by it: a task whose log failed leaves the tasks while its run works",
+        "a task whose log failed leaves the tasks while its run works",
         [Edit(LIVE_TASKS, "if live.idle and", "if (live.idle or live.ledger.failed) and")],
+        by="test_regressions.py::while_a_run_that_cannot_write",
     ),
     Bug(
         "a commit may be lost with the power: synchronous=NORMAL",
@@ -340,7 +345,7 @@ def _hunt_by_tests(selected: str) -> tuple[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/plant_bugs.py", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1_000)
+    parser.add_argument("--seeds", type=int, default=GATE_SEEDS)
     parser.add_argument("--only", default="", help="only bugs whose name begins like this")
     parser.add_argument("--check", action="store_true", help="only check that all edits apply")
     parser.add_argument("--hunt", type=int, help=argparse.SUPPRESS)
