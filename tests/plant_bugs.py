@@ -248,7 +248,7 @@ BUGS = [
     Bug(
         "a busy actor lets nobody else go on",
         [Edit(ACTOR, "taken % TAKEN_AT_ONCE == 0", "False")],
-        by=f"{BOUNDS}::a_busy_actor",
+        by="test_regressions_load.py::a_busy_actor",
     ),
     Bug(
         "a body may come as slowly as it likes",

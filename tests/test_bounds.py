@@ -1,4 +1,4 @@
-"""Bounds of the journal and of actors, each reached, and durability settings read back.
+"""Bounds of the journal and the system, each reached, and durability settings read back.
 
 Rule: `tests/plant_bugs.py` names for each of these tests the bug that it notices.
 """
@@ -6,11 +6,8 @@ Rule: `tests/plant_bugs.py` names for each of these tests the bug that it notice
 from __future__ import annotations
 
 import gc
-import itertools
 import sqlite3
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -28,8 +25,7 @@ from actors.journal.log import EMPTY, MAX_LINE_BYTES, Append, Piece, Position, R
 from actors.journal.memory import MemoryStore
 from actors.journal.sqlite import open_sqlite_store
 from actors.journal.tail import TailBounds
-from actors.runtime import Call, Request, spawn
-from actors.runtime.actor import TAKEN_AT_ONCE
+from actors.runtime import spawn
 from actors.settings import Settings
 from actors.tasks import events as e
 from actors.tasks.events import Stamped
@@ -194,31 +190,7 @@ async def test_at_a_restart_what_was_executing_goes_on_before_what_was_queued(
     assert waiting == ["executing", "executing later", "queued first", "queued"]
 
 
-# --- Actors -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Note(Request[None]):
-    """A request that is handled without waiting."""
-
-
-async def test_a_busy_actor_lets_others_go_on(nursery: trio.Nursery) -> None:
-    ticks = itertools.count()
-    tick = next(ticks)
-    handled: Counter[int] = Counter()
-
-    class Notes:
-        async def handle(self, request: Note, call: Call[None]) -> None:
-            handled[tick] += 1
-
-    notes = spawn(nursery, "notes", Notes, capacity=400)
-    calls = [await notes.send(Note()) for _ in range(400)]
-    while handled.total() < 400:
-        tick = next(ticks)
-        await trio.lowlevel.checkpoint()
-
-    assert max(handled.values()) <= 2 * TAKEN_AT_ONCE
-    await calls[-1].reply()
+# --- The system ---------------------------------------------------------------------------------
 
 
 async def test_a_system_that_drains_starts_no_queued_task(autojump_clock: object) -> None:
