@@ -347,6 +347,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/plant_bugs.py", description=__doc__)
     parser.add_argument("--seeds", type=int, default=GATE_SEEDS)
     parser.add_argument("--only", default="", help="only bugs whose name begins like this")
+    parser.add_argument("--first", type=int, default=0, help="skip so many bugs")
     parser.add_argument("--check", action="store_true", help="only check that all edits apply")
     parser.add_argument("--hunt", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -360,11 +361,11 @@ def main() -> int:
     missed = 0
     print("| planted bug | found by | first trouble | s |\n|---|---|---|---|")
     for number, bug in enumerate(BUGS):
-        if not bug.name.startswith(args.only):
+        if number < args.first or not bug.name.startswith(args.only):
             continue
         began = time.perf_counter()
         command = [sys.executable, __file__, "--hunt", str(number), "--seeds", str(args.seeds)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         line = done.stdout.strip() if done.returncode == 0 else ""
         found, _, trouble = (line or f"{MISSED}\t{done.stderr[-300:]}").partition("\t")
         missed += found == MISSED

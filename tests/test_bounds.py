@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import gc
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,17 +57,25 @@ def appended(task_id: str, *events: e.Event, at: str = START) -> Append:
 
 
 class GatedStore(MemoryStore):
-    """Appends wait for the gate; `groups` are the sizes of what came, in appends and bytes."""
+    """Appends wait until `holding` is left; `groups` are their sizes in appends and bytes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.gate = trio.Event()
+        self._gate = trio.Event()
         self.groups: list[tuple[int, int]] = []
 
     async def append(self, group: Sequence[Append]) -> list[Position | ActorError]:
         self.groups.append((len(group), sum(len(append.lines) for append in group)))
-        await self.gate.wait()
+        await self._gate.wait()
         return await super().append(group)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Inside the block no append is committed. A commit is shielded, so it must be left."""
+        try:
+            yield
+        finally:
+            self._gate.set()
 
 
 # --- The journal --------------------------------------------------------------------------------
@@ -82,7 +91,7 @@ async def test_a_run_is_ahead_of_the_log_by_a_bounded_number_of_bytes(
     ledger.record(*WRITES)
 
     ahead = 0
-    with trio.move_on_after(1) as full:
+    with store.holding(), trio.move_on_after(1) as full:
         while ahead < 100:
             await ledger.room()
             ledger.record(e.PartialOutput(*WRITING, 1, "x" * 1_000))
@@ -90,7 +99,6 @@ async def test_a_run_is_ahead_of_the_log_by_a_bounded_number_of_bytes(
 
     assert full.cancelled_caught
     assert 15 <= ahead <= 20
-    store.gate.set()
     await ledger.flush()
     await ledger.room()
 
@@ -104,8 +112,8 @@ async def test_a_commit_takes_a_bounded_number_of_bytes(
     )
     large = [appended(f"t{n}", e.TaskCreated("x" * 400_000)) for n in range(24)]
 
-    calls = [await journal.send(append) for append in large]
-    store.gate.set()
+    with store.holding():
+        calls = [await journal.send(append) for append in large]
     for call in calls:
         await call.reply()
 
@@ -121,17 +129,15 @@ async def test_the_journal_takes_a_bounded_number_of_appends_while_a_commit_last
         nursery, "journal", lambda: Journal(CommittedView(store, TailBounds())), capacity=64
     )
 
-    in_commit = await journal.send(appended("first", e.TaskCreated("frogs")))
-    await trio.testing.wait_all_tasks_blocked()
-    calls = [
-        await journal.send(appended(f"t{n}", e.TaskCreated("frogs")))
-        for n in range(GROUP_APPENDS + 11)
-    ]
-    await trio.testing.wait_all_tasks_blocked()
+    with store.holding():
+        calls = [await journal.send(appended("first", e.TaskCreated("frogs")))]
+        await trio.testing.wait_all_tasks_blocked()
+        for n in range(GROUP_APPENDS + 11):
+            calls.append(await journal.send(appended(f"t{n}", e.TaskCreated("frogs"))))
+        await trio.testing.wait_all_tasks_blocked()
 
-    assert journal.info().depth == 10  # The one before them waits for room in its handler.
-    store.gate.set()
-    for call in (in_commit, *calls):
+        assert journal.info().depth == 10  # The one before them waits for room in its handler.
+    for call in calls:
         await call.reply()
 
 

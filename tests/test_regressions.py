@@ -121,7 +121,7 @@ def test_while_a_run_that_cannot_write_still_works_there_is_no_other() -> None:
 async def test_a_task_is_deleted_or_cancelled_but_not_both_at_once(
     autojump_clock: object,
 ) -> None:
-    """Seed 3699: a task that was being deleted left the desk, and was cancelled there once more."""
+    """Seed 3699: a task that was being deleted left the live tasks, and was cancelled once more."""
     machine = Machine(agents=Cast(plans=[AgentFailed("no")]).factories())
     async with machine.boot() as system:
         task_id = (await system.create("frogs")).task_id

@@ -1,4 +1,4 @@
-"""What the crash test and the load test have found, each told once without chance or real time."""
+"""Bugs that the crash test and the load test found, each as a test without chance or real time."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ async def test_a_worker_at_rest_keeps_nothing_of_its_last_call(nursery: trio.Nur
 async def test_a_big_commit_is_shown_a_few_appends_per_tick(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    """Otherwise all tasks that a commit wakes would run before the next look at the sockets."""
+    """Otherwise all tasks that a commit wakes would run before the loop polls its sockets again."""
     counts = Counts()
     shown: Counter[int] = Counter()
 

@@ -19,7 +19,7 @@ BETWEEN = frozenset({"retrying", "interrupted"})
 class Steps:
     """What has been read of a task's steps. `plan` holds them in order once there is a plan.
 
-    `exact`: it is known which attempts count, so that none of the budget may be left unused.
+    `exact`: it is known which attempts count, so a step may only give up after all of them.
     """
 
     def __init__(self, budget: int | None, *, exact: bool) -> None:

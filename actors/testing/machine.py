@@ -1,7 +1,7 @@
-"""A machine to run systems on, one after another: its processes die, its disk does not.
+"""A simulated machine that runs systems, one after another: processes die, the disk survives.
 
-Rule: a killed process does nothing more. No orderly end runs, nothing reaches the disk, and whoever
-was connected is cut.
+Rule: a killed process does nothing more. No cleanup runs, nothing reaches the disk, and every
+connection is cut.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from actors.testing.scripted import Cast, NoLibrary
 
 
 class Machine:
-    """Boots systems in memory with scripted agents. `store` is the running process's way to `disk`.
+    """Boots systems in memory with scripted agents. The running process writes to `disk` via `store`.
 
-    Faults for it are put into `machine.store.faults`. `last_end` says how the last process ended.
+    Put faults into `machine.store.faults`. `last_end` says how the last process ended.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Machine:
 
     @asynccontextmanager
     async def boot(self) -> AsyncIterator[System]:
-        """One process. Leaving the block ends it in order; killed, it ends where it is, quietly."""
+        """Run one process. Leaving the block shuts it down; `kill` ends the block silently."""
         self._process = process = trio.CancelScope()
         self.store = FaultyStore(self.disk, jitter=self._jitter, on_death=self.kill)
         self.last_end = "crash"

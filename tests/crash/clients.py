@@ -1,7 +1,7 @@
-"""Clients of a server that may be gone at any moment; what they are told goes into the facts.
+"""Clients of a server that may be killed at any moment; their answers go into the facts.
 
-Rule: a refusal must be one that API.md allows at that point, and a broken connection must have a
-kill, or a stop, as its reason. Anything else is a finding.
+Rule: an error must be one that API.md allows at that point, and a broken connection must be caused by
+a kill or a stop. Anything else is a finding.
 """
 
 from __future__ import annotations

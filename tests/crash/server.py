@@ -79,7 +79,7 @@ class UnsteadyWriter(ScriptedWriter):
 
 
 def serve(folder: Path, number: int) -> int:
-    """The server, until it is killed or told to stop; its exit code."""
+    """Run the server until it is killed or stopped; its exit code."""
     notes = os.open(notes_of(folder, number), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     chance = Chance(Random(number), notes)
     agents: dict[str, Any] = {

@@ -272,7 +272,7 @@ class LoadTest:
 
     @contextmanager
     def _profiled(self, name: str) -> Iterator[None]:
-        """py-spy looks at the server inside the block, if that was asked for."""
+        """Inside the block py-spy records the server, if asked to."""
         if self._profiles is None:
             yield
             return

@@ -36,7 +36,7 @@ from .gauges import Blame, Stalls, figures
 
 
 class Watch(Script):
-    """Who works for which task; nobody may once its cancel has been answered."""
+    """Which tasks agents work for; none may work once the task's cancel has been answered."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Watch(Script):
 
 
 class EndlessWriter:
-    """Writes a sentence every `pause_s` seconds, half as much more or less, for ever."""
+    """Writes a sentence every `pause_s` seconds, half as much more or less, without end."""
 
     name, does = "writer", "writes until it is cancelled"
 

@@ -1,4 +1,4 @@
-"""What readers who do not read cost: memory, and the time it takes to stop.
+"""What stalled readers cost: memory, and the time it takes to stop.
 
     python tests/load/stalled.py [--readers 1000] [--logs 4] [--idle 2000]
 
