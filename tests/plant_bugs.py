@@ -238,7 +238,7 @@ BUGS = [
     Bug(
         "the deadline of a call holds for the next one, too",
         [Edit(ACTOR, "scope.deadline = math.inf", "pass")],
-        by="test_runtime_ask.py::the_time_limit_counts",
+        by="test_runtime_ask.py::the_time_limit_of_a_call",
     ),
     Bug(
         "a supervisor that drains starts queued tasks",

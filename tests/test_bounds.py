@@ -222,7 +222,7 @@ async def test_a_key_that_was_used_with_other_values_is_refused(served: Served, 
     async with scripted_api(served) as api:
         context = await api.create("pond")
         await api.run(context)
-        others = {"budget": {"max_tokens": 1_000}, "context_task_id": context}
+        others = {"budget": {"tokens": 1_000}, "context_task_id": context}
         new = {"task_description": "frogs"}
         headers = {"Idempotency-Key": "one"}
 
@@ -231,7 +231,8 @@ async def test_a_key_that_was_used_with_other_values_is_refused(served: Served, 
         changed = await api.http.post("/tasks", json={**new, other: others[other]}, headers=headers)
 
         assert first.json()["task_id"] == again.json()["task_id"]
-        check_problem(changed, 422, "invalid_request")
+        problem = check_problem(changed, 422, "invalid_request")
+        assert "Idempotency-Key" in problem["detail"]
 
 
 class SlowToRead(MemoryStore):
