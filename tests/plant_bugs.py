@@ -32,13 +32,15 @@ MISSED = "MISSED"
 
 SUPERVISOR, JOURNAL = "actors.runs.supervisor", "actors.journal.journal"
 LIFE, LIVE_TASKS, TAIL = "actors.tasks.life", "actors.runs.live_tasks", "actors.journal.tail"
-LEDGER, ACTOR, CONNECTION = "actors.journal.ledger", "actors.runtime.actor", "web.http.connection"
+LEDGER, ACTOR = "actors.journal.ledger", "actors.runtime.actor"
+WITHIN_LINE = 'within_line:\n                    return b":heartbeat'
+CLOSES = "            connection.close_now()"
 BOUNDS, HTTP_BOUNDS = "test_bounds.py", "test_http_bounds.py"
 
 
 @dataclass(frozen=True)
 class Edit:
-    """In this module, `new` in the place of `old`, which stands there exactly once."""
+    """In this module, or package, `new` in the place of `old`, which stands there exactly once."""
 
     module: str
     old: str
@@ -175,7 +177,7 @@ BUGS = [
     ),
     Bug(
         "a commit may be lost with the power: synchronous=NORMAL",
-        [Edit("actors.journal.schema", "synchronous = FULL", "synchronous = NORMAL")],
+        [Edit("actors.journal", "synchronous = FULL", "synchronous = NORMAL")],
         by=f"{BOUNDS}::on_the_disk_before",
     ),
     Bug(
@@ -205,7 +207,7 @@ BUGS = [
     ),
     Bug(
         "at a restart queued tasks on SQLite may go before executing ones",
-        [Edit("actors.journal.sqlite", "ORDER BY status, updated_at", "ORDER BY updated_at")],
+        [Edit("actors.journal", "ORDER BY status, updated_at", "ORDER BY updated_at")],
         by=f"{BOUNDS}::at_a_restart",
     ),
     Bug(
@@ -232,7 +234,7 @@ BUGS = [
     ),
     Bug(
         "a heartbeat comes within a line",
-        [Edit("web.api.streams", "if not self._slices.within_line:", "if True:")],
+        [Edit("web.api", WITHIN_LINE, WITHIN_LINE.replace(":", " or True:", 1))],
         by=f"{BOUNDS}::heartbeat",
     ),
     Bug(
@@ -252,26 +254,36 @@ BUGS = [
     ),
     Bug(
         "a body may come as slowly as it likes",
-        [Edit(CONNECTION, "MIN_BODY_RATE = 4 * 1024", "MIN_BODY_RATE = 1e-9")],
+        [Edit("web.http", "MIN_BODY_RATE = 4 * 1024", "MIN_BODY_RATE = 1e-9")],
         by=f"{HTTP_BOUNDS}::drips",
     ),
     Bug(
         "a client may pipeline as much as it likes",
-        [Edit(CONNECTION, "self._ahead >= READ_BYTES", "False")],
+        [Edit("web.http", "self._ahead >= READ_BYTES", "False")],
         by=f"{HTTP_BOUNDS}::pipelines",
     ),
     Bug(
         "while room is made there are more connections than the limit",
-        [Edit("web.http.traffic", "self.left(connection)", "pass")],
+        [Edit("web.http", CLOSES, f"{CLOSES}\n            return True")],
         by=f"{HTTP_BOUNDS}::room_is_made",
     ),
 ]
 
 
-def wrong_with(edit: Edit, source: str) -> str:
-    """Why an edit does not apply to its module's source; empty if it does."""
-    count = source.count(edit.old)
-    return "" if count == 1 else f"{edit.old!r} stands {count} times in {edit.module}"
+class DoesNotApply(Exception):
+    """The text that an edit replaces does not stand exactly once where the edit says."""
+
+
+def target_of(edit: Edit) -> str:
+    """The name of the module that an edit changes; raises `DoesNotApply`."""
+    root = TESTS.parent
+    place = root.joinpath(*edit.module.split("."))
+    files = sorted(place.rglob("*.py")) or [place.with_suffix(".py")]
+    counts = {file: file.read_text().count(edit.old) for file in files if file.exists()}
+    if sum(counts.values()) != 1:
+        raise DoesNotApply(f"{edit.old!r} stands {sum(counts.values())} times in {edit.module}")
+    (found,) = (file for file, count in counts.items() if count)
+    return ".".join(found.relative_to(root).with_suffix("").parts)
 
 
 def wrong_edits() -> list[str]:
@@ -279,9 +291,10 @@ def wrong_edits() -> list[str]:
     found = []
     for bug in BUGS:
         for edit in bug.edits:
-            file = TESTS.parent.joinpath(*edit.module.split(".")).with_suffix(".py")
-            wrong = wrong_with(edit, file.read_text()) if file.exists() else f"no file {file}"
-            found += [f"{bug.name}: {wrong}"] if wrong else []
+            try:
+                target_of(edit)
+            except DoesNotApply as wrong:
+                found.append(f"{bug.name}: {wrong}")
     return found
 
 
@@ -289,12 +302,12 @@ class Planter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports the edited modules from their edited source, and leaves the others to Python."""
 
     def __init__(self, bug: Bug) -> None:
-        self._bug = bug
+        self._edits = [(target_of(edit), edit) for edit in bug.edits]
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: object = None
     ) -> ModuleSpec | None:
-        if all(edit.module != name for edit in self._bug.edits):
+        if all(module != name for module, _ in self._edits):
             return None
         found = PathFinder.find_spec(name, path)
         assert found is not None and found.origin is not None
@@ -303,10 +316,8 @@ class Planter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         assert module.__file__ is not None
         source = Path(module.__file__).read_text()
-        for edit in self._bug.edits:
-            if edit.module == module.__name__:
-                if wrong := wrong_with(edit, source):
-                    raise SystemExit(f"{self._bug.name}: {wrong}")
+        for name, edit in self._edits:
+            if name == module.__name__:
                 source = source.replace(edit.old, edit.new)
         code = compile(source, module.__file__, "exec")
         exec(code, module.__dict__)  # noqa: S102 - our own source, which is the point.
