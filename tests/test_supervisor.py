@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 import trio
-from scripted import Cast, scripted_system
+from scripted import Cast, Stubborn, scripted_system
 
-from actors.clock import virtual_clock
 from actors.errors import (
     AgentFailed,
     CancelUnfinished,
@@ -20,7 +19,7 @@ from actors.errors import (
 )
 from actors.journal.memory import MemoryStore
 from actors.settings import Settings
-from actors.system import System, open_system
+from actors.system import System
 from actors.tasks.events import Stamped, decode
 
 ENDINGS = {"task_completed", "task_failed", "task_cancelled"}
@@ -152,13 +151,7 @@ async def test_a_cancelled_slot_goes_to_the_next_in_the_queue(autojump_clock: ob
 
 
 async def test_what_does_not_stop_is_not_called_stopped(autojump_clock: object) -> None:
-    class Stubborn:
-        async def handle(self, request: object, call: object) -> None:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(25)
-
-    agents = {**Cast().factories(), "retriever": Stubborn}
-    async with open_system(Settings(), agents=agents, now=virtual_clock) as system:
+    async with scripted_system(Cast(retrieves=[Stubborn(25), Stubborn(25)])) as system:
         (task_id,) = await started(system)
         await trio.sleep(1)
         with pytest.raises(CancelUnfinished):
