@@ -296,11 +296,13 @@ async def open_system(
     agents: Mapping[str, Callable[[], Actor]] | None = None,
     now: Now = wall_clock,
     rng: Random | None = None,
+    supervisor_concurrency: int = SUPERVISOR_CONCURRENCY,
 ) -> AsyncIterator[System]:
     """A running system. Leaving the block stops it; unfinished tasks go on at the next start.
 
     `store`, `library`, `agents` (factories by name), `now` and `rng` replace the real ones, for tests
-    and for programs that bring their own.
+    and for programs that bring their own. `supervisor_concurrency` is how many requests the supervisor
+    handles at once; a test that opens many systems lowers it, because each costs a Trio task.
     """
     settings = settings or Settings()
     plugins = load_plugins(settings.agents)
@@ -339,7 +341,7 @@ async def open_system(
                     Supervisor, tasks, run_agents, _run_limits(settings, now, rng), _slots(settings)
                 ),
                 capacity=SUPERVISOR_MAILBOX,
-                concurrency=SUPERVISOR_CONCURRENCY,
+                concurrency=supervisor_concurrency,
             )
             await supervisor.ask(Recover())
             system = System(settings, lib, tasks, supervisor, journal, handles, specs)

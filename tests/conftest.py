@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -49,12 +49,22 @@ Served = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @asynccontextmanager
-async def serving(system: System, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A real server on a free port of 127.0.0.1 over `system`, and a client for it."""
+async def serving(
+    system: System,
+    *,
+    serve: Callable[..., Awaitable[None]] = serve,
+    http_class: type[Any] | None = None,
+    **settings: Any,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A real server on a free port of 127.0.0.1 over `system`, and a client for it.
+
+    `serve` and `http_class` replace our server and our connection class of Quart.
+    """
     chosen = ServerSettings(bind="127.0.0.1:0", **settings)
     closing = trio.Event()
     traffic = Traffic()
     app = create_app(system, chosen, traffic)
+    app.asgi_http_class = http_class or app.asgi_http_class
     async with trio.open_nursery() as nursery:
         start = partial(serve, app, chosen, traffic=traffic, shutdown_trigger=closing.wait)
         (url, *_) = await nursery.start(start)

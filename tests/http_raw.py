@@ -74,7 +74,7 @@ class Client:
         del self._got[:size]
         return taken
 
-    async def head(self) -> Answer | None:
+    async def head(self) -> Any:
         """The head of the next response; None if the connection ends first."""
         with trio.fail_after(GUARD_S):
             head = await self._until(b"\r\n\r\n")
@@ -85,7 +85,7 @@ class Client:
         headers = {name.strip().lower(): value.strip() for name, value in pairs}
         return Answer(int(first.split()[1]), headers, b"")
 
-    async def answer(self, method: str = "GET") -> Answer | None:
+    async def answer(self, method: str = "GET") -> Any:
         """The next response with its body; None if the connection ends first."""
         head = await self.head()
         if head is None or method == "HEAD" or head.status in (100, 204, 304):
@@ -137,7 +137,7 @@ class Listening:
         async with stream:
             yield Client(stream)
 
-    async def ask(self, request: bytes, method: str = "GET") -> Answer | None:
+    async def ask(self, request: bytes, method: str = "GET") -> Any:
         """The answer to one request on a connection of its own."""
         async with self.client() as client:
             with suppress(trio.BrokenResourceError):  # It may answer before it has read it all.

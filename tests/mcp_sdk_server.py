@@ -46,7 +46,7 @@ def picture(query: str) -> list[Any]:
 
 
 @server.tool()
-def key(query: str, ctx: Context) -> str:  # type: ignore[type-arg]
+def key(query: str, ctx: Context) -> str:
     """What stands in the request beside the arguments, and in the environment."""
     meta = ctx.request_context.meta or {}
     return f"{meta.get('terzetto/idempotency-key')} {os.environ.get('TOKEN')} {os.environ.get('SECRET')}"
@@ -70,7 +70,7 @@ def dive(query: str) -> str:
 
 
 @server.tool()
-async def grow(query: str, ctx: Context) -> str:  # type: ignore[type-arg]
+async def grow(query: str, ctx: Context) -> str:
     """Add a tool, remove another one, and notify the clients."""
     server.add_tool(dive)
     server.remove_tool("add")

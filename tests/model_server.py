@@ -243,7 +243,7 @@ def _anthropic(says: Says) -> Iterable[Step]:
         return f"event: {kind}\ndata: {data}\n\n".encode()
 
     read, written = says.usage or (0, 0)
-    message = {
+    message: dict[str, Any] = {
         "id": "1", "type": "message", "role": "assistant", "content": [], "model": "m",
         "stop_reason": None, "usage": {"input_tokens": read, "output_tokens": 1},
     }  # fmt: skip

@@ -1,7 +1,10 @@
-"""Does the simulation find bugs? Plant some, one at a time, and count the seeds until it fails.
+"""Do the tests find bugs? Plant some, one at a time, and run what should notice each.
 
-    python -m tests.plant_bugs                  # all, each in processes of its own; prints a table
-    python -m tests.plant_bugs --only "a lost"  # those whose name begins like that
+    python tests/plant_bugs.py                  # all, each in a process of its own; prints a table
+    python tests/plant_bugs.py --only "a lost"  # those whose name begins like this
+    python tests/plant_bugs.py --check          # only check that every edit still applies
+
+The simulation should notice a bug within its seeds in the gate, or the test that `by` names.
 
 Rule: a bug is an edit of the source as it is imported; no file is changed. An edit that no longer
 applies is an error.
@@ -10,6 +13,7 @@ applies is an error.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.abc
 import importlib.util
 import subprocess
@@ -18,15 +22,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
+
+from simulate import GATE_SEEDS
+
+TESTS = Path(__file__).parent
+MISSED = "MISSED"
 
 SUPERVISOR, JOURNAL = "actors.runs.supervisor", "actors.journal.journal"
 LIFE, LIVE_TASKS, TAIL = "actors.tasks.life", "actors.runs.live_tasks", "actors.journal.tail"
+LEDGER, ACTOR = "actors.journal.ledger", "actors.runtime.actor"
+WITHIN_LINE = 'within_line:\n                    return b":heartbeat'
+CLOSES = "            connection.close_now()"
+BOUNDS, HTTP_BOUNDS = "test_bounds.py", "test_http_bounds.py"
 
 
 @dataclass(frozen=True)
 class Edit:
-    """In this module, `new` in the place of `old`, which stands there exactly once."""
+    """In this module, or package, `new` in the place of `old`, which stands there exactly once."""
 
     module: str
     old: str
@@ -35,10 +49,14 @@ class Edit:
 
 @dataclass(frozen=True)
 class Bug:
-    """What is wrong, and the edits that make it so."""
+    """What is wrong, the edits that make it so, and what notices it.
+
+    `by` is a test file, perhaps with `::` and words for `pytest -k`; empty: the simulation.
+    """
 
     name: str
     edits: Sequence[Edit]
+    by: str = ""
 
 
 BUGS = [
@@ -135,13 +153,14 @@ BUGS = [
     Bug(
         "a crash uses up no attempt",
         [Edit(SUPERVISOR, '"executing" and live.last_end != "crash":', '"executing":')],
+        by="test_supervisor.py::a_crash_uses_up",
     ),
     Bug(
         "a deleted task's readers are not told",
         [Edit(JOURNAL, 'tail.close_streams("deleted")', "pass")],
     ),
     Bug(
-        "found by it: a retry starts beside the run that is on its way out",
+        "a retry starts beside the run that is on its way out",
         [
             Edit(
                 SUPERVISOR,
@@ -149,24 +168,146 @@ BUGS = [
                 'if live.task.status not in ("failed"',
             )
         ],
+        by="test_regressions.py::a_retry_waits",
     ),
     Bug(
-        "found by it: a task whose log failed leaves the tasks while its run works",
+        "a task whose log failed leaves the tasks while its run works",
         [Edit(LIVE_TASKS, "if live.idle and", "if (live.idle or live.ledger.failed) and")],
+        by="test_regressions.py::while_a_run_that_cannot_write",
+    ),
+    Bug(
+        "a commit may be lost with the power: synchronous=NORMAL",
+        [Edit("actors.sqlite", "synchronous = FULL", "synchronous = NORMAL")],
+        by=f"{BOUNDS}::on_the_disk_before",
+    ),
+    Bug(
+        "the window has no bound of bytes",
+        [Edit(LEDGER, "self._ahead_bytes >= self._window.bytes", "False")],
+        by=f"{BOUNDS}::ahead_of_the_log",
+    ),
+    Bug(
+        "a group has no bound of bytes",
+        [Edit(JOURNAL, "and size < GROUP_BYTES", "")],
+        by=f"{BOUNDS}::a_commit_takes",
+    ),
+    Bug(
+        "the journal's queue has no bound",
+        [Edit(JOURNAL, "len(self._appends) >= GROUP_APPENDS", "False")],
+        by=f"{BOUNDS}::the_journal_takes",
+    ),
+    Bug(
+        "a tail has no bound of bytes",
+        [Edit(TAIL, "or self._bytes > self._bounds.bytes", "")],
+        by=f"{BOUNDS}::a_tail_holds",
+    ),
+    Bug(
+        "idle tails have no bound",
+        [Edit(JOURNAL, "len(self._idle) > IDLE_TAILS", "False")],
+        by=f"{BOUNDS}::tails_that_nobody_uses",
+    ),
+    Bug(
+        "at a restart queued tasks on SQLite may go before executing ones",
+        [Edit("actors.journal", "ORDER BY status, updated_at", "ORDER BY updated_at")],
+        by=f"{BOUNDS}::at_a_restart",
+    ),
+    Bug(
+        "an Idempotency-Key matches a task with another budget",
+        [
+            Edit(
+                SUPERVISOR,
+                "(task.context_task_id, task.budget)",
+                "(task.context_task_id, new.budget)",
+            )
+        ],
+        by=f"{BOUNDS}::a_key_that_was_used",
+    ),
+    Bug(
+        "an Idempotency-Key matches a task with another context_task_id",
+        [
+            Edit(
+                SUPERVISOR,
+                "(task.context_task_id, task.budget)",
+                "(new.context_task_id, task.budget)",
+            )
+        ],
+        by=f"{BOUNDS}::a_key_that_was_used",
+    ),
+    Bug(
+        "a heartbeat comes within a line",
+        [Edit("web.api", WITHIN_LINE, WITHIN_LINE.replace(":", " or True:", 1))],
+        by=f"{BOUNDS}::heartbeat",
+    ),
+    Bug(
+        "the deadline of a call holds for the next one, too",
+        [Edit(ACTOR, "scope.deadline = math.inf", "pass")],
+        by="test_runtime_ask.py::the_time_limit_of_a_call",
+    ),
+    Bug(
+        "a supervisor that drains starts queued tasks",
+        [Edit(SUPERVISOR, " and not tasks.draining:", ":")],
+        by=f"{BOUNDS}::a_system_that_drains",
+    ),
+    Bug(
+        "a busy actor lets nobody else go on",
+        [Edit(ACTOR, "taken % CALLS_PER_TICK == 0", "False")],
+        by="test_regressions_load.py::a_busy_actor",
+    ),
+    Bug(
+        "a body may come as slowly as it likes",
+        [Edit("web.http", "MIN_BODY_RATE = 4 * 1024", "MIN_BODY_RATE = 1e-9")],
+        by=f"{HTTP_BOUNDS}::drips",
+    ),
+    Bug(
+        "a client may pipeline as much as it likes",
+        [Edit("web.http", "self._ahead >= READ_BYTES", "False")],
+        by=f"{HTTP_BOUNDS}::pipelines",
+    ),
+    Bug(
+        "while room is made there are more connections than the limit",
+        [Edit("web.http", CLOSES, f"{CLOSES}\n            return True")],
+        by=f"{HTTP_BOUNDS}::room_is_made",
     ),
 ]
+
+
+class DoesNotApply(Exception):
+    """The text that an edit replaces does not stand exactly once where the edit says."""
+
+
+def target_of(edit: Edit) -> str:
+    """The name of the module that an edit changes; raises `DoesNotApply`."""
+    root = TESTS.parent
+    place = root.joinpath(*edit.module.split("."))
+    files = sorted(place.rglob("*.py")) or [place.with_suffix(".py")]
+    counts = {file: file.read_text().count(edit.old) for file in files if file.exists()}
+    if sum(counts.values()) != 1:
+        raise DoesNotApply(f"{edit.old!r} stands {sum(counts.values())} times in {edit.module}")
+    (found,) = (file for file, count in counts.items() if count)
+    return ".".join(found.relative_to(root).with_suffix("").parts)
+
+
+def wrong_edits() -> list[str]:
+    """Every edit that does not apply to the source as it is now, and why."""
+    found = []
+    for bug in BUGS:
+        for edit in bug.edits:
+            try:
+                target_of(edit)
+            except DoesNotApply as wrong:
+                found.append(f"{bug.name}: {wrong}")
+    return found
 
 
 class Planter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports the edited modules from their edited source, and leaves the others to Python."""
 
     def __init__(self, bug: Bug) -> None:
-        self._bug = bug
+        self._edits = [(target_of(edit), edit) for edit in bug.edits]
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: object = None
     ) -> ModuleSpec | None:
-        if all(edit.module != name for edit in self._bug.edits):
+        if all(module != name for module, _ in self._edits):
             return None
         found = PathFinder.find_spec(name, path)
         assert found is not None and found.origin is not None
@@ -174,54 +315,73 @@ class Planter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         assert module.__file__ is not None
-        with open(module.__file__, encoding="utf-8") as file:
-            source = file.read()
-        for edit in self._bug.edits:
-            if edit.module == module.__name__:
-                if source.count(edit.old) != 1:
-                    raise SystemExit(
-                        f"{self._bug.name}: {edit.old!r} stands {source.count(edit.old)} times"
-                    )
+        source = Path(module.__file__).read_text()
+        for name, edit in self._edits:
+            if name == module.__name__:
                 source = source.replace(edit.old, edit.new)
         code = compile(source, module.__file__, "exec")
         exec(code, module.__dict__)  # noqa: S102 - our own source, which is the point.
 
 
-def hunt(number: int, seeds: int) -> None:
-    """In a process of its own: plant one bug, and print the seeds it took and what was found."""
-    sys.meta_path.insert(0, Planter(BUGS[number]))
-    from tests.simulate.generate import generate
-    from tests.simulate.world import play
+def hunt(bug: Bug, seeds: int) -> tuple[str, str]:
+    """In a process of its own: plant one bug; after how much work it was found, and how."""
+    sys.meta_path.insert(0, Planter(bug))
+    if bug.by:
+        return _hunt_by_tests(bug.by)
+    from simulate.generate import generate
+    from simulate.world import play
 
     for seed in range(seeds):
         if troubles := play(generate(seed)):
-            print(seed + 1, troubles[0][:90], sep="\t")
-            return
-    print("none", f"not found in {seeds} seeds", sep="\t")
+            return f"{seed + 1} seeds", troubles[0][:90]
+    return MISSED, f"not found in {seeds} seeds"
+
+
+def _hunt_by_tests(selected: str) -> tuple[str, str]:
+    import pytest
+
+    failed: list[str] = []
+
+    class Failures:
+        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+            if report.failed:
+                failed.append(report.nodeid.partition("::")[2])
+
+    file, _, name = selected.partition("::")
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--no-header", str(TESTS / file)]
+    with contextlib.redirect_stdout(sys.stderr):
+        pytest.main([*options, *(["-k", name] if name else [])], plugins=[Failures()])
+    return (file, failed[0]) if failed else (MISSED, f"{selected} passes")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.plant_bugs", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1_000)
+    parser = argparse.ArgumentParser(prog="python tests/plant_bugs.py", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=GATE_SEEDS)
     parser.add_argument("--only", default="", help="only bugs whose name begins like this")
+    parser.add_argument("--first", type=int, default=0, help="skip so many bugs")
+    parser.add_argument("--check", action="store_true", help="only check that all edits apply")
     parser.add_argument("--hunt", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.check:
+        wrong = wrong_edits()
+        print("\n".join(wrong) or f"All edits of {len(BUGS)} bugs apply.")
+        return int(bool(wrong))
     if args.hunt is not None:
-        hunt(args.hunt, args.seeds)
+        print(*hunt(BUGS[args.hunt], args.seeds), sep="\t")
         return 0
     missed = 0
-    print("| planted bug | seeds | first trouble | s |\n|---|---|---|---|")
+    print("| planted bug | found by | first trouble | s |\n|---|---|---|---|")
     for number, bug in enumerate(BUGS):
-        if not bug.name.startswith(args.only):
+        if number < args.first or not bug.name.startswith(args.only):
             continue
         began = time.perf_counter()
-        command = [sys.executable, "-m", "tests.plant_bugs", "--hunt", str(number)]
-        command += ["--seeds", str(args.seeds)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        seeds, _, trouble = (done.stdout.strip() or f"error\t{done.stderr[-300:]}").partition("\t")
-        missed += not seeds.isdigit()
+        command = [sys.executable, __file__, "--hunt", str(number), "--seeds", str(args.seeds)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        line = done.stdout.strip() if done.returncode == 0 else ""
+        found, _, trouble = (line or f"{MISSED}\t{done.stderr[-300:]}").partition("\t")
+        missed += found == MISSED
         took = time.perf_counter() - began
-        print(f"| {bug.name} | {seeds} | {trouble} | {took:.0f} |", flush=True)
+        print(f"| {bug.name} | {found} | {trouble} | {took:.0f} |", flush=True)
     return int(missed > 0)
 
 

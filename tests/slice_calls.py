@@ -1,4 +1,4 @@
-"""How much is done between two pauses of sliced work."""
+"""Measure the work between two pauses of cooperative work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from actors.runtime.cooperative import Cooperative
 
 
 def most_calls(work: Cooperative[object]) -> int:
-    """The most calls of functions in one slice: the same on every machine, which seconds are not."""
+    """The most function calls between two pauses; unlike seconds, equal on every machine."""
     calls = most = 0
 
     def count(_frame: object, event: str, _arg: object) -> None:

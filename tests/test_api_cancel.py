@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -60,7 +61,8 @@ async def test_a_queued_task_is_cancelled_and_never_runs(served):
 
 @pytest.mark.parametrize("step", ["plans", "retrieves", "weighs", "writes"])
 async def test_nothing_works_once_a_cancel_in_this_step_is_answered(served, step):
-    cast = Cast(**{step: [60, 60]}, act_after=2)
+    acts: dict[str, Any] = {step: [60, 60]}
+    cast = Cast(**acts, act_after=2)
     async with scripted_api(served, cast) as api:
         task_id = await api.create()
         async with api.execute(task_id) as stream:
@@ -126,7 +128,8 @@ async def test_many_cancels_at_once_all_get_the_same_answer(served):
 
 async def test_a_body_is_optional_and_may_be_an_empty_object(served):
     async with scripted_api(served) as api:
-        for body in ({}, {"content": b""}, {"json": {}}, {"json": {"reason": None}}):
+        bodies: list[Any] = [{}, {"content": b""}, {"json": {}}, {"json": {"reason": None}}]
+        for body in bodies:
             task_id = await api.create()
             answer = await api.http.post(f"/tasks/{task_id}/cancel", **body)
             assert answer.status_code == 200, (body, answer.text)
@@ -149,7 +152,7 @@ async def test_a_cancel_whose_caller_hangs_up_happens_all_the_same(served):
         async with api.execute(task_id) as reader:
             await reader.until("partial_output")
             url = api.http.base_url
-            async with await trio.open_tcp_stream(url.host, url.port) as socket:
+            async with await trio.open_tcp_stream(url.host, url.port or 80) as socket:
                 head = f"POST /tasks/{task_id}/cancel HTTP/1.1\r\nHost: {url.host}:{url.port}\r\n"
                 await socket.send_all(f"{head}Content-Length: 0\r\n\r\n".encode())
                 # Wait for the request to arrive; a cancel that was not received has no effect.

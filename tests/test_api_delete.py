@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import trio
 from api_client import check_problem, parse, parse_note, parse_sse, scripted_api, wait_until
 from scripted import Cast
@@ -74,7 +76,8 @@ async def test_a_followed_task_that_starts_while_it_is_deleted_has_one_outcome(s
     async with scripted_api(served) as api:
         for _ in range(20):
             task_id = await api.create()
-            deleted, started = [], []
+            deleted: list[Any] = []
+            started: list[Any] = []
 
             async def delete(task_id=task_id, deleted=deleted) -> None:
                 deleted.append((await api.http.delete(f"/tasks/{task_id}")).status_code)

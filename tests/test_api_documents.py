@@ -257,7 +257,7 @@ async def test_a_multipart_body_without_a_file_is_refused(served, subtests):
 
 
 async def test_a_document_past_its_limit_is_too_large_and_a_large_one_is_not(served):
-    limits = {"max_body_bytes": 4_096, "max_document_bytes": 16_384}
+    limits: dict[str, Any] = {"max_body_bytes": 4_096, "max_document_bytes": 16_384}
     async with library_api(served, **limits) as api:
         large = b"The zibbly frog." * 1_024
         assert len(large) == limits["max_document_bytes"]

@@ -46,7 +46,7 @@ async def test_a_server_that_is_cancelled_refuses_further_connections(settings):
 
             url = httpx.URL(urls[0])
             with pytest.raises(OSError):
-                await trio.open_tcp_stream(url.host, url.port)
+                await trio.open_tcp_stream(url.host, url.port or 0)
 
 
 async def test_an_app_behind_other_middleware_is_served_as_well(settings):

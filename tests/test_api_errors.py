@@ -52,7 +52,7 @@ async def test_a_body_that_is_not_json_in_utf_8_is_malformed(served, subtests):
         assert (await api.http.get("/tasks")).json()["tasks"] == []
 
 
-WRONG_TASKS = {
+WRONG_TASKS: dict[str, Any] = {
     "a list": [],
     "a string": "frogs",
     "null": None,
@@ -203,7 +203,7 @@ async def test_a_wrong_query_is_refused_and_changes_nothing(served, subtests):
         before = await api.task(task_id)
         for method, path in WRONG_QUERIES:
             creates = (method, path[:7]) == ("POST", "/tasks?")
-            body = {"content": described("a"), "headers": JSON} if creates else {}
+            body: dict[str, Any] = {"content": described("a"), "headers": JSON} if creates else {}
             with subtests.test(f"{method} {path[:60]}"):
                 answer = await api.http.request(method, path.replace("{id}", task_id), **body)
 
@@ -432,8 +432,8 @@ async def bring(api: Api, status: str) -> str:
 async def test_a_verb_in_the_wrong_state_answers_409_and_changes_nothing(served, status, verb):
     from actors.errors import AgentFailed
 
-    # The first analyses hang, so that the first task holds the only slot from its start.
-    acts = {"executing": [60, 60], "failed": [60, AgentFailed("no")]}.get(status, [60])
+    # Analyses hang at first, so that the blocker holds the only slot from its start.
+    acts: Any = {"executing": [60, 60], "failed": [60, AgentFailed("no")]}.get(status, [60])
     settings = Settings(max_running_tasks=1, retry_delays_s=())
     async with scripted_api(served, Cast(plans=acts), settings=settings) as api:
         task_id = await bring(api, status)

@@ -105,7 +105,10 @@ async def test_a_body_of_another_shape_is_refused(served, subtests):
             surrogate = f"http://{path}\ud800/"
             check_problem(await post(api, surrogate), 422, "invalid_request")
         check_problem(await post(api, url, source="elsewhere"), 422, "invalid_request")
-        nonsense = {"content": b"{", "headers": {"Content-Type": "application/json"}}
+        nonsense: dict[str, Any] = {
+            "content": b"{",
+            "headers": {"Content-Type": "application/json"},
+        }
         check_problem(await api.http.post("/documents", **nonsense), 400, "malformed_body")
         assert site.asked == []
 

@@ -306,7 +306,7 @@ async def test_paging_by_the_cursor_keeps_the_filter_and_survives_deletes(served
         made = [await api.create(f"task {n}") for n in range(5)]
         ran = await api.create("ran")
         await api.run(ran)
-        query = {"limit": 2, "status": "pending"}
+        query: dict[str, Any] = {"limit": 2, "status": "pending"}
 
         first = (await api.http.get("/tasks", params=query)).json()
         await api.http.delete(f"/tasks/{made[3]}")

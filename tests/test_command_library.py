@@ -197,7 +197,7 @@ async def test_two_files_at_a_time(notes: Path) -> None:
     busy, most = set[str](), 0
 
     class Counting(FakeService):
-        async def add(self, path: Path):  # type: ignore[no-untyped-def]
+        async def add(self, path: Path):
             nonlocal most
             busy.add(path.name)
             most = max(most, len(busy))

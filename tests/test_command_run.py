@@ -128,7 +128,7 @@ def test_a_lost_stream_keeps_the_printed_text(
     data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
     class Losing(FakeService):
-        async def lines(self, task_id: str, after: int = 0):  # type: ignore[no-untyped-def]
+        async def lines(self, task_id: str, after: int = 0):
             for line in self.given:
                 yield line
             raise StorageUnavailable("No room.")

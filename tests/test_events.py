@@ -1,4 +1,4 @@
-"""The one encoding of events, and that it can be read for ever."""
+"""The encoding of events, which later releases must be able to read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALL = [
     e.TaskCancelled("enough", None),
 ]
 
-# Lines as release 0.1 wrote them. They stay here for ever; new forms are added below them.
+# Lines as release 0.1 wrote them. Never remove any; add new forms below them.
 CORPUS = [
     (
         b'{"seq":1,"event_type":"task_created","task_id":"t","timestamp":"2026-01-31T12:00:00.123Z",'

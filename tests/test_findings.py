@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from slice_calls import most_calls
 
-from actors.agents.extractive.candidates import candidates, is_citable
+from actors.agents.extractive.candidates import candidates
 from actors.agents.extractive.planning import plan
+from actors.agents.extractive.standing import is_citable
 from actors.agents.extractive.weighing import MAX_FINDINGS, weigh, weighed
 from actors.tasks.evidence import Evidence, Finding, Findings, Passage
 

@@ -10,9 +10,9 @@ from scripted import PASSAGE, Cast, NoLibrary, Script, ScriptedAnalyzer, scripte
 
 from actors import Settings, System, Task, open_system
 from actors.agents.extractive.planning import plan
+from actors.clock import virtual_clock
 from actors.errors import IllegalState, InvalidRequest
 from actors.messages import Analyze, Synthesize
-from actors.testing.scripted import virtual_clock
 
 NOTES = b"""# Frogs
 
@@ -93,7 +93,7 @@ async def test_only_a_completed_task_can_be_followed_up(autojump_clock: object) 
 async def test_the_context_of_a_task_belongs_to_its_key(autojump_clock: object) -> None:
     async with scripted_system() as system:
         first = await finished(system, "frogs")
-        new = {"idempotency_key": "one", "context_task_id": first.task_id}
+        new: dict[str, Any] = {"idempotency_key": "one", "context_task_id": first.task_id}
         second = await system.create("toads", **new)
         assert (await system.create("toads", **new)).task_id == second.task_id
         with pytest.raises(InvalidRequest, match="Idempotency-Key"):

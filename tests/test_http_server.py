@@ -323,7 +323,7 @@ async def test_clients_that_come_at_once_are_let_in_together():
             accepted[rounds.number] += 1
             entered(connection)
 
-        server.traffic.entered = enter
+        server.traffic.entered = enter  # type: ignore[method-assign]
         trio.lowlevel.add_instrument(rounds)
         address = (server.host, server.port)
         clients = [socket.create_connection(address) for _ in range(40)]

@@ -41,11 +41,13 @@ from actors.journal.tail import TailBounds
 from actors.runtime import ActorHandle, spawn
 from actors.sqlite import MemoryDatabase, open_database
 from actors.tasks import events as e
+from actors.tasks.failure import Failure
 from actors.tasks.life import TaskStatus
+from actors.tasks.plan import StepKind
 from actors.testing import check_store
 from actors.testing.check_store import MakeStore
 
-WRITING = ("s1", "writing")
+WRITING: tuple[str, StepKind] = ("s1", "writing")
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -405,7 +407,7 @@ async def test_followers_wake_for_every_commit_and_end_with_the_ending(
         for n in range(20):
             ledger.record(e.PartialOutput(*WRITING, 1, f"{n} "))
             await ledger.flush()
-        ledger.record(e.TaskFailed(e.Failure("agent_failed", "no"), "s1", "text"))
+        ledger.record(e.TaskFailed(Failure("agent_failed", "no"), "s1", "text"))
         await ledger.flush()
     everything = b"".join(await lines_of(view, "t1"))
     assert {b"".join(mine) for mine in got} == {everything}
@@ -420,13 +422,13 @@ async def test_a_reader_whose_task_is_deleted_while_it_reads_is_told(
 
         async def read(self, task_id: str, after: int) -> Piece | None:
             if self.deletes:
-                await journal.ask(Delete(task_id))
+                await of_slow.ask(Delete(task_id))
             return await super().read(task_id, after)
 
     store = Slow()
     view = CommittedView(store, TailBounds(events=1))
-    journal = spawn(nursery, "journal", lambda: Journal(view), capacity=64)
-    await begun(journal)
+    of_slow = spawn(nursery, "journal", lambda: Journal(view), capacity=64)
+    await begun(of_slow)
     follower = await Follower.open(view, "t1", follow=follow)
     store.deletes = True
     assert [piece async for piece in follower] == []

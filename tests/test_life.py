@@ -10,10 +10,10 @@ import pytest
 from actors.tasks import events as e
 from actors.tasks.failure import Failure
 from actors.tasks.life import STEP_MOVES, TASK_MOVES, IllegalMove, Task, evolve
-from actors.tasks.plan import PlannedStep
+from actors.tasks.plan import PlannedStep, StepKind
 
 ERROR = Failure("agent_failed", "no")
-STEP = ("s1", "analysis")
+STEP: tuple[str, StepKind] = ("s1", "analysis")
 EVENTS: dict[type[e.Event], e.Event] = {
     type(event): event
     for event in (
@@ -82,7 +82,7 @@ def test_a_task_moves_as_the_table_says_and_in_no_other_way(
     assert task == before
 
 
-@pytest.mark.parametrize("kind", STEP_MOVES["running"] | STEP_MOVES["retrying"])
+@pytest.mark.parametrize("kind", [*STEP_MOVES["running"], *STEP_MOVES["retrying"]])
 @pytest.mark.parametrize("status", STEP_PATHS)
 def test_a_step_moves_as_the_table_says_and_in_no_other_way(
     status: Any, kind: type[e.Event]
@@ -126,7 +126,7 @@ def test_a_retry_brings_fresh_tries_and_goes_on_counting_attempts() -> None:
 
 
 def test_the_text_of_the_latest_attempt_that_wrote_any_is_kept() -> None:
-    writing = ("s1", "writing")
+    writing: tuple[str, StepKind] = ("s1", "writing")
     start = e.StepStarted(*writing, 1, 1, "writer", "write", 1)
     again = replace(start, attempt=2)
     retrying = e.StepRetrying(*writing, 1, 2, 0.0, ERROR)

@@ -10,21 +10,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+SCENARIOS = ("singles", "disconnect", "deadline", "shutdown")
 
 
-@pytest.mark.parametrize(
-    "scenarios", [["singles", "request", "disconnect"], ["deadline", "shutdown"]], ids=str
-)
-def test_a_hundred_streaming_tasks_are_stopped_for_good(scenarios: list[str]) -> None:
-    size = ["--tasks", "100", "--singles", "20", "--pause", "0.3", "--only", *scenarios]
+def test_a_hundred_streaming_tasks_are_stopped_for_good() -> None:
+    size = ["--tasks", "100", "--singles", "10", "--pause", "0.3", "--only", *SCENARIOS]
     ran = subprocess.run(
         [sys.executable, "-m", "tests.load.cancel", *size],
         check=False,
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=110,
     )
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
-    assert all(f"{scenario} (" in ran.stdout for scenario in scenarios)
+    assert all(f"{scenario} (" in ran.stdout for scenario in SCENARIOS)

@@ -94,8 +94,8 @@ async def over(service: FakeService | Exception) -> AsyncIterator[Client]:
 async def test_a_client_runs_a_task_with_progress_and_gets_its_report(tmp_path: Path) -> None:
     told: list[tuple[float, float | None, str | None]] = []
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
-        told.append((done, total, message))
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total, message))
 
     task = {"task_description": "What is backpressure, and how do bounded queues provide it?"}
     async with as_a_child(tmp_path) as client:
@@ -186,7 +186,7 @@ async def run_until_it_writes(client: Client) -> None:
     """Run a task that never ends, and cancel the call once its last step has started."""
     writing = trio.Event()
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
         if message == "Write it":
             writing.set()
 
@@ -241,7 +241,7 @@ async def test_the_task_of_a_client_that_disconnects_is_cancelled(tmp_path: Path
     server = StdioServerParameters(command=sys.executable, args=arguments)
     called = trio.Event()
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
         called.set()
 
     async def run(client: Client) -> None:
@@ -274,7 +274,7 @@ def test_without_the_extra_the_error_names_what_to_install(
     for name in [name for name in sys.modules if name.startswith("web.mcp.")]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("mcp", "mcp_types"):
-        monkeypatch.setitem(sys.modules, name, None)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, name, None)
 
     assert main(["mcp", "--data", str(tmp_path)]) == 1
     assert "pip install 'terzetto[mcp]'" in capsys.readouterr().err
@@ -288,7 +288,7 @@ async def test_cancelling_the_call_cancels_the_task_it_has_started() -> None:
     service.given = service.open_log.lines() if service.open_log else []
     started = trio.Event()
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
         if message == "Write it":
             started.set()
 

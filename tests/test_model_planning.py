@@ -141,9 +141,8 @@ def test_an_answer_that_ignores_the_shape_is_bounded() -> None:
         for n in range(100)
     ]
 
-    drafts = accept_questions(
-        ProposedPlan.model_construct(questions=many, intents=["steal"])
-    ).questions
+    steal: Any = ["steal"]
+    drafts = accept_questions(ProposedPlan.model_construct(questions=many, intents=steal)).questions
 
     assert len(drafts) <= MAX_QUESTIONS
     assert all(len(draft.text) <= 200 for draft in drafts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -249,9 +249,9 @@ async def test_a_task_runs_through_both(autojump_clock: MockClock) -> None:
         plans=[ModelUnavailable("busy"), *plans],
         texts=[["A frog is", ModelUnavailable("cut")], ["A frog is a green animal [1]."]],
     )
-    agents = {"analyzer": lambda: model_analyzer(model), "writer": lambda: model_writer(model)}
-    settings = Settings(data_dir=None)
-    async with open_system(settings, library=Pond(), agents=agents, now=virtual_clock) as system:
+    agents: Any = {"analyzer": lambda: model_analyzer(model), "writer": lambda: model_writer(model)}
+    settings, pond = Settings(data_dir=None), cast(Any, Pond())
+    async with open_system(settings, library=pond, agents=agents, now=virtual_clock) as system:
         task = await system.create("What is a frog?")
         events = [event async for event in system.execute(task.task_id)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Self
+from typing import Self, cast
 
 import pytest
 import trio
@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
 from actors.models.breaker import PROBE_S, CircuitBreaker, GuardedModel
-from actors.models.model import Answer, InvalidAnswer, M, Prompt
+from actors.models.model import Answer, InvalidAnswer, M, Model, Prompt
 from actors.usage import Usage
 
 PROMPT = Prompt("You answer.", "What?", max_tokens=10)
@@ -79,7 +79,7 @@ def circuit() -> CircuitBreaker:
 
 @pytest.fixture
 def breaker(model: Scripted, circuit: CircuitBreaker) -> GuardedModel:
-    return GuardedModel(model, circuit)
+    return GuardedModel(cast(Model, model), circuit)
 
 
 async def told(breaker: GuardedModel) -> str:
@@ -222,7 +222,7 @@ async def test_a_call_from_an_earlier_state_changes_nothing(
     breaker: GuardedModel, circuit: CircuitBreaker, model: Scripted, autojump_clock: MockClock
 ) -> None:
     other = Scripted()
-    same_circuit = GuardedModel(other, circuit)
+    same_circuit = GuardedModel(cast(Model, other), circuit)
     async with same_circuit.stream(PROMPT) as stream:
         await opened(breaker, model)
         assert [piece async for piece in stream] == ["text", "text"]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -165,7 +166,7 @@ async def test_tasks_that_wait_for_the_same_page_share_it():
         b.site.pages["/held"] = held
         async with trio.open_nursery() as nursery:
             for number in range(20):
-                nursery.start_soon(lambda n=number: b.ask("/held", task=f"t{n}"))
+                nursery.start_soon(partial(b.ask, "/held", task=f"t{number}"))
             while not b.site.asked_for("/held"):
                 await trio.sleep(0.01)
             gate.set()

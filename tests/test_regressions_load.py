@@ -1,4 +1,4 @@
-"""What the crash test and the load test have found, each told once without chance or real time."""
+"""Bugs that the crash test and the load test found, each as a test without chance or real time."""
 
 from __future__ import annotations
 
@@ -122,29 +122,28 @@ async def test_a_worker_at_rest_keeps_nothing_of_its_last_call(nursery: trio.Nur
     assert left() is None
 
 
-async def test_a_big_commit_is_told_in_slices(
-    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+async def test_a_big_commit_is_shown_a_few_appends_per_tick(
+    nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    """Else all that it wakes would work before the loop looks at its sockets again."""
-    passes = 0
+    """Otherwise all tasks that a commit wakes would run before the loop polls its sockets again."""
+    counts = Counts()
     shown: Counter[int] = Counter()
-    show = CommittedView.show
 
-    class Passes(trio.abc.Instrument):
-        def after_io_wait(self, timeout: float) -> None:
-            nonlocal passes
-            passes += 1
+    class Counting(CommittedView):
+        def show(self, append: Append) -> None:
+            shown[counts.rounds] += 1
+            super().show(append)
 
-    def count(view: CommittedView, append: Append) -> None:
-        shown[passes] += 1
-        show(view, append)
+    view = Counting(FaultyStore(MemoryStore(), [Delay(1)]), TailBounds())
+    log = spawn(nursery, "journal", lambda: Journal(view), capacity=64)
+    ledgers = [Ledger(log, f"t{n}", None, virtual_clock, Window()) for n in range(60)]
+    trio.lowlevel.add_instrument(counts)
+    async with trio.open_nursery() as flushes:
+        for ledger in ledgers:
+            ledger.record(e.TaskCreated("frogs"))
+            flushes.start_soon(ledger.flush)
+    trio.lowlevel.remove_instrument(counts)
 
-    monkeypatch.setattr(CommittedView, "show", count)
-    disk = FaultyStore(MemoryStore(), [Delay(1)])
-    async with scripted_system(store=disk) as system, trio.open_nursery() as nursery:
-        trio.lowlevel.add_instrument(Passes())
-        for _ in range(60):
-            nursery.start_soon(system.create, "frogs")
     assert shown.total() == 60
     # The first of a commit, and in the same round some of the rest of the one before.
     assert max(shown.values()) <= 2 * journal.REPLIES_PER_TICK
@@ -179,6 +178,25 @@ async def test_an_actor_keeps_up_with_a_busy_loop(nursery: trio.Nursery) -> None
     answered = [await call.reply() for call in calls[-1:]]
     assert answered == [1]
     assert counts.rounds <= 200 / CALLS_PER_TICK + 10
+
+
+async def test_a_busy_actor_lets_others_go_on(nursery: trio.Nursery) -> None:
+    tick = 0
+    handled: Counter[int] = Counter()
+
+    class Counting:
+        async def handle(self, request: Note, call: Call[int]) -> int:
+            handled[tick] += 1
+            return 1
+
+    busy = spawn(nursery, "busy", Counting, capacity=400)
+    calls = [await busy.send(Note()) for _ in range(400)]
+    while handled.total() < 400:
+        tick += 1
+        await trio.lowlevel.checkpoint()
+
+    assert max(handled.values()) <= 2 * CALLS_PER_TICK
+    assert await calls[-1].reply() == 1
 
 
 async def test_what_finds_no_room_at_the_journal_is_committed_when_there_is(

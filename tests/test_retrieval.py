@@ -91,7 +91,7 @@ def test_passages_that_share_some_words_are_both_shown() -> None:
 def test_folding_leaves_what_comparing_all_pairs_would(seed: int) -> None:
     rng = Random(seed)
     first = [rng.choice("abcdefgh") * rng.randint(1, 3) for _ in range(120)]
-    found = []
+    found: list[Passage] = []
     for number in range(16):
         words = list(rng.choice(found).text.split() if found and rng.random() < 0.7 else first)
         for _ in range(rng.choice((0, 1, 2, 4, 8))):

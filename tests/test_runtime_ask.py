@@ -186,6 +186,14 @@ async def test_the_time_limit_counts_from_the_start_of_the_handler(
         assert await ref.ask(Work(60)) == "done"  # The limit was that request's alone.
 
 
+async def test_the_time_limit_of_a_call_does_not_hold_for_the_next_one(
+    ref: ActorHandle, autojump_clock: object
+) -> None:
+    assert await ref.ask(Work(5), handler_s=6) == "done"
+    assert await ref.ask(Work(60)) == "done"
+    assert trio.current_time() == 65
+
+
 async def test_k_requests_run_at_once(
     nursery: trio.Nursery, parrot: Parrot, autojump_clock: object
 ) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from errno import EDQUOT
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,12 +148,15 @@ def test_a_failed_write_for_lack_of_room_is_no_broken_disk(
 
 
 @both
+def _first_row(db: sqlite3.Connection, sql: str) -> Any:
+    return db.execute(sql).fetchone()
+
+
 async def test_a_commit_is_on_the_disk_when_it_returns(schema: Schema, tmp_path: Path) -> None:
     """`synchronous` 2 is FULL: the WAL is flushed at each commit."""
     async with open_database(schema, tmp_path / "some.db") as database:
         for pragma, value in (("synchronous", 2), ("journal_mode", "wal"), ("foreign_keys", 1)):
-            asked = f"PRAGMA {pragma}"
-            found = await database.write(lambda db, asked=asked: db.execute(asked).fetchone())
+            found = await database.write(partial(_first_row, sql=f"PRAGMA {pragma}"))
             assert found == (value,), pragma
 
 

@@ -107,11 +107,17 @@ async def test_at_whatever_moment_the_disk_fills_up_no_finished_step_runs_again(
 def test_on_a_file_system_that_is_full_for_a_while(tmp_path: Path) -> None:
     private = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
     mount = 'mount -t tmpfs -o size=2m none "$0"'
-    tried = [*private, mount, tmp_path]
+    tried = [*private, mount, str(tmp_path)]
     if not shutil.which("unshare") or subprocess.run(tried, check=False).returncode:
         pytest.skip("no file system can be mounted here, not even a private one")
     script = Path(__file__).with_name("small_disk.py")
-    command = [*private, f'{mount} && exec "$1" "$2" "$0"', tmp_path, sys.executable, script]
+    command = [
+        *private,
+        f'{mount} && exec "$1" "$2" "$0"',
+        str(tmp_path),
+        sys.executable,
+        str(script),
+    ]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=55, check=False)
     assert ran.stdout.splitlines() == ["There is no room left for the log.", "completed"], (
         ran.stderr

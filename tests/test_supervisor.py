@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
-from scripted import Cast, scripted_system
+from scripted import Cast, Stubborn, scripted_system
 
-from actors.clock import virtual_clock
 from actors.errors import (
     AgentFailed,
     CancelUnfinished,
@@ -18,11 +19,17 @@ from actors.errors import (
 )
 from actors.journal.memory import MemoryStore
 from actors.settings import Settings
-from actors.system import System, open_system
+from actors.system import System
 from actors.tasks.events import Stamped, decode
 
 ENDINGS = {"task_completed", "task_failed", "task_cancelled"}
 SLOW = 1_000.0
+
+
+def slow_in(step: str) -> Cast:
+    """The first two attempts of this step take very long."""
+    acts: dict[str, Any] = {step: [SLOW, SLOW]}
+    return Cast(**acts)
 
 
 async def log_of(system: System, task_id: str) -> list[Stamped]:
@@ -144,13 +151,7 @@ async def test_a_cancelled_slot_goes_to_the_next_in_the_queue(autojump_clock: ob
 
 
 async def test_what_does_not_stop_is_not_called_stopped(autojump_clock: object) -> None:
-    class Stubborn:
-        async def handle(self, request: object, call: object) -> None:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(25)
-
-    agents = {**Cast().factories(), "retriever": Stubborn}
-    async with open_system(Settings(), agents=agents, now=virtual_clock) as system:
+    async with scripted_system(Cast(retrieves=[Stubborn(25), Stubborn(25)])) as system:
         (task_id,) = await started(system)
         await trio.sleep(1)
         with pytest.raises(CancelUnfinished):
@@ -268,7 +269,7 @@ async def test_a_task_goes_on_after_an_orderly_stop_from_its_last_finished_step(
 async def test_an_orderly_stop_uses_up_no_attempt(step: str, autojump_clock: object) -> None:
     store, task_id = MemoryStore(), ""
     for lap in range(9):
-        async with scripted_system(Cast(**{step: [SLOW, SLOW]}), store=store) as system:
+        async with scripted_system(slow_in(step), store=store) as system:
             task_id = (await started(system))[0] if lap == 0 else task_id
             await trio.sleep(1)
     async with scripted_system(Cast(), store=store) as system:
@@ -293,7 +294,7 @@ async def test_a_crash_uses_up_the_attempt_it_interrupted(
     store, task_id = MemoryStore(), ""
     for lap in range(5):
         with trio.CancelScope() as power:
-            async with scripted_system(Cast(**{step: [SLOW, SLOW]}), store=store) as system:
+            async with scripted_system(slow_in(step), store=store) as system:
                 task_id = (await started(system))[0] if lap == 0 else task_id
                 await trio.sleep(1)
                 power.cancel()

@@ -71,6 +71,13 @@ def gap(events: list[Event]) -> None:
     del events[3]
 
 
+def changed_last(kind: str, **data: Any) -> Damage:
+    def damage(events: list[Event]) -> None:
+        first(events[::-1], kind)["data"].update(data)
+
+    return damage
+
+
 def dropped(kind: str) -> Damage:
     def damage(events: list[Event]) -> None:
         events.remove(first(events, kind))
@@ -115,6 +122,8 @@ DAMAGES = {
     "a step not completed": dropped("step_completed"),
     "a wrong run": changed("task_queued", run=2),
     "a wrong attempt": changed("step_started", attempt=2),
+    "another agent than planned": changed_last("step_started", agent_type="poet"),
+    "another description than planned": changed_last("step_started", description="sing"),
     "a wrong number": changed("step_started", step_number=2),
     "a wrong next attempt": changed("step_retrying", next_attempt=7),
     "degraded without a reason": changed("step_completed", degraded=True),

@@ -264,7 +264,7 @@ async def test_without_the_extra_only_settings_with_tools_are_refused(
     for name in [name for name in sys.modules if name.startswith("actors.tools.")]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("mcp", "mcp_types"):
-        monkeypatch.setitem(sys.modules, name, None)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, name, None)
 
     async with open_tools(Settings()) as tools:
         assert tools.catalog() == ()

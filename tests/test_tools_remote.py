@@ -182,7 +182,11 @@ async def test_the_variables_of_a_program_come_from_our_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("POND_TOKEN", SECRET)
-    pond = {"command": sdk(), "allowed": ["key"], "env": {"TOKEN": "<${POND_TOKEN}>"}}
+    pond: dict[str, Any] = {
+        "command": sdk(),
+        "allowed": ["key"],
+        "env": {"TOKEN": "<${POND_TOKEN}>"},
+    }
     async with open_system(Settings.model_validate({"tools": {"pond": pond}})):
         pass
     async with started(**pond) as tools:
@@ -236,7 +240,7 @@ async def lived(receive: Any, send: Any) -> None:
 
 
 async def received(receive: Any) -> bytes:
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         if message["type"] != "http.request":

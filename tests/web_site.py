@@ -87,7 +87,7 @@ async def _request(stream: trio.abc.Stream) -> h11.Request:
         received = await stream.receive_some()
         if not received:
             raise EOFError
-        http.receive_data(received)
+        http.receive_data(bytes(received))
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ import trio
 
 from actors.errors import ActorError
 from actors.sqlite import DatabaseFailed
-from actors.system import open_system
+from actors.system import System, open_system
 from web.api.app import create_app
 from web.api.routing import TRAFFIC
 from web.data_folder import announce, hold
@@ -36,15 +37,21 @@ FAILED = 1
 """Exit code of a system that ended by itself."""
 
 
-def run(settings: ServerSettings) -> int:
-    """Serve until a signal comes; the exit code. Raises `FolderHeld` and `FolderUnusable`."""
+OpenSystem = Callable[[ServerSettings], AbstractAsyncContextManager[System]]
+
+
+def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
+    """Serve until a signal comes; the exit code. Raises `FolderHeld` and `FolderUnusable`.
+
+    `opens` opens the system to serve; tests pass one with scripted agents.
+    """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # It tells of each call of a model.
     sys.setswitchinterval(SWITCH_S)
     give_back_large_blocks()
     with hold(settings.data_dir):
         try:
-            return trio.run(_serve, settings)
+            return trio.run(_serve, settings, opens)
         except* (OSError, ActorError) as problems:
             for problem in _leaves(problems):
                 _say(f"terzetto: {problem}")
@@ -70,9 +77,9 @@ async def serve(
     )
 
 
-async def _serve(settings: ServerSettings) -> int:
+async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with open_system(settings) as system, trio.open_nursery() as watch:
+        async with opens(settings) as system, trio.open_nursery() as watch:
             closing = trio.Event()
             app = create_app(system, settings)
             listening = partial(serve, app, settings, shutdown_trigger=closing.wait)

@@ -12,7 +12,7 @@
                 events = [event async for event in system.execute(task.task_id)]
             assert check_log(event.line() for event in events) == "completed"
 
-        run_virtual(story, seed=1)                         # no second is waited for
+        run_virtual(story, seed=1)                         # in virtual time
 
 Rule: nothing here needs a test framework, a thread or the wall clock, and nothing outside of tests
 imports it.

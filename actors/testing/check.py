@@ -2,8 +2,8 @@
 
     check_log(lines)       # "completed", or raises BrokenLog("event 12, step_started: ...")
 
-Rule: it shares no table with `evolve`. It reads the JSON that clients read, and whatever it relies
-on is promised in the HTTP API.
+Rule: it shares no table with `evolve`. It reads the JSON that clients read, and relies only on what
+the HTTP API promises.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ NEXT: Mapping[str, Mapping[str, str]] = {
 """Which event may come next, and the task's status after it."""
 
 SPLITTERS = ("\x85", "\u2028", "\u2029", "\r")
-"""What some readers take for the end of a line, and so must not stand in one."""
+"""Characters that some readers take for the end of a line; no line may contain them."""
 
 
 class BrokenLog(AssertionError):
-    """A log says something that cannot be."""
+    """A log breaks an invariant."""
 
 
 def check_log(
@@ -60,7 +60,7 @@ def check_log(
     """The status of the task whose log this is, from its first event on; raises `BrokenLog`.
 
     `attempts`: how many a step has in one run; None: not checked. `crashed` holds the seqs of those
-    `task_resumed` that followed a crash, which uses up an attempt; None: nobody knows.
+    `task_resumed` that followed a crash, which uses up an attempt; None: unknown.
     """
     if isinstance(lines, bytes):
         lines = lines.splitlines(keepends=True)

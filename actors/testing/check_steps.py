@@ -19,7 +19,7 @@ BETWEEN = frozenset({"retrying", "interrupted"})
 class Steps:
     """What has been read of a task's steps. `plan` holds them in order once there is a plan.
 
-    `exact`: it is known which attempts count, so that none of the budget may be left unused.
+    `exact`: it is known which attempts count, so a step may only give up after all of them.
     """
 
     def __init__(self, budget: int | None, *, exact: bool) -> None:
@@ -80,7 +80,10 @@ class Steps:
         place = (data["step_number"], data["total_steps"])
         numbers = {step["step_id"]: n for n, step in enumerate(self.plan, start=1)}
         assert place == (numbers[key], len(self.plan)), f"{key} is not step {place}"
-        needs = self.plan[numbers[key] - 1]["depends_on"]
+        planned = self.plan[numbers[key] - 1]
+        for name in ("step", "agent_type", "description"):
+            assert key == self.plan[0]["step_id"] or data[name] == planned[name], f"another {name}"
+        needs = planned["depends_on"]
         assert set(needs) <= set(self.completed), f"{key} before what it depends on"
 
     def plan_created(self, data: Data) -> None:

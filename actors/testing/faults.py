@@ -1,9 +1,9 @@
-"""A store with something wrong: it refuses, is slow, or takes its process down with it.
+"""A store that fails on demand: it refuses writes, is slow, or kills its process.
 
     disk = MemoryStore()                                       # survives
-    store = FaultyStore(disk, [None, Refuse(), DieAfter()])    # one process's way to it
+    store = FaultyStore(disk, [None, Refuse(), DieAfter()])    # as one process sees it
 
-Rule: what a `FaultyStore` answers is true. Once its process is dead, nothing is written through it.
+Rule: every answer of a `FaultyStore` is true. Once its process is dead, it writes nothing.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class FaultyStore:
             self.writing -= 1
 
     async def _next_fault(self) -> Fault | None:
-        """Suffer what comes before the write."""
+        """Take the next fault and apply what comes before the write."""
         self._check_alive()
         fault = self.faults.popleft() if self.faults else None
         match fault:

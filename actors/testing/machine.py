@@ -1,7 +1,7 @@
-"""A machine to run systems on, one after another: its processes die, its disk does not.
+"""A simulated machine that runs systems, one after another: processes die, the disk survives.
 
-Rule: a killed process does nothing more. No orderly end runs, nothing reaches the disk, and whoever
-was connected is cut.
+Rule: a killed process does nothing more. No cleanup runs, nothing reaches the disk, and every
+connection is cut.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from actors.journal.log import Store
 from actors.journal.memory import MemoryStore
 from actors.runtime import Actor
 from actors.settings import Settings
-from actors.system import System, open_system
+from actors.system import SUPERVISOR_CONCURRENCY, System, open_system
 from actors.testing.faults import FaultyStore, ProcessDied
 from actors.testing.scripted import Cast, NoLibrary
 
 
 class Machine:
-    """Boots systems in memory with scripted agents. `store` is the running process's way to `disk`.
+    """Boots systems in memory with scripted agents. The running process writes to `disk` via `store`.
 
-    Faults for it are put into `machine.store.faults`. `last_end` says how the last process ended.
+    Put faults into `machine.store.faults`. `last_end` says how the last process ended.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Machine:
         agents: Mapping[str, Callable[[], Actor]] | None = None,
         disk: Store | None = None,
         jitter: Random | None = None,
+        supervisor_concurrency: int = SUPERVISOR_CONCURRENCY,
     ) -> None:
         self.disk: Store = disk or MemoryStore()
         self.store = FaultyStore(self.disk)
@@ -42,11 +43,12 @@ class Machine:
         self._settings = settings or Settings()
         self._agents = agents or Cast().factories()
         self._jitter = jitter
+        self._supervisor_concurrency = supervisor_concurrency
         self._process = trio.CancelScope()
 
     @asynccontextmanager
     async def boot(self) -> AsyncIterator[System]:
-        """One process. Leaving the block ends it in order; killed, it ends where it is, quietly."""
+        """Run one process. Leaving the block shuts it down; `kill` ends the block silently."""
         self._process = process = trio.CancelScope()
         self.store = FaultyStore(self.disk, jitter=self._jitter, on_death=self.kill)
         self.last_end = "crash"
@@ -59,6 +61,7 @@ class Machine:
                     agents=self._agents,
                     now=virtual_clock,
                     rng=self._jitter or Random(0),
+                    supervisor_concurrency=self._supervisor_concurrency,
                 ) as system:
                     yield system
                 self.last_end = "shutdown"

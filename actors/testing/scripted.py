@@ -1,6 +1,6 @@
-"""Fakes for tests: agents that do what a script says, so that a run is the same every time.
+"""Fake agents that follow a script, so that a run is the same every time.
 
-They are slow, fail, hang, stream slowly and crash on purpose. Rule: they use Trio's clock only.
+They can be slow, fail, hang, stream slowly and crash. Rule: they use Trio's clock only.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from actors.tasks.plan import Plan, PlannedStep, Question
 
 
 class ScriptedCrash(Exception):
-    """A bug, as far as an actor can tell: its supervision is what answers it."""
+    """Stands for a bug in an agent: the actor's supervision handles it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stubborn:
-    """Work that does not stop for so many seconds, whoever cancels it."""
+    """Work that ignores cancellation for so many seconds."""
 
     seconds: float
 
@@ -50,7 +50,7 @@ class NoLibrary:
     """A library with nothing in it, for systems whose retriever is scripted."""
 
     async def search(self, query: str, *, limit: int) -> Hits:
-        """Nothing, whatever the query is."""
+        """Finds nothing."""
         return Hits((), False)
 
     async def neighbours(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
@@ -76,7 +76,7 @@ def plan_for(text: str, questions: int = 2) -> Plan:
 
 
 class Script:
-    """What the attempts do, one entry each; past the end they simply work."""
+    """What the attempts do, one entry each; attempts past the end succeed."""
 
     def __init__(self, acts: Sequence[Act] = ()) -> None:
         self.acts = list(acts)
@@ -170,7 +170,7 @@ class ScriptedWriter:
 
 
 class Cast:
-    """All three, and the scripts they play from."""
+    """The three scripted agents and their scripts."""
 
     def __init__(
         self,
@@ -201,7 +201,7 @@ class Cast:
 
     @property
     def working(self) -> int:
-        """How many agents work at this moment."""
+        """How many agents are at work now."""
         scripts = (self.plans, self.weighs, self.retrieves, self.writes)
         return sum(script.working for script in scripts)
 

@@ -1,7 +1,7 @@
-"""A virtual clock and a seeded scheduler: a whole system's run as a function of one number.
+"""A virtual clock and a seeded scheduler, so that a run depends on its seed alone.
 
-Rule: inside `run_virtual` nothing waits for real. Time goes on only when every task is blocked, and
-which of the ready tasks is next is drawn from the seed. Threads and sockets do not belong in there.
+Rule: inside `run_virtual` nothing waits in real time. Time advances only when every task is blocked,
+and the seed decides which ready task runs next. Do not use threads or sockets inside.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def run_virtual(story: Callable[[], Awaitable[T]], *, seed: int) -> T:
 
 @contextmanager
 def seeded_scheduler(seed: int) -> Iterator[None]:
-    """Inside the block `trio.run` schedules by `seed`; afterwards all is as it was before.
+    """Inside the block `trio.run` schedules by `seed`; the state from before is restored.
 
     It sets two private names of Trio, the ones that pytest-trio and Hypothesis set, too.
     """

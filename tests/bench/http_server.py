@@ -38,19 +38,20 @@ async def chunks(scope: Any, receive: Any, send: Any) -> None:
 
 async def serve(kind: str, stock: bool, ready: int, done: int) -> None:
     from http_raw import plain, stock_serve
-    from http_tasks import use_stock_server
+    from quart_trio.asgi import TrioASGIHTTPConnection
     from scripted import scripted_system
 
     import web.http.server
     from web.api.app import create_app
     from web.settings.model import ServerSettings
 
-    if stock:
-        use_stock_server()
     settings = ServerSettings(bind="127.0.0.1:0")
     serving: Any = stock_serve if stock else web.http.server.serve
     async with scripted_system() as system, trio.open_nursery() as nursery:
-        apps = {"chunks": chunks, "small": plain(), "livez": create_app(system, settings)}
+        livez = create_app(system, settings)
+        if stock:
+            livez.asgi_http_class = TrioASGIHTTPConnection
+        apps = {"chunks": chunks, "small": plain(), "livez": livez}
         (url, *_) = await nursery.start(partial(serving, apps[kind], settings))
         os.write(ready, url.encode())
         await trio.lowlevel.wait_readable(done)

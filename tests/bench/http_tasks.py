@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import trio
@@ -50,29 +51,20 @@ async def client(url: str, tasks: int, concurrency: int) -> float:
         return time.perf_counter() - started
 
 
-def use_stock_server() -> None:
-    """Serve as before there was a server of our own."""
-    import conftest
+async def serve(folder: Path | None, pause_s: float, stock: bool, ready: int, done: int) -> None:
+    from conftest import serving
     from http_raw import stock_serve
     from quart_trio.asgi import TrioASGIHTTPConnection
-
-    import web.api.app
-    import web.api.streams
-
-    conftest.serve = stock_serve  # type: ignore[assignment]
-    web.api.app.HttpConnection = TrioASGIHTTPConnection  # type: ignore[assignment,misc]
-    web.api.streams.SLICE_BYTES = 256 * 1024
-
-
-async def serve(folder: Path | None, pause_s: float, ready: int, done: int) -> None:
-    from conftest import serving
     from scripted import Cast, scripted_system
 
     from actors.settings import Settings
 
     cast = Cast(parts=[f"This is sentence number {n}. [1] " for n in range(PARTS)], pause_s=pause_s)
     async with scripted_system(cast, settings=Settings(data_dir=folder)) as system:
-        async with serving(system) as http:
+        server: dict[str, Any] = (
+            {"serve": stock_serve, "http_class": TrioASGIHTTPConnection} if stock else {}
+        )
+        async with serving(system, **server) as http:
             os.write(ready, str(http.base_url).encode())
             await trio.lowlevel.wait_readable(done)
 
@@ -84,9 +76,7 @@ def server_of(folder: Path | None, pause_s: float, *, stock: bool) -> tuple[int,
     pid = os.fork()
     if pid == 0:
         os.close(done_write)
-        if stock:
-            use_stock_server()
-        trio.run(serve, folder, pause_s, ready_write, done_read)
+        trio.run(serve, folder, pause_s, stock, ready_write, done_read)
         os._exit(0)
     os.close(done_read)
     return pid, os.read(ready_read, 200).decode(), done_write

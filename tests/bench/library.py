@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
@@ -97,7 +98,7 @@ async def build(folder: Path, passages: int, rng: Random) -> Language:
         pass  # So that the vectors to come are the packaged model's.
     async with open_database(SCHEMA, folder / FILE_NAME) as database:
         for reading in readings(language, rng, passages):
-            await database.write(lambda db, one=reading: statements.insert(db, one, None))
+            await database.write(partial(statements.insert, reading=reading, source=None))
     return language
 
 

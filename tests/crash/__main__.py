@@ -3,9 +3,9 @@
     python -m tests.crash [--cycles 1000] [--seed 1] [--keep FOLDER]
 
 One cycle: the server starts on the folder that the last one left; clients create, execute, attach,
-cancel, retry and delete tasks, and compare all they are told with all they had been told before;
-the server is killed. At the end the last server is left alone until every task has ended by
-itself, and every log is compared once more. It ends with 1 at the first thing that is not so.
+cancel, retry and delete tasks, and compare every answer with all earlier ones; the server is killed.
+At the end the last server runs until every task has ended by itself, and every log is compared once
+more. The exit code is 1 at the first disagreement.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from random import Random
 import httpx
 import trio
 
-from tests.crash.clients import Cycle
-from tests.crash.facts import FINAL, Broken, Facts
-from tests.crash.server import notes_of
+from .clients import Cycle
+from .facts import FINAL, Broken, Facts
+from .server import notes_of
 
 CLIENTS = 6
 LONGEST_LIFE_S = 0.4
@@ -43,7 +43,7 @@ END_S = 120.0
 
 
 class Process:
-    """The warm process, and the server that it has started last."""
+    """The warm process, which forks servers, and the server that it has forked last."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -195,9 +195,9 @@ class CrashTest:
             raise Broken(f"the list differs from the logs: {found.items() ^ known.items()}")
         for task in self.facts.tasks.values():
             if not task.gone and task.status not in {"pending", *FINAL}:
-                raise Broken(f"task {task.task_id} is {task.status}, and nobody works for it")
+                raise Broken(f"task {task.task_id} is {task.status}, but no run works for it")
 
-    # --- words ------------------------------------------------------------------------------
+    # --- reports ----------------------------------------------------------------------------
 
     def known_of(self, failure: str) -> str:
         """What is known of the tasks that a failure names, and what the servers have said."""
@@ -217,16 +217,16 @@ class CrashTest:
         return "\n".join(
             (
                 f"{self.cycle - 1} cycles in {seconds:.0f} s, {self.cycle / seconds:.1f} a second",
-                f"tasks: {len(facts.tasks)}, at the end {_told(ended)}",
+                f"tasks: {len(facts.tasks)}, at the end {_counted(ended)}",
                 f"events: {facts.lines} streamed, {facts.checked} compared, logs: {facts.checks}",
-                f"kills: {_told(self.kills)}",
-                f"went on: {_told(runs)}",
-                f"answers: {_told(facts.answers)}",
+                f"kills: {_counted(self.kills)}",
+                f"went on: {_counted(runs)}",
+                f"answers: {_counted(facts.answers)}",
             )
         )
 
 
-def _told(counts: Counter[str]) -> str:
+def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 

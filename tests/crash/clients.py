@@ -1,7 +1,7 @@
-"""Clients of a server that may be gone at any moment; what they are told goes into the facts.
+"""Clients of a server that may be killed at any moment; their answers go into the facts.
 
-Rule: a refusal must be one that API.md allows at that point, and a broken connection must have a
-kill, or a stop, as its reason. Anything else is a finding.
+Rule: an error must be one that API.md allows at that point, and a broken connection must be caused by
+a kill or a stop. Anything else is a finding.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from tests.crash.facts import ENDINGS, FINAL, Broken, Facts, TaskFacts
+from .facts import ENDINGS, FINAL, Broken, Facts, TaskFacts
 
 ASYNC = {"Prefer": "respond-async"}
 TORN_BYTES = 20
@@ -35,7 +35,7 @@ class Cycle:
 
     async def work(self) -> None:
         """Do one thing after another until the server is gone."""
-        deeds: list[tuple[int, Callable[[], Awaitable[None]]]] = [
+        deeds: list[tuple[int, Callable[[], Awaitable[object]]]] = [
             (5, self.create),
             (3, self.create_again),
             (8, lambda: self._on("pending", self.execute)),
@@ -55,7 +55,7 @@ class Cycle:
             ((_, deed),) = self._rng.choices(deeds, weights)
             await self.attempt(deed)
 
-    async def attempt(self, deed: Callable[[], Awaitable[None]]) -> None:
+    async def attempt(self, deed: Callable[[], Awaitable[object]]) -> None:
         """Do it; the server may go away meanwhile, but not without a reason."""
         try:
             await deed()

@@ -1,7 +1,7 @@
-"""What the clients have been told, and whether the server still stands by it.
+"""The facts that clients have received, and whether later answers agree with them.
 
-Rule: a fact is written down only once its answer, or its line, has come in whole; from then on
-every later answer must agree with it, whatever became of the process.
+Rule: a fact is recorded once its answer, or its line, has arrived whole. From then on every later
+answer must agree with it, however often the process was killed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.testing import check_log
-from tests.crash.server import ATTEMPTS, TEXT
+
+from .server import ATTEMPTS, TEXT
 
 View = Mapping[str, Any]
 
@@ -22,7 +23,7 @@ FINAL = frozenset({"completed", "failed", "cancelled"})
 
 
 class Broken(AssertionError):
-    """The server went back on something it had said."""
+    """An answer disagrees with an earlier one."""
 
 
 @dataclass
@@ -32,7 +33,7 @@ class TaskFacts:
     `lines` holds every line anybody was sent, by seq; `torn` the beginnings of lines that a kill
     cut; `views` what status and other answers said, until the log has confirmed it. `completed`
     holds in which cycle a step was first seen completed. `deleting`: the cycle of a DELETE whose
-    answer may have been lost; `gone`: the verb that was told that the task is not there any more.
+    answer may have been lost; `gone`: the verb that was answered with 404.
     """
 
     task_id: str
@@ -48,14 +49,16 @@ class TaskFacts:
     status: str = "pending"
 
     def alive(self, cycle: int) -> None:
-        """It was there, so a DELETE that a kill had cut off did not happen."""
+        """The task exists, so a DELETE that a kill had cut off did not happen."""
         if self.gone:
-            raise Broken(f"task {self.task_id} is back, and {self.gone} had been told it is gone")
+            raise Broken(
+                f"task {self.task_id} exists again after {self.gone} was answered with 404"
+            )
         if self.deleting is not None and self.deleting < cycle:
             self.deleting = None
 
     def missing(self, verb: str) -> None:
-        """Somebody was told that there is no such task."""
+        """An answer said that there is no such task."""
         if self.deleting is None:
             raise Broken(f"task {self.task_id} is lost")
         self.gone = self.gone or verb
@@ -78,7 +81,7 @@ class TaskFacts:
         self.status = view["status"]
 
     def check(self, log: bytes, last: int, cycle: int) -> None:
-        """The whole log as it is now; somebody had seen event `last` before it was asked for."""
+        """The whole log as it is now; event `last` was seen before it was requested."""
         lines = log.splitlines(keepends=True)
         if len(lines) < last:
             raise Broken(f"event {last} is lost, {self.lines[last]!r}, from the log {log!r}")
@@ -88,7 +91,7 @@ class TaskFacts:
             raise Broken(f"task {self.task_id} has become another")
 
     def check_said(self, log: bytes, views: Sequence[View], torn: Mapping[int, bytes]) -> None:
-        """What other answers had said, which is in the log from then on and need not be kept."""
+        """Compare other answers with the log; what agrees need not be kept."""
         lines = log.splitlines(keepends=True)
         events = [json.loads(line) for line in lines]
         for seq, start in torn.items():

@@ -79,7 +79,7 @@ class UnsteadyWriter(ScriptedWriter):
 
 
 def serve(folder: Path, number: int) -> int:
-    """The server, until it is killed or told to stop; its exit code."""
+    """Run the server until it is killed or stopped; its exit code."""
     notes = os.open(notes_of(folder, number), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     chance = Chance(Random(number), notes)
     agents: dict[str, Any] = {
@@ -91,7 +91,6 @@ def serve(folder: Path, number: int) -> int:
     def opened(settings: ServerSettings) -> AbstractAsyncContextManager[System]:
         return open_system(settings, library=NoLibrary(), agents=agents)  # type: ignore[arg-type]
 
-    web.server.open_system = opened  # type: ignore[assignment]  # All the rest is the product.
     return web.server.run(
         ServerSettings(
             data_dir=folder / "data",
@@ -100,7 +99,8 @@ def serve(folder: Path, number: int) -> int:
             max_queued_tasks=QUEUED,
             retry_delays_s=RETRY_DELAYS_S,
             grace_s=GRACE_S,
-        )
+        ),
+        opens=opened,
     )
 
 

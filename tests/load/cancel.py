@@ -18,19 +18,15 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import resource
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -39,7 +35,10 @@ import trio
 
 from actors.journal.sqlite import open_sqlite_store
 from actors.testing import check_log
-from tests.load.client import Connection, Stream
+
+from .client import Connection, Stream
+from .process import WAIT_S, Failed, Server
+from .result import Result, additions_per_us, report
 
 T = TypeVar("T")
 
@@ -51,10 +50,6 @@ OPENING = 64
 SAMPLE = 20
 """How many logs of a scenario are read from beginning to end."""
 
-GRACE_S = 0.5
-WAIT_S = 180.0
-"""A hang guard for each wait, never a result."""
-
 QUIET_S = 10.0
 """What still runs after so long, although nothing is left to do, was left behind."""
 
@@ -63,85 +58,6 @@ LEFT_BEHIND = 0.5
 
 MOVES = 50
 """So many objects of a kind may always come or go."""
-
-
-class Failed(AssertionError):
-    """What must hold whatever the times are does not."""
-
-
-class Server:
-    """The server process, and the line on which it is asked for its gauges."""
-
-    def __init__(self, folder: Path, tasks: int, pause_s: float, *, blame: bool) -> None:
-        ours, theirs = socket.socketpair()
-        more = [str(folder), str(tasks), str(pause_s), str(GRACE_S), str(theirs.fileno())]
-        more += ["blame"] if blame else []
-        self._folder = folder
-        self._file = (folder.parent / "server.log").open("wb")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.load.server", *more],
-            pass_fds=[theirs.fileno()],
-            stderr=self._file,
-            cwd=Path(__file__).parents[2],
-        )
-        theirs.close()
-        self._line = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
-
-    async def address(self) -> tuple[str, int]:
-        """Where it listens, once it does."""
-        while self.process.poll() is None:
-            try:
-                url = json.loads((self._folder / "server.json").read_text())["url"]
-            except (OSError, ValueError):
-                await trio.sleep(0.01)
-            else:
-                host, _, port = url.removeprefix("http://").partition(":")
-                return host, int(port)
-        raise Failed("the server did not start")
-
-    async def ask(self, what: str) -> dict[str, Any]:
-        await self._line.send_all(json.dumps(what).encode() + b"\n")
-        data = b""
-        while not data.endswith(b"\n"):
-            data += await self._line.receive_some()
-        told: dict[str, Any] = json.loads(data)
-        return told
-
-    async def until(self, true: Callable[[dict[str, Any]], bool]) -> None:
-        """Wait until its gauges say so."""
-        with trio.fail_after(WAIT_S):
-            while not true(await self.ask("writing")):
-                await trio.sleep(0.02)
-
-    async def ended(self) -> int:
-        with trio.fail_after(WAIT_S):
-            while self.process.poll() is None:
-                await trio.sleep(0.005)
-        return int(self.process.returncode)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self._line.socket.close()
-        self._file.close()
-
-
-@dataclass
-class Result:
-    """What one scenario has shown; times in seconds."""
-
-    name: str
-    started: float = 0.0
-    client_s: list[float] = field(default_factory=list)
-    server_s: list[float] = field(default_factory=list)
-    all_s: float = 0.0
-    ended_s: float = 0.0
-    unfinished: int = 0
-    speed: float = 0.0
-    marks: dict[str, Any] = field(default_factory=dict)
-    before: dict[str, Any] = field(default_factory=dict)
-    after: dict[str, Any] = field(default_factory=dict)
 
 
 class LoadTest:
@@ -155,14 +71,12 @@ class LoadTest:
         pause_s: float,
         *,
         blame: bool = False,
-        profiles: Path | None = None,
     ) -> None:
         self.results: list[Result] = []
         self._data = folder / "data"
         self._data.mkdir(mode=0o700)
         self._tasks, self._singles, self._pause_s = tasks, min(singles, tasks), pause_s
         self._server = Server(self._data, tasks, pause_s, blame=blame)
-        self._profiles = profiles
         self._address = ("", 0)
         self._idle_tasks = 0
         self._unfinished = 0
@@ -249,7 +163,7 @@ class LoadTest:
         self, name: str, query: str = "", deadline_s: float | None = None, leaves: bool = True
     ) -> AsyncIterator[tuple[Result, list[Stream]]]:
         """N tasks that stream; the block cancels them, and then all must be as it was before."""
-        result = Result(name, speed=_speed())
+        result = Result(name, speed=additions_per_us())
         self.results.append(result)
         result.before = await self._quiet()
         await self._server.ask("reset")
@@ -259,44 +173,14 @@ class LoadTest:
             if deadline_s is None:
                 await self._server.until(lambda told: told["writing"] == self._tasks)
                 await trio.sleep(min(3.0, 3 * self._pause_s))
-            with self._profiled(name):
-                await self._server.ask("reset")
-                result.started = time.perf_counter()
-                yield result, streams
+            await self._server.ask("reset")
+            result.started = time.perf_counter()
+            yield result, streams
             with trio.fail_after(WAIT_S):
                 while any(stream.ended_at is None for stream in streams):
                     await trio.sleep(0.01)
         if leaves:
             result.after = await self._quiet()
-
-    @contextmanager
-    def _profiled(self, name: str) -> Iterator[None]:
-        """py-spy looks at the server inside the block, if that was asked for."""
-        if self._profiles is None:
-            yield
-            return
-        file = self._profiles / f"{name}.raw"
-        pid = str(self._server.process.pid)
-        spy = subprocess.Popen(
-            [
-                "py-spy",
-                "record",
-                "-p",
-                pid,
-                "-r",
-                "100",
-                "--nonblocking",
-                "-f",
-                "raw",
-                "-o",
-                str(file),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
-        time.sleep(1)
-        yield
-        spy.send_signal(signal.SIGINT)
-        spy.wait()
 
     async def _quiet(self) -> dict[str, Any]:
         """What lives in the server once it has nothing to do; given up after a while."""
@@ -427,74 +311,15 @@ def _must(true: bool, what: str) -> None:
         raise Failed(what)
 
 
-# --- the report ---------------------------------------------------------------------------------
-
-
-def told(result: Result) -> str:
-    """A scenario in a few lines."""
-    lines = [f"{result.name} (the processor made {result.speed:.0f} million additions a second):"]
-    for who, took in (("client", result.client_s), ("server", result.server_s)):
-        if took:
-            lines.append(f"  one cancel, seen by the {who}: {_quantiles(took)}")
-    if result.all_s:
-        lines.append(f"  all of them: {_ms(result.all_s)}")
-    if result.unfinished:
-        lines.append(f"  told that the work had not stopped yet: {result.unfinished}")
-    if result.ended_s:
-        lines.append(f"  until the last stream had ended: {_ms(result.ended_s)}")
-    if m := result.marks:
-        lines.append(
-            f"  worst stall {_ms(m['stall_s'])}, on the processor {_ms(m['stall_cpu_s'])};"
-            f" busy {m['cpu_s']:.2f} s of {m['wall_s']:.2f} s"
-        )
-        for name, (count, took, worst) in sorted(
-            m.get("worst_steps", {}).items(), key=lambda pair: -pair[1][1]
-        )[:8]:
-            lines.append(f"    {count} steps of {name}: {_ms(took)}, the worst {_ms(worst)}")
-        collections = zip(m["collections"], m["collections_s"], strict=True)
-        each = ", ".join(f"{count} (worst {_ms(worst)})" for count, worst in collections)
-        lines.append(f"  garbage collections, young to old: {each}")
-        took = sorted(seconds for seconds, _ in m["commits"])
-        appends = sum(count for _, count in m["commits"])
-        if took:
-            lines.append(f"  {appends} appends in {len(took)} commits: {_quantiles(took)}")
-    if result.after:
-        pairs = ((name, result.before[name], result.after[name]) for name in ("tasks", "objects"))
-        counts = ", ".join(f"{name} {before} -> {after}" for name, before, after in pairs)
-        rss = f"{result.before['rss_mib']:.0f} -> {result.after['rss_mib']:.0f} MiB"
-        lines.append(f"  before and after: {counts}, memory {rss}")
-    return "\n".join(lines)
-
-
-def _quantiles(took: list[float]) -> str:
-    took = sorted(took)
-    at = {name: took[min(len(took) - 1, int(len(took) * q))] for name, q in QUANTILES.items()}
-    return ", ".join(f"{name} {_ms(s)}" for name, s in at.items()) + f" ({len(took)})"
-
-
-QUANTILES = {"p50": 0.5, "p99": 0.99, "worst": 1.0}
-
-
-def _speed() -> float:
-    """Millions of additions a second, on the processor: a virtual machine is not always as fast."""
-    since, number = time.thread_time(), 0
-    for step in range(500_000):
-        number += step
-    return 0.5 / (time.thread_time() - since)
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:,.1f} ms"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load.cancel", description=__doc__)
     parser.add_argument("--tasks", type=int, default=1000)
     parser.add_argument("--singles", type=int, default=200)
     parser.add_argument("--pause", type=float, default=2.0, help="seconds between a task's parts")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=SCENARIOS)
-    parser.add_argument("--blame", action="store_true", help="tell who worked in the worst stall")
-    parser.add_argument("--profile", type=Path, help="a folder for what py-spy sees")
+    parser.add_argument(
+        "--blame", action="store_true", help="print the task steps of the worst stall"
+    )
     asked = parser.parse_args()
     gc.disable()  # What the pauses of the client itself take is not the server's.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -509,13 +334,12 @@ def main() -> int:
             asked.singles,
             asked.pause,
             blame=asked.blame,
-            profiles=asked.profile,
         )
         try:
             trio.run(test.run, asked.only)
         finally:
             for result in test.results:
-                print(told(result), flush=True)
+                print(report(result), flush=True)
             print((Path(folder) / "server.log").read_text()[-2000:], file=sys.stderr)
     return 0
 

@@ -1,6 +1,6 @@
 """A lean HTTP client, so that the server is what is measured.
 
-Rule: a stream is not taken apart while it runs. It is counted, and its last bytes are kept.
+Rule: a stream is not parsed while it runs. Its bytes are counted, and the last of them are kept.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from trio._core._run import GLOBAL_RUN_CONTEXT
 
 
 class Stalls(trio.abc.Instrument):
-    """How long the loop goes without looking at its sockets, in all and on the processor.
+    """How long the loop goes without polling its sockets, by the clock and in processor time.
 
     The two differ when the machine gives the processor to others.
     """
@@ -66,7 +66,7 @@ class Stalls(trio.abc.Instrument):
 
 
 class Blame(Stalls):
-    """Tells also who worked in the worst stall: steps of tasks, by name. Costs some time itself."""
+    """Also records the task steps of the worst stall, by name; this costs some time itself."""
 
     def reset(self) -> None:
         super().reset()
@@ -76,7 +76,7 @@ class Blame(Stalls):
 
     def after_io_wait(self, timeout: float) -> None:
         super().after_io_wait(timeout)
-        self._steps: dict[str, list[float]] = {}
+        self._steps = {}
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._step_since = time.thread_time()

@@ -30,12 +30,13 @@ from actors.runtime import Call
 from actors.system import System, open_system
 from actors.tasks.life import Task
 from actors.testing import NoLibrary, Script, ScriptedAnalyzer, ScriptedRetriever
-from tests.load.gauges import Blame, Stalls, figures
 from web.settings.model import ServerSettings
+
+from .gauges import Blame, Stalls, figures
 
 
 class Watch(Script):
-    """Who works for which task; nobody may once its cancel has been answered."""
+    """Which tasks agents work for; none may work once the task's cancel has been answered."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +99,7 @@ class Watch(Script):
 
 
 class EndlessWriter:
-    """Writes a sentence every `pause_s` seconds, half as much more or less, for ever."""
+    """Writes a sentence every `pause_s` seconds, half as much more or less, without end."""
 
     name, does = "writer", "writes until it is cancelled"
 
@@ -167,8 +168,6 @@ def serve(
                 yield system
                 nursery.cancel_scope.cancel()
 
-    changed: Any = web.server
-    changed.open_system = opened  # All the rest is the product.
     settings = ServerSettings(
         data_dir=folder,
         bind="127.0.0.1:0",
@@ -181,7 +180,7 @@ def serve(
         grace_s=grace_s,
     )
     # Every task streams at once, which takes a worker each; the settings allow fewer.
-    return web.server.run(settings.model_copy(update={"writer_concurrency": tasks}))
+    return web.server.run(settings.model_copy(update={"writer_concurrency": tasks}), opens=opened)
 
 
 def main() -> int:

@@ -1,12 +1,11 @@
-"""What readers who do not read cost: memory, and the time it takes to stop.
+"""What stalled readers cost: memory, and the time it takes to stop.
 
-    python tests/load/stalled.py [--readers 1000] [--logs 4] [--idle 2000] [--stock]
+    python tests/load/stalled.py [--readers 1000] [--logs 4] [--idle 2000]
 
 A real server process with its log on disk holds a few finished tasks, each with a log of megabytes.
 Readers ask for them and read nothing, each over a connection of its own; more clients keep idle
 connections. Then one of the readers wakes up and reads everything, and the server gets SIGTERM with
-all of them connected. Everything is on 127.0.0.1 and ends by itself. `--stock` serves with
-Hypercorn's and quart-trio's own classes, for comparison.
+all of them connected. Everything is on 127.0.0.1 and ends by itself.
 """
 
 from __future__ import annotations
@@ -37,11 +36,10 @@ WAIT_S = 120
 """A hang guard for each of the steps below."""
 
 
-def serve(folder: str, logs: int, readers: int, stock: bool) -> None:
+def serve(folder: str, logs: int, readers: int) -> None:
     """The server process: `terzetto serve`, with agents that follow a script."""
     from scripted import Cast, NoLibrary
 
-    import web.api.app
     import web.server
     from actors.errors import AgentFailed
     from actors.system import open_system
@@ -49,10 +47,8 @@ def serve(folder: str, logs: int, readers: int, stock: bool) -> None:
 
     attempts = [*([AgentFailed("not yet")] * (ATTEMPTS - 1)), None]
     cast = Cast(parts=PARTS, act_after=len(PARTS), writes=attempts * logs)
-    changed: Any = web.server
-    changed.open_system = partial(open_system, library=NoLibrary(), agents=cast.factories())
-    if stock:
-        use_stock_server()
+    library: Any = NoLibrary()
+    opens = partial(open_system, library=library, agents=cast.factories())
     settings = ServerSettings(
         data_dir=Path(folder),
         bind="127.0.0.1:0",
@@ -61,28 +57,7 @@ def serve(folder: str, logs: int, readers: int, stock: bool) -> None:
         write_timeout_s=3_600,
         grace_s=5,
     )
-    os._exit(web.server.run(settings))
-
-
-def use_stock_server() -> None:
-    """What `web.server` did before it had a server of its own."""
-    from hypercorn.trio import serve as stock_serve
-    from quart_trio.asgi import TrioASGIHTTPConnection
-
-    import web.api.app
-    import web.server
-    from web.http.server import config_of
-
-    async def serve(app: Any, settings: Any, *, traffic: Any = None, **more: Any) -> None:
-        config = config_of(settings)
-        config.graceful_timeout = 1.0
-        config.keep_alive_max_requests = 1_000_000
-        await stock_serve(app, config, **more)
-
-    changed: Any = web.server
-    changed.serve = serve
-    changed_app: Any = web.api.app
-    changed_app.HttpConnection = TrioASGIHTTPConnection
+    os._exit(web.server.run(settings, opens=opens))
 
 
 def end_with(parent: int) -> None:
@@ -100,7 +75,7 @@ class Process:
         if self.pid == 0:
             os.close(self._alive)
             threading.Thread(target=end_with, args=(watched,), daemon=True).start()
-            serve(folder, asked.logs, asked.readers, asked.stock)
+            serve(folder, asked.logs, asked.readers)
         announced = Path(folder) / "server.json"
         until = time.monotonic() + WAIT_S
         while not announced.exists() and time.monotonic() < until:
@@ -225,7 +200,6 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=1_000)
     parser.add_argument("--logs", type=int, default=4)
     parser.add_argument("--idle", type=int, default=2_000)
-    parser.add_argument("--stock", action="store_true")
     asked = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16_384), hard))

@@ -1,6 +1,6 @@
-"""The clients: each operation of a program as somebody performs it, and what they may be told.
+"""The clients: how each operation of a program is performed, and which answers it may get.
 
-Rule: an answer is recorded before anything else happens; an error must be one that can be explained.
+Rule: an answer is recorded before anything else happens; each error must have an allowed cause.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from actors.system import System
 
 from .model import Bomb, Model, Slice, cast_for
 from .program import Op
-
-ENDED = ("completed", "failed", "cancelled")
 
 
 class Clients:
@@ -67,7 +65,7 @@ class Clients:
             case _:
                 fine = False
         if not fine:
-            model.blame(f"{op.verb} {op.task} was answered {error.code}: {error}")
+            model.fail(f"{op.verb} {op.task} was answered {error.code}: {error}")
 
     # --- tasks ------------------------------------------------------------------------------
 
@@ -76,7 +74,7 @@ class Clients:
         key = op.task if "key" in op.args else None
         deadline_s = op.args.get("deadline_s")
         task = await self.system.create(op.task, deadline_s=deadline_s, idempotency_key=key)
-        self._told(op, task)
+        self._record_view(op, task)
         self.model.ids[op.task] = task.task_id
         self.model.created.add(task.task_id)
 
@@ -86,16 +84,16 @@ class Clients:
             return
         deadline_s = create.args.get("deadline_s")
         task = await self.system.create(op.task, deadline_s=deadline_s, idempotency_key=op.task)
-        self._told(op, task)
+        self._record_view(op, task)
         if task.task_id != task_id and task_id not in self.model.deleting:
-            self.model.blame(f"the key of {op.task} gave another task")
+            self.model.fail(f"the key of {op.task} gave another task")
 
     async def _start(self, op: Op, task_id: str) -> None:
-        self._told(op, await self.system.start(task_id))
+        self._record_view(op, await self.system.start(task_id))
         self.model.accepted.add(task_id)
 
     async def _status(self, op: Op, task_id: str) -> None:
-        self._told(op, await self.system.status(task_id))
+        self._record_view(op, await self.system.status(task_id))
 
     async def _list(self, op: Op, _: str) -> None:
         page = await self.system.tasks(limit=200)
@@ -106,19 +104,19 @@ class Clients:
         quiet = not model.restless[task_id]
         retries = model.restless["any " + task_id]
         task = await self.system.cancel(task_id, op.args.get("reason"))
-        self._told(op, task)
+        self._record_view(op, task)
         if task.status != "cancelled":
-            model.blame(f"cancel {op.task} was answered with {task.status}")
+            model.fail(f"cancel {op.task} was answered with {task.status}")
         if quiet and retries == model.restless["any " + task_id]:
             if model.working[task_id]:
-                model.blame(f"cancel {op.task} was answered, and {model.working[task_id]} work")
+                model.fail(f"cancel {op.task} was answered, and {model.working[task_id]} work")
             model.stopped.add(task_id)
 
     async def _retry(self, op: Op, task_id: str) -> None:
         model = self.model
         model.stopped.discard(task_id)
         model.restless["any " + task_id] += 1
-        model.restless[task_id] += 1  # One that hangs up or is cut may still be on its way.
+        model.restless[task_id] += 1  # A request whose client left may still be handled.
         try:
             task = await self.system.retry(task_id)
         except ActorError:
@@ -126,9 +124,9 @@ class Clients:
             raise
         model.restless[task_id] -= 1
         model.accepted.add(task_id)
-        self._told(op, task)
+        self._record_view(op, task)
         if task.status != "queued":
-            model.blame(f"retry {op.task} was answered with {task.status}")
+            model.fail(f"retry {op.task} was answered with {task.status}")
         for reader in model.slices:
             if isinstance(reader, Reader) and reader.task_id == task_id and not reader.connected:
                 self.connect(reader)
@@ -137,14 +135,14 @@ class Clients:
         self.model.deleting.add(task_id)
         await self.system.delete(task_id)
         if self.model.disk.task(task_id) is not None:
-            self.model.blame(f"delete {op.task} was answered, and it is on the disk")
+            self.model.fail(f"delete {op.task} was answered, and it is on the disk")
 
-    def _told(self, op: Op, task: Any) -> None:
+    def _record_view(self, op: Op, task: Any) -> None:
         self.model.views.append((f"{op.verb} {op.task}", task))
         if task.task_id not in self.model.deleting:
             committed = self.model.disk.task(task.task_id)
             if committed is None or committed.last_seq < task.last_seq:
-                self.model.blame(f"{op.verb} {op.task} was answered before it was durable")
+                self.model.fail(f"{op.verb} {op.task} was answered before it was durable")
 
     # --- streams ----------------------------------------------------------------------------
 
@@ -182,7 +180,7 @@ class Clients:
             case _:
                 fine = False
         if not fine:
-            model.blame(f"a stream of {label} ended: {closing}, after {lines[-200:]!r}")
+            model.fail(f"a stream of {label} ended: {closing}, after {lines[-200:]!r}")
 
     async def _read(self, op: Op, task_id: str) -> None:
         reader = Reader(task_id, self._place(op, task_id), op.args.get("pause_s", 0.0))
@@ -198,7 +196,7 @@ class Clients:
                 self.connect(reader)
 
     def connect(self, reader: Reader) -> None:
-        """Let a reader go on where it was."""
+        """Connect a reader at its cursor."""
         reader.connected = True
         reader.scope = trio.CancelScope()
         self._nursery.start_soon(self._follow, reader, reader.scope)
@@ -227,7 +225,7 @@ class Clients:
             finally:
                 reader.waiting = False
             if piece.first_seq != reader.cursor + 1:
-                self.model.blame(f"after {reader.cursor} came {piece.first_seq}")
+                self.model.fail(f"after {reader.cursor} came {piece.first_seq}")
             reader.lines += piece.lines
             reader.cursor = piece.last_seq
             await trio.sleep(0 if self.calm else reader.pause_s)
@@ -238,7 +236,7 @@ class Clients:
             return True
         return False
 
-    # --- mischief ---------------------------------------------------------------------------
+    # --- faults -----------------------------------------------------------------------------
 
     async def _bomb(self, op: Op, _: str) -> None:
         tasks, supervisor = self.system._tasks, self.system._supervisor
@@ -257,11 +255,11 @@ class Clients:
         except StaleWriter:
             return
         if task_id not in self.model.deleting:
-            self.model.blame(f"a stale writer wrote to {op.task}")
+            self.model.fail(f"a stale writer wrote to {op.task}")
 
 
 class Reader(Slice):
-    """One who reads a task's log, comes back after every cut, and goes on where it was."""
+    """A client that reads a task's log and, after every cut, reconnects at its cursor."""
 
     def __init__(self, task_id: str, after: int, pause_s: float) -> None:
         super().__init__(task_id, after)

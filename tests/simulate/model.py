@@ -1,7 +1,7 @@
-"""What the simulated world knows for certain: the disk, what clients were told, and who works.
+"""The facts of one simulated program: the disk, the answers clients got, and the agents at work.
 
-Rule: it records while the program runs; `verdict` judges at the end. `blame` is for what is wrong at
-the very moment.
+Rule: it records while the program runs, and `verdict` judges at the end. `fail` records what is wrong
+already while it runs.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ import trio
 
 from actors.errors import AgentFailed, InvalidPlan
 from actors.journal.memory import MemoryStore
-from actors.runtime import Call
+from actors.runtime import Call, Request
 from actors.tasks.life import Task
 from actors.testing import HANG, Act, Cast, Machine, ScriptedCrash, Stubborn
 
 from .program import Program
+
+SUPERVISOR_CONCURRENCY = 8
+"""A process starts as many Trio tasks; with the product's 64 a program takes twice as long."""
 
 DOWN_S = 0.002
 """The shortest time between two processes, so that a timestamp belongs to one of them."""
@@ -93,8 +96,8 @@ class Model:
         self.stopping = False
         self.troubles: list[str] = []
 
-    def blame(self, trouble: str) -> None:
-        """Something is wrong."""
+    def fail(self, trouble: str) -> None:
+        """Record a failure of the system under test."""
         self.troubles.append(f"{trio.current_time():.4f} s: {trouble}")
 
     def program_crashes(self, error: BaseException) -> bool:
@@ -104,7 +107,13 @@ class Model:
     def machine(self, settings: Any, jitter: Any) -> Machine:
         """The machine this program runs on."""
         agents = {name: self._player(name) for name in ("analyzer", "retriever", "writer")}
-        return Machine(settings=settings, agents=agents, disk=self.disk, jitter=jitter)
+        return Machine(
+            settings=settings,
+            agents=agents,
+            disk=self.disk,
+            jitter=jitter,
+            supervisor_concurrency=SUPERVISOR_CONCURRENCY,
+        )
 
     # --- agents -----------------------------------------------------------------------------
 
@@ -115,7 +124,7 @@ class Model:
         """The scripts of a task; its description is its label."""
         task = self.disk.task(task_id)
         if task is None:
-            self.blame(f"an agent works for {task_id}, which is not on the disk")
+            self.fail(f"an agent works for {task_id}, which is not on the disk")
             return Cast()
         return self.casts[task.task_description]
 
@@ -125,9 +134,9 @@ class Model:
         task_id, step_id = key.split("/")
         task = self.disk.task(task_id)
         if task_id in self.stopped:
-            self.blame(f"{step_id} of {self.name(task_id)} begins after its cancel was answered")
+            self.fail(f"{step_id} of {self.name(task_id)} begins after its cancel was answered")
         if task and step_id in task.steps and task.steps[step_id].status == "completed":
-            self.blame(f"{step_id} of {self.name(task_id)} runs again, though it had completed")
+            self.fail(f"{step_id} of {self.name(task_id)} runs again, though it had completed")
         self.attempts[key] += 1
         self.working[task_id] += 1
         try:
@@ -153,7 +162,7 @@ class Player:
 
 
 def cast_for(new: dict[str, Any]) -> Cast:
-    """The scripts of a task as its `create` operation tells them."""
+    """The scripts of a task, from its `create` operation."""
     acts = {step: [act_of(raw) for raw in raws] for step, raws in new["acts"].items()}
     parts = [f"part {n} " for n in range(new["parts"])]
     return Cast(
@@ -188,15 +197,12 @@ def act_of(raw: Any) -> Act:
     raise ValueError(f"unknown act {raw!r}")
 
 
-class Bomb:
+class Bomb(Request[None]):
     """A request that no actor understands, so that handling it is a crash."""
 
-    control = False
-    must_finish = False
 
-
-class BlameErrors(logging.Handler):
-    """Crashes that nobody planted are troubles."""
+class FailOnErrors(logging.Handler):
+    """A logged crash that the program did not ask for is a failure."""
 
     def __init__(self, model: Model) -> None:
         super().__init__(logging.ERROR)
@@ -205,7 +211,7 @@ class BlameErrors(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         crash = record.exc_info[1] if record.exc_info else None
         if crash is not None and not planted(crash):
-            self._model.blame(f"{record.getMessage()}: {leaf(crash)!r}")
+            self._model.fail(f"{record.getMessage()}: {leaf(crash)!r}")
 
 
 def planted(crash: BaseException | None) -> bool:

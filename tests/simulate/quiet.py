@@ -1,11 +1,12 @@
-"""What must be so whenever every task waits: nobody sleeps who could go on, and the counts are true."""
+"""What must hold whenever every Trio task is blocked: no missed wake-up, and true counts."""
 
 from __future__ import annotations
 
 from actors.system import System
+from actors.tasks.life import FINAL
 from actors.testing import Machine
 
-from .clients import ENDED, Reader
+from .clients import Reader
 from .model import Model
 
 
@@ -18,32 +19,32 @@ def check_quiet(model: Model, system: System, machine: Machine) -> None:
             continue
         task = model.disk.task(reader.task_id)
         if task is None:
-            model.blame(f"a reader of {model.name(reader.task_id)} sleeps, and it is deleted")
-        if task and (reader.cursor != task.last_seq or task.status in ENDED):
+            model.fail(f"a reader of {model.name(reader.task_id)} sleeps, and it is deleted")
+        if task and (reader.cursor != task.last_seq or task.status in FINAL):
             where = f"at {reader.cursor} of {task.last_seq}, {task.status}"
-            model.blame(f"a reader of {model.name(reader.task_id)} sleeps {where}")
+            model.fail(f"a reader of {model.name(reader.task_id)} sleeps {where}")
     scopes = sum(live.scope is not None for live in tasks.live.values())
     if scopes != tasks.running:
-        model.blame(f"{tasks.running} slots are taken by {scopes} runs")
+        model.fail(f"{tasks.running} slots are taken by {scopes} runs")
     if tasks.running > slots:
-        model.blame(f"{tasks.running} runs in {slots} slots")
+        model.fail(f"{tasks.running} runs in {slots} slots")
     if tasks.queue and tasks.running < slots and not tasks.draining:
-        model.blame(f"{len(tasks.queue)} tasks wait, and only {tasks.running} of {slots} run")
+        model.fail(f"{len(tasks.queue)} tasks wait, and only {tasks.running} of {slots} run")
     if machine.store.writing == 0 and tasks.pending != model.disk.pending():
-        model.blame(f"{tasks.pending} pending are counted, {model.disk.pending()} are on the disk")
+        model.fail(f"{tasks.pending} pending are counted, {model.disk.pending()} are on the disk")
 
 
 def check_still(model: Model, system: System) -> None:
     """Called at the very end, when nothing is left to do."""
     tasks, view = system._tasks, system._tasks.view
     if tasks.live or tasks.queue or tasks.running:
-        model.blame(f"still live: {list(tasks.live)}, {list(tasks.queue)}, {tasks.running}")
+        model.fail(f"still live: {list(tasks.live)}, {list(tasks.queue)}, {tasks.running}")
     if view._used:
-        model.blame(f"tails that nobody lets go: {list(view._used)}")
+        model.fail(f"tails that nobody lets go: {list(view._used)}")
     for actor in system.tree():
         if actor.depth or actor.in_flight:
-            model.blame(f"unsettled asks: {actor}")
+            model.fail(f"unsettled asks: {actor}")
     if any(model.working.values()):
-        model.blame(f"agents at work for nothing: {model.working}")
+        model.fail(f"agents at work for nothing: {model.working}")
     if children := tasks.runs.child_tasks:
-        model.blame(f"tasks left over: {[task.name for task in children]}")
+        model.fail(f"tasks left over: {[task.name for task in children]}")

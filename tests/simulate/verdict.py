@@ -1,4 +1,4 @@
-"""The verdict: every log keeps the invariants, and everything that anybody was told is so."""
+"""The verdict: every log keeps the invariants, and every answer and stream agrees with the log."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from actors.tasks.events import decode
-from actors.tasks.life import Task, evolve
+from actors.tasks.life import FINAL, Task, evolve
 from actors.testing import BrokenLog, check_log
 
-from .clients import ENDED, Reader
+from .clients import Reader
 from .model import Model
 
 START = "2026-01-01T00:00:00Z"
@@ -29,7 +29,7 @@ CODES = {
 
 
 def judge(model: Model) -> None:
-    """Blame whatever is not as it was said to be."""
+    """Record each disagreement between the logs and what clients received as a failure."""
     disk = model.disk
     folds = {}
     for task_id in {*disk.ids(), *disk.deleted}:
@@ -37,16 +37,16 @@ def judge(model: Model) -> None:
             log = disk.log(task_id)
             check_log(log, attempts=ATTEMPTS, crashed=crashed(model, log))
         except BrokenLog as broken:
-            model.blame(f"the log of {model.name(task_id)}: {broken}")
+            model.fail(f"the log of {model.name(task_id)}: {broken}")
             continue
         folds[task_id] = fold(disk.log(task_id))
         _check_events(model, task_id, [json.loads(line) for line in disk.log(task_id).splitlines()])
         known = disk.task(task_id)
         if known is not None and known != folds[task_id][-1]:
-            model.blame(f"the store's {known} is not its log's {folds[task_id][-1]}")
+            model.fail(f"the store's {known} is not its log's {folds[task_id][-1]}")
     if model.troubles:
         return
-    _check_told(model, folds)
+    _check_answers(model, folds)
     _check_streams(model)
 
 
@@ -58,25 +58,25 @@ def fold(log: bytes) -> list[Task | None]:
     return tasks
 
 
-def _check_told(model: Model, folds: dict[str, list[Task | None]]) -> None:
+def _check_answers(model: Model, folds: dict[str, list[Task | None]]) -> None:
     disk = model.disk
     for task_id in model.created - model.deleting:
         if disk.task(task_id) is None:
-            model.blame(f"{model.name(task_id)} was created, and is lost")
+            model.fail(f"{model.name(task_id)} was created, and is lost")
     for task_id in model.accepted - model.deleting:
         task = disk.task(task_id)
-        if task is None or task.status not in ENDED:
-            model.blame(f"{model.name(task_id)} was accepted, and is {task and task.status}")
+        if task is None or task.status not in FINAL:
+            model.fail(f"{model.name(task_id)} was accepted, and is {task and task.status}")
     for what, task in model.views:
         states = folds.get(task.task_id, [])
         if task.last_seq >= len(states) or states[task.last_seq] != task:
             at = states[task.last_seq] if task.last_seq < len(states) else None
-            model.blame(f"{what} was answered with {task}, the log says {at}")
+            model.fail(f"{what} was answered with {task}, the log says {at}")
     for brief in model.briefs:
         states = folds.get(brief.task_id, [])
         full = states[brief.last_seq] if brief.last_seq < len(states) else None
         if full is None or (full.status, full.run) != (brief.status, brief.run):
-            model.blame(f"listed as {brief}, the log says {full}")
+            model.fail(f"listed as {brief}, the log says {full}")
 
 
 def _check_streams(model: Model) -> None:
@@ -85,27 +85,27 @@ def _check_streams(model: Model) -> None:
         whole = b"".join(lines)
         name = model.name(got.task_id)
         if not whole.startswith(bytes(got.lines)):
-            model.blame(f"a stream of {name} from {got.after} on is not its log: {got.lines!r}")
+            model.fail(f"a stream of {name} from {got.after} on is not its log: {got.lines!r}")
         if isinstance(got, Reader) and got.task_id not in model.deleting and got.lines != whole:
-            model.blame(f"a reader of {name} stands at {got.cursor} of {got.after + len(lines)}")
+            model.fail(f"a reader of {name} stands at {got.cursor} of {got.after + len(lines)}")
 
 
 def _check_events(model: Model, task_id: str, events: list[dict[str, Any]]) -> None:
     name = model.name(task_id)
     times = [event["timestamp"] for event in events]
     if times != sorted(times):
-        model.blame(f"the times of {name} go back: {times}")
+        model.fail(f"the times of {name} go back: {times}")
     starts: Counter[str] = Counter()
     for event in events:
         data = event["data"]
         if event["event_type"] == "step_started":
             starts[data["step_id"]] += 1
         if (error := data.get("error")) and error["code"] not in CODES:
-            model.blame(f"{name} has an error that nothing explains: {error}")
+            model.fail(f"{name} has an error that nothing explains: {error}")
     if not model.crashes and not model.refusals_ever:
         for step_id, count in starts.items():
             if model.attempts[f"{task_id}/{step_id}"] > count:
-                model.blame(f"{step_id} of {name} was worked on more often than its log says")
+                model.fail(f"{step_id} of {name} was worked on more often than its log says")
 
 
 def crashed(model: Model, log: bytes) -> set[int] | None:

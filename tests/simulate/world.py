@@ -1,27 +1,26 @@
 """One program in virtual time: processes one after another on one disk, until everything has ended.
 
-Rule: whoever cannot end is found by the clock: past `LIMIT_S` virtual seconds the program hangs.
+Rule: a program that has not ended after `LIMIT_S` virtual seconds hangs, which is a failure.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actors import system as wiring
 from actors.runtime import RestartLimitExceeded
 from actors.settings import Settings
 from actors.system import System
 from actors.testing import Delay, DieAfter, DieBefore, Fault, Refuse, run_virtual
 
 from .clients import Clients, Reader
-from .model import DOWN_S, BlameErrors, Model, leaf
+from .model import DOWN_S, FailOnErrors, Model, leaf
 from .program import Op, Program
 from .quiet import check_quiet, check_still
 from .verdict import judge
@@ -31,27 +30,27 @@ LAST_S = 600.0
 """How long the last process may take to bring everything to its end."""
 
 CALM_S = 60.0
-"""In this time the slowest reader reads its log, and every timer of the system goes off."""
+"""Long enough for the slowest reader to read its log and for every timer of the system to fire."""
 
 BOOTS = 20
 
-wiring.SUPERVISOR_CONCURRENCY = 8  # A process starts as many tasks: 64 cost half of the time.
+Judge = Callable[[Model], None]
 
 
-def play(program: Program) -> list[str]:
-    """Run a program; what was wrong, if anything."""
+def play(program: Program, judge: Judge = judge) -> list[str]:
+    """Run a program, judge it at its end, and return what was wrong, if anything."""
     model = Model(program)
-    with _blaming(model):
+    with _failing_on_errors(model):
         try:
-            run_virtual(World(model).run, seed=program.seed)
+            run_virtual(World(model, judge).run, seed=program.seed)
         except Exception as error:  # noqa: BLE001 - whatever it is, this program has found it.
             model.troubles.append(f"{type(leaf(error)).__name__}: {leaf(error)}")
     return model.troubles
 
 
 @contextmanager
-def _blaming(model: Model) -> Iterator[None]:
-    handler, logger = BlameErrors(model), logging.getLogger("actors")
+def _failing_on_errors(model: Model) -> Iterator[None]:
+    handler, logger = FailOnErrors(model), logging.getLogger("actors")
     before = logger.propagate
     logger.addHandler(handler)
     logger.propagate = False
@@ -63,10 +62,11 @@ def _blaming(model: Model) -> Iterator[None]:
 
 
 class World:
-    """The machine, and the course of things."""
+    """Runs a program on one machine, process after process."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, judge: Judge) -> None:
         self.model = model
+        self._judge = judge
         self._ops = deque(model.program.ops)
         settings = Settings(**model.program.settings)
         self._settings = settings
@@ -81,9 +81,9 @@ class World:
                 if await self._process(self._last):
                     break
             else:
-                self.model.blame(f"nothing has settled after {BOOTS} more processes")
+                self.model.fail(f"nothing has settled after {BOOTS} more processes")
         if not self.model.troubles:
-            judge(self.model)
+            self._judge(self.model)
 
     async def _process(self, life: object) -> bool:
         """One process, from its start to its end; whether it ended in order."""
@@ -109,14 +109,14 @@ class World:
         if machine.last_end == "crash":
             model.crashes += 1
         elif model.actors_stopped:
-            model.blame("an actor had stopped in a process that went on")
+            model.fail("an actor had stopped in a process that went on")
         if any(model.working.values()):
-            model.blame(f"agents work though their process is gone: {model.working}")
+            model.fail(f"agents work though their process is gone: {model.working}")
         await trio.sleep(max(self._down_s, DOWN_S))
         self._down_s = 0.0
         return ended and machine.last_end == "shutdown"
 
-    # --- while the program lasts --------------------------------------------------------------
+    # --- while there are operations ------------------------------------------------------------
 
     async def _live(self, system: System, clients: Clients) -> bool:
         while self._ops:
@@ -143,7 +143,7 @@ class World:
                 case _:
                     clients._nursery.start_soon(clients.perform, op)
         if self.model.program.stays:
-            self._machine.store.faults.clear()  # What has been refused goes on by itself.
+            self._machine.store.faults.clear()  # Tasks whose writes were refused resume by themselves.
             return await self._last(system, clients)
         await trio.sleep(0.5)
         self.model.stopping = True
@@ -159,7 +159,7 @@ class World:
     # --- at the end -----------------------------------------------------------------------------
 
     async def _last(self, system: System, clients: Clients) -> bool:
-        """No more trouble: everything that was accepted has to end, and every reader to catch up."""
+        """Without further faults every accepted task must end and every reader must catch up."""
         model = self.model
         clients.calm = True
         deadline = trio.current_time() + LAST_S
@@ -167,7 +167,7 @@ class World:
             await trio.sleep(0.25)
             if trio.current_time() > deadline:
                 names = [(model.name(key), str(model.disk.task(key))) for key in unfinished]
-                model.blame(f"still unfinished: {names}")
+                model.fail(f"still unfinished: {names}")
                 break
         await trio.sleep(CALM_S)
         await wait_all_tasks_blocked()

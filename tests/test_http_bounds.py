@@ -1,0 +1,73 @@
+"""Bounds of the HTTP server that a client can only reach by misbehaving."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import trio
+from http_raw import GOOD, HOST, Listening, listening, plain
+
+
+async def test_a_body_that_drips_is_given_up_with_408():
+    async with listening(plain(), request_body_s=0.2) as server:
+        async with server.client() as client, trio.open_nursery() as nursery:
+
+            async def drip() -> None:
+                head = b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000\r\n\r\n"
+                await client.send(head)
+                while True:
+                    await client.send(b"x")
+                    await trio.sleep(0.02)
+
+            nursery.start_soon(drip)
+            with trio.fail_after(3):
+                answer = await client.answer()
+            nursery.cancel_scope.cancel()
+
+        assert answer is not None and answer.status == 408
+
+
+async def test_a_client_that_pipelines_is_read_only_so_far_ahead():
+    most = 4 * 1024 * 1024  # Far more than the kernel's own buffers hold on the way.
+
+    async def never(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("no lifespan")
+        await trio.sleep_forever()
+
+    async with listening(never) as server:
+        async with server.client() as client:
+            sent = 0
+            client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+            with trio.move_on_after(2) as held:
+                while sent < most:
+                    sent += await client.stream.socket.send(GOOD * 2_000)
+
+    assert held.cancelled_caught
+
+
+class Peak(trio.abc.Instrument):
+    """The most connections that the server holds at any time."""
+
+    def __init__(self, server: Listening) -> None:
+        self.connections = 0
+        self._server = server
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.connections = max(self.connections, len(self._server.traffic.open))
+
+
+async def test_while_room_is_made_there_are_no_more_connections_than_the_limit():
+    async with listening(plain(), max_connections=4) as server:
+        peak = Peak(server)
+        trio.lowlevel.add_instrument(peak)
+        clients = [socket.create_connection((server.host, server.port)) for _ in range(16)]
+        with trio.fail_after(5):
+            while server.traffic.ended["made room"] < 12:
+                await trio.sleep(0.01)
+        trio.lowlevel.remove_instrument(peak)
+        for client in clients:
+            client.close()
+
+    assert peak.connections == 4
