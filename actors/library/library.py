@@ -7,43 +7,41 @@ any more at once. While a person has no documents, the sample library takes thei
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import trio
 
 from actors.errors import IllegalState, InvalidRequest, TooLarge
-from actors.library import cursors, statements
+from actors.library import cursors, retrieval, statements
 from actors.library.documents import (
     Added,
     Document,
     DocumentPage,
     Hits,
     ParsedDocument,
-    Ranker,
     parsed_document,
 )
-from actors.library.encoders.vectors import packaged_embedder
 from actors.library.parsing.frames import Job
 from actors.library.parsing.media_types import MediaType, media_type_of
 from actors.library.parsing.process import Parser, open_parser
 from actors.library.sample_library import build_sample_database
-from actors.library.search import Searcher
+from actors.library.rebuilding import rebuild
+from actors.library.retrieval import Found, Query
+from actors.library.schema import FILE_NAME, SCHEMA
+from actors.library.selection import selected
 from actors.sqlite import BUSY_WAIT, BusyWait, Database, open_database
-from actors.tasks.evidence import Passage
-
-if TYPE_CHECKING:
-    from actors.library.encoders.embedding import Embedder
 
 __all__ = ["Added", "Document", "DocumentPage", "Hits", "Library", "open_library"]
 
 _MIB = 1024 * 1024
 MAX_BYTES = 32 * _MIB
+MIN_DEPTH, DEPTH_PER_HIT = 100, 4
+"""Passages ranked for a search: more than are shown, as duplicates are dropped later."""
 
 
 @asynccontextmanager
@@ -52,70 +50,33 @@ async def open_library(
     *,
     now: Callable[[], datetime],
     parser: Parser | None = None,
-    vectors: bool = True,
     busy: BusyWait = BUSY_WAIT,
 ) -> AsyncIterator[Library]:
     """The library in `folder`, or one in memory that is gone at the end.
 
-    `parser` replaces the child processes, for tests under a virtual clock. Without `vectors`, or
-    without the extra of that name, passages are found by their words only.
+    `parser` replaces the child processes, for tests under a virtual clock.
     """
-    file = folder / statements.FILE_NAME if folder else None
-    async with (
-        open_database(statements.SCHEMA, file, busy) as database,
-        open_parser() as own_parser,
-    ):
-        embedder = await database.compute(packaged_embedder) if vectors else None
-        library = Library(database, parser or own_parser, now, embedder)
-        with closing(library):
-            async with library.filling():
-                yield library
+    file = folder / FILE_NAME if folder else None
+    async with open_database(SCHEMA, file, busy) as database, open_parser() as own_parser:
+        await rebuild(database)
+        with closing(Library(database, parser or own_parser, now)) as library:
+            yield library
 
 
 class Library:
     """Documents and the search over them. Open it with `open_library`."""
 
-    def __init__(
-        self,
-        database: Database,
-        parser: Parser,
-        now: Callable[[], datetime],
-        embedder: Embedder | None = None,
-    ) -> None:
+    def __init__(self, database: Database, parser: Parser, now: Callable[[], datetime]) -> None:
         self._database = database
         self._parser = parser
         self._now = now
-        self._embedder = embedder
-        self._own = Searcher(database, database, embedder)
-        self._sample: Searcher | None = None
+        self._sample: Database | None = None
         self._opened = ExitStack()
         self._building = trio.Lock()
 
     def close(self) -> None:
         """Close the sample library, if it was opened."""
         self._opened.close()
-
-    @asynccontextmanager
-    async def filling(self) -> AsyncIterator[None]:
-        """While this is open, passages without vectors get them in the background."""
-        if self._own.vectors is None:
-            yield
-            return
-        await self._own.vectors.adopt()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._own.vectors.fill_in_background)
-            yield
-            nursery.cancel_scope.cancel()
-
-    @property
-    def rankers(self) -> tuple[Ranker, ...]:
-        """What a search ranks by: words, and meaning where the extra `vectors` is installed."""
-        return self._own.rankers
-
-    async def fill_vectors(self) -> None:
-        """Return when every passage has the vector it can have; a search does not need this."""
-        if self._own.vectors is not None:
-            await self._own.vectors.fill()
 
     async def add(
         self,
@@ -132,17 +93,15 @@ class Library:
         `UnsupportedMediaType`, `UnreadableDocument` and `StorageUnavailable`.
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
-        if await self._database.read(partial(statements.knows, sha256=sha256, source=None)):
+        if not await self._database.read(partial(statements.needs_parsing, sha256=sha256)):
             there = await self._database.write(
                 partial(statements.place, sha256=sha256, source=source)
             )
             if there is not None:
                 return Added(there, created=False)
         job = Job(body, media_type or kind, title, file_name)
-        reading = await self._read(job, kind, sha256)
-        if self._own.vectors is not None:
-            reading = await self._own.vectors.with_vectors(reading)
-        insert = partial(statements.insert, reading=reading, source=source)
+        parsed = await self._read(job, kind, sha256)
+        insert = partial(statements.insert, parsed=parsed, source=source)
         return Added(*await self._database.write(insert))
 
     async def read(
@@ -157,8 +116,8 @@ class Library:
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
         before = cursors.decode(cursor)
-        searcher, sample = await self._current()
-        found, more = await searcher.database.read(
+        database, sample = await self._current()
+        found, more = await database.read(
             partial(statements.page, limit=limit, before=before)
         )
         documents = tuple(replace(document, sample=sample) for document in found)
@@ -166,46 +125,51 @@ class Library:
 
     async def document(self, document_id: str) -> Document:
         """One document; raises `DocumentNotFound`."""
-        searcher, sample = await self._current()
-        found = await searcher.database.read(partial(statements.get, document_id=document_id))
+        database, sample = await self._current()
+        found = await database.read(partial(statements.get, document_id=document_id))
         return replace(found, sample=sample)
 
     async def text(self, document_id: str) -> str:
         """The text that was read from a document; raises `DocumentNotFound`."""
-        searcher, _ = await self._current()
-        return await searcher.database.read(partial(statements.text, document_id=document_id))
+        database, _ = await self._current()
+        return await database.read(partial(statements.text, document_id=document_id))
 
     async def delete(self, document_id: str) -> None:
         """Forget a document; raises `DocumentNotFound`, and `IllegalState` for a sample."""
-        searcher, sample = await self._current()
+        database, sample = await self._current()
         if sample:
-            await searcher.database.read(partial(statements.get, document_id=document_id))
+            await database.read(partial(statements.get, document_id=document_id))
             raise IllegalState(
                 "This document belongs to the sample library, which goes away by itself when you "
                 "add documents of your own."
             )
-        await searcher.database.write(partial(statements.delete, document_id=document_id))
+        await database.write(partial(statements.delete, document_id=document_id))
 
-    async def search(
-        self, query: str, *, limit: int, rankers: Collection[Ranker] | None = None
-    ) -> Hits:
+    async def find(self, query: Query, *, limit: int) -> Found:
+        """Passages and excerpts for a question: see `actors.library.retrieval`."""
+        database, sample = await self._current()
+        found = await database.read(partial(retrieval.find, query=query, limit=limit))
+        return replace(found, sample=sample)
+
+    async def search(self, query: str, *, limit: int) -> Hits:
         """The passages that match best. Any text is a query; with no words in it, no hits.
 
-        All rankers that there are rank, or only those of `rankers`. The score of a passage is that
-        of BM25, or of the fusion if vectors were used. `actors.library.selection` leaves some out.
+        The score of a passage is that of BM25. `actors.library.selection` leaves some out.
         """
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
-        searcher, sample = await self._current()
-        used = tuple(one for one in searcher.rankers if rankers is None or one in rankers)
-        return Hits(await searcher.search(query, limit, used), sample, used)
+        database, sample = await self._current()
+        expression = retrieval.match_expression(query)
+        if expression is None:
+            return Hits((), sample)
+        depth = max(MIN_DEPTH, DEPTH_PER_HIT * limit)
+        search = partial(retrieval.matching_passages, expression=expression, depth=depth)
+        found = await database.read(search)
+        return Hits(await self._database.compute(partial(selected, found, limit)), sample)
 
-    async def neighbours(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
-        """The passages right before and after each of these in its section, in their order."""
-        searcher, _ = await self._current()
-        return tuple(
-            await searcher.database.read(partial(statements.neighbours, passages=passages))
-        )
+    async def counts(self) -> dict[str, int]:
+        """How many documents and excerpts the library has, and documents to send again."""
+        return await self._database.read(statements.counts)
 
     async def knows(self, sha256: str, *, source: str | None = None) -> bool:
         """Whether the person has a document with these bytes (from this source, if given)."""
@@ -225,19 +189,16 @@ class Library:
 
     async def identify(self, name: str) -> str | None:
         """The id of the document with this id, source or title, whichever is found first."""
-        searcher, _ = await self._current()
-        return await searcher.database.read(partial(statements.identify, name=name))
+        database, _ = await self._current()
+        return await database.read(partial(statements.identify, name=name))
 
-    async def _current(self) -> tuple[Searcher, bool]:
+    async def _current(self) -> tuple[Database, bool]:
         """The person's documents, or the sample library and True while there are none."""
         if not await self._database.read(statements.is_empty):
-            return self._own, False
+            return self._database, False
         async with self._building:
             if self._sample is None:
                 database = await self._database.compute(partial(build_sample_database, self._now()))
                 self._opened.enter_context(closing(database))
-                sample = Searcher(database, self._database, self._embedder)
-                if sample.vectors is not None:
-                    await sample.vectors.fill()
-                self._sample = sample
+                self._sample = database
         return self._sample, True

@@ -1,1 +1,0 @@
-"""Optional: vectors of passages, and search by meaning."""
