@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from actors.library.parsing.blocks import Block, collapsed, storable
-from actors.library.parsing.plain_text import parse_text
+from actors.library.parsing.blocks import Block, collapsed, storable, with_heading_lines
+from actors.library.parsing.formats.plain_text import parse_text
 from actors.library.passages import passages
 from actors.tasks.evidence import Passage
 from actors.tasks.tool_options import spelled
@@ -26,7 +27,10 @@ def tool_passages(
     """The passages of a result, in its order; it may be long, so this belongs in a thread."""
     section = _section(arguments, result)
     document_id = f"tool:{tool}:{_hash(arguments)}"
-    blocks = (Block(section, storable(b.text), b.kind) for b in _blocks(result.text))
+    blocks = (
+        replace(block, text=storable(block.text), headings=(section,))
+        for block in with_heading_lines(_blocks(result.text))
+    )
     return tuple(
         Passage(document_id, tool, section, cut.position, cut.text) for cut in passages(blocks)
     )
@@ -73,4 +77,4 @@ def _leaves(value: Any, name: str, depth: int) -> Iterator[Block]:
         case _:
             spelled = collapsed(value if isinstance(value, str) else json.dumps(value))
             if spelled:
-                yield Block("", f"{name}: {spelled}" if name else spelled, "list")
+                yield Block(f"{name}: {spelled}" if name else spelled, "item")

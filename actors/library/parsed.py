@@ -22,6 +22,10 @@ class ParsedText:
     title: str
     text: str
     cuts: tuple[Cut, ...]
+    notes: tuple[str, ...] = ()
+    """Sentences: what was left out or could not be read."""
+    language: str = ""
+    """The primary BCP 47 subtag, where the document declares one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,16 @@ Rule: a passage lies within one section and is cut between blocks. A listing, li
 into a passage stays whole; a block that is too long is cut between its sentences, its lines or, when
 there is no other way, its words.
 
-The text of a passage can be told apart line by line: a line that is indented by four spaces is
-code (or a definition's term), a blank one in code included; one that begins with "| " is a row of a
-table or a list of links, one with "- " an item of a list; every other line is a paragraph of prose.
+The kind of each line of a passage can be recognized: a line that is indented by four spaces is code,
+a blank one in code included; one that begins with "| " is a row of a table or a link, one with "- "
+or a number an item of a list; every other line belongs to a paragraph, a term or a sheet of pairs.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
@@ -50,7 +51,8 @@ class _Piece:
 def passages(blocks: Iterable[Block]) -> list[Cut]:
     """The passages of a document, in order."""
     cuts: list[Cut] = []
-    for (section, links), group in groupby(blocks, key=lambda b: (b.section, b.kind == "links")):
+    for (headings, links), group in groupby(blocks, key=lambda b: (b.headings, b.kind == "links")):
+        section = headings[-1] if headings else ""
         for pieces in _packed([piece for block in group for piece in _pieces(block)]):
             text = joined((piece.kind, piece.text) for piece in pieces)
             cuts.append(Cut(section, len(cuts) + 1, text, links))
@@ -75,7 +77,7 @@ def parts(text: str) -> list[Part]:
             elif kind == "prose":
                 found.append(Part(kind, "\n".join(lines)))
             else:
-                found += [Part(kind, line[2:].strip()) for line in lines]
+                found += [Part(kind, _MARK.sub("", line, count=1).strip()) for line in lines]
     return [part for part in found if part.text.strip()]
 
 
@@ -84,7 +86,10 @@ def _kind_of(line: str) -> Literal["prose", "item", "row", "listing"]:
         return "listing"
     if line.startswith("| "):
         return "row"
-    return "item" if line.startswith("- ") else "prose"
+    return "item" if _MARK.match(line) else "prose"
+
+
+_MARK = re.compile(r"(?:[-|]|\(?(?:\d{1,9}|[a-z])\)|\d{1,9}\.) ")
 
 
 def _packed(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
@@ -106,7 +111,7 @@ def _wholes(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
     """The pieces that stay together: the items of a list or rows of a table, if they fit."""
     for kind, group in groupby(pieces, key=lambda piece: piece.kind):
         rows = list(group)
-        if kind in ("list", "table") and _words(rows) <= _MOST_WORDS:
+        if kind in ("item", "row", "pair") and _words(rows) <= _MOST_WORDS:
             yield rows
         else:
             yield from ([row] for row in rows)
@@ -115,7 +120,8 @@ def _wholes(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
 def _parted(passage: list[_Piece]) -> tuple[list[_Piece], list[_Piece]]:
     """A full passage and what it gives to the next: a last piece that announces what follows."""
     last = passage[-1]
-    announces = last.kind == "term" or (last.kind == "prose" and last.text.endswith(":"))
+    ends = last.text.endswith((":", "："))
+    announces = last.kind in ("term", "header") or (last.kind == "paragraph" and ends)
     if len(passage) > 1 and announces:
         return passage[:-1], [last]
     return passage, []
@@ -133,13 +139,13 @@ def _size(text: str) -> int:
 def _pieces(block: Block) -> Iterator[_Piece]:
     """The block as it will stand in passages, in parts if it is too long for one."""
     for part in [block.text] if _size(block.text) <= _MOST_WORDS else _parts(block):
-        text = rendered(Block(block.section, part, block.kind))
+        text = rendered(replace(block, text=part))
         yield _Piece(block.kind, text, _size(part))
 
 
 def _parts(block: Block) -> Iterator[str]:
     """A long block in slices of at most about 200 words."""
-    as_lines = block.kind in ("code", "term")
+    as_lines = block.kind == "code"
     units = block.text.split("\n") if as_lines else sentences(block.text)
     start = end = size = 0
     for unit in (short for long in units for short in _short(long)):

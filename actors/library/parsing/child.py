@@ -58,7 +58,8 @@ def _parsed(job: Job) -> Iterator[dict[str, Any]]:
         yield {"text": parsed.text[at : at + _TEXT_PART]}
     for at in range(0, len(cuts), _CUTS_PART):
         yield {"cuts": cuts[at : at + _CUTS_PART]}
-    yield {"end": True, "title": parsed.title}
+    about = {"title": parsed.title, "notes": parsed.notes, "language": parsed.language}
+    yield {"end": True, **about}
 
 
 def _read(pipe: BinaryIO) -> bytes | None:

@@ -1,6 +1,6 @@
-"""The parser without a process around it: for our own texts, and for tests.
+"""The parser without a process around it: for the sample library, and for tests.
 
-Rule: it does just what the child process does, in the caller's own thread and time.
+Rule: it does what the child process does, in the caller's own thread.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ def parsed_text(job: Job) -> ParsedText:
     text = plain_text(parsed.blocks)
     if len(text) > _LONGEST_TEXT:
         raise UnreadableDocument("This document holds too much text. Send it in smaller parts.")
-    return ParsedText(parsed.title, text, tuple(passages(parsed.blocks)))
+    cuts = tuple(passages(parsed.blocks))
+    return ParsedText(parsed.title, text, cuts, parsed.notes, parsed.language)
 
 
 class InlineParser:
-    """A `Parser` that waits for nothing, as virtual time needs it."""
+    """A `Parser` that never waits, as tests under a virtual clock need it."""
 
     async def parse(self, job: Job) -> ParsedText:
         return parsed_text(job)

@@ -1,49 +1,113 @@
-"""Which of the four kinds of document some bytes are.
+"""The one table of media types that the library reads, and which of them some bytes are.
 
-Rule: what the sender says counts; the name and the first bytes are asked only when it says nothing.
+Rule: the sender's media type counts. The file name and the first bytes decide only if it gives none.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from email.message import Message
-from pathlib import PurePath
-from typing import Final, Literal
+from pathlib import Path, PurePath
+from typing import Final
 
 from actors.errors import UnsupportedMediaType
 
-MediaType = Literal["text/plain", "text/markdown", "text/html", "application/pdf"]
+MediaType = str
 
-_SAID: Final[dict[str, MediaType]] = {
-    "text/plain": "text/plain",
-    "text/markdown": "text/markdown",
-    "text/x-markdown": "text/markdown",
-    "text/html": "text/html",
-    "application/xhtml+xml": "text/html",
-    "application/pdf": "application/pdf",
-    "application/x-pdf": "application/pdf",
+
+@dataclass(frozen=True, slots=True)
+class DocumentKind:
+    """One kind of document: its media type, other names of that type, and endings of file names.
+
+    `parser` is a function in `actors.library.parsing.formats`, which takes text, or bytes if
+    `is_binary`. Files with `upload_suffixes` are read when they are uploaded; `ingest` does not
+    look for them.
+    """
+
+    media_type: MediaType
+    parser: str
+    synonyms: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    upload_suffixes: tuple[str, ...] = ()
+    is_binary: bool = False
+    extra: str | None = None
+
+
+_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_ODT = "application/vnd.oasis.opendocument.text"
+SOURCE_CODE: Final = "text/x-source-code"
+_CODE_NAMES = """text/x-python application/javascript text/javascript application/typescript
+    text/x-java text/x-csrc text/x-c text/x-c++ text/x-rust text/x-go text/x-ruby text/x-sh
+    application/x-sh text/css text/x-sql application/sql text/x-shellscript text/x-script.python"""
+_CODE_SUFFIXES = """.py .pyi .js .mjs .cjs .ts .tsx .jsx .java .kt .kts .c .h .cc .cpp .cxx .hpp .cs
+    .go .rs .rb .php .pl .pm .lua .r .jl .swift .scala .sh .bash .zsh .fish .ps1 .sql .css .scss
+    .hs .ex .exs .erl .clj .ml .vim .el .dart .groovy .gradle .proto .tf .nix .zig"""
+
+KINDS: Final = (
+    DocumentKind("text/plain", "plain_text.parse_text", (), (".txt", ".text"), (".log",)),
+    DocumentKind(
+        "text/markdown", "markdown.parse_markdown", ("text/x-markdown",), (".md", ".markdown")
+    ),
+    DocumentKind(
+        "text/html", "html.parse_html", ("application/xhtml+xml",), (".html", ".htm", ".xhtml")
+    ),
+    DocumentKind(
+        "application/pdf", "pdf.parse_pdf", ("application/x-pdf",), (".pdf",), is_binary=True
+    ),
+    DocumentKind("text/csv", "structured.parse_csv", ("application/csv",), (".csv",)),
+    DocumentKind("text/tab-separated-values", "structured.parse_tsv", ("text/tsv",), (".tsv",)),
+    DocumentKind("application/json", "structured.parse_json", ("text/json",), (".json",)),
+    DocumentKind(
+        "application/x-ndjson",
+        "structured.parse_json_lines",
+        ("application/jsonl", "application/x-jsonlines", "application/jsonlines"),
+        (".jsonl", ".ndjson"),
+    ),
+    DocumentKind(
+        "application/yaml",
+        "structured.parse_yaml",
+        ("application/x-yaml", "text/yaml", "text/x-yaml", "text/vnd.yaml"),
+        (".yaml", ".yml"),
+    ),
+    DocumentKind("application/toml", "structured.parse_toml", ("text/x-toml",), (".toml",)),
+    DocumentKind("application/x-ipynb+json", "notebook.parse_notebook", (), (".ipynb",)),
+    DocumentKind(
+        "text/x-rst", "rst.parse_rst", ("text/prs.fallenstein.rst",), (".rst", ".rest")
+    ),
+    DocumentKind("text/x-org", "org.parse_org", ("text/org",), (".org",)),
+    DocumentKind(
+        SOURCE_CODE, "source_code.parse_source", (*_CODE_NAMES.split(),), (*_CODE_SUFFIXES.split(),)
+    ),
+    DocumentKind("message/rfc822", "email.parse_email", (), (".eml",), is_binary=True),
+    DocumentKind(_DOCX, "office.parse_docx", (), (".docx",), is_binary=True, extra="office"),
+    DocumentKind(_ODT, "office.parse_odt", (), (".odt",), is_binary=True),
+    DocumentKind("application/epub+zip", "office.parse_epub", (), (".epub",), is_binary=True),
+)
+"""Every kind of document that the library reads, for the server, the command and /openapi.json."""
+
+SUFFIXES: Final = {suffix: kind.media_type for kind in KINDS for suffix in kind.suffixes}
+"""The media type of each ending that `ingest` looks for."""
+
+BY_MEDIA_TYPE: Final = {kind.media_type: kind for kind in KINDS}
+_BY_SUFFIX: Final = SUFFIXES | {
+    suffix: kind.media_type for kind in KINDS for suffix in kind.upload_suffixes
 }
-_SAYS_NOTHING = frozenset(
+_BY_NAME: Final = {
+    name: kind.media_type for kind in KINDS for name in (kind.media_type, *kind.synonyms)
+}
+_UNSPECIFIC = frozenset(
     {
         "",
         "application/octet-stream",
         "binary/octet-stream",
         "application/x-www-form-urlencoded",
+        "application/zip",
     }
 )
-_NAMED: Final[dict[str, MediaType]] = {
-    ".txt": "text/plain",
-    ".text": "text/plain",
-    ".log": "text/plain",
-    ".rst": "text/plain",
-    ".md": "text/markdown",
-    ".markdown": "text/markdown",
-    ".html": "text/html",
-    ".htm": "text/html",
-    ".xhtml": "text/html",
-    ".pdf": "application/pdf",
-}
+"""Types that clients send for bytes whose type they do not know."""
+
 _FOREIGN: Final = (
-    (b"PK\x03\x04", "an Office document, an e-book or a zip archive"),
+    (b"PK\x03\x04", "a zip archive or another Office document"),
     (b"\xd0\xcf\x11\xe0", "an old Office document"),
     (b"{\\rtf", "an RTF document"),
     (b"\x89PNG", "an image"),
@@ -52,38 +116,50 @@ _FOREIGN: Final = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"\x7fELF", "a program"),
 )
-_READABLE = "The library reads text, Markdown, HTML and PDF."
+_READABLE = (
+    "The library reads text, Markdown, HTML and PDF, and docx, odt, epub, ipynb, csv, tsv, json, "
+    "yaml, toml, rst, org, eml and source code."
+)
 _SNIFFED = 1024
 
 
 def media_type_of(body: bytes, said: str | None, file_name: str | None) -> MediaType:
-    """The media type of a document; raises `UnsupportedMediaType` if it is none that is read."""
-    base = base_type(said or "")
-    if base in _SAID:
-        return _SAID[base]
-    if base not in _SAYS_NOTHING and not base.startswith("text/"):
+    """The media type of a document; raises `UnsupportedMediaType` for one that is not read."""
+    base = _base_type(said or "")
+    if base in _BY_NAME:
+        return _BY_NAME[base]
+    if base not in _UNSPECIFIC and not base.startswith("text/"):
         raise UnsupportedMediaType(f"{_READABLE} Convert this {base} to one of them.")
     suffix = PurePath(file_name or "").suffix.lower()
-    if suffix in _NAMED:
-        return _NAMED[suffix]
+    if suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[suffix]
     return _sniffed(body, is_named=bool(suffix))
 
 
-def base_type(said: str) -> str:
+def media_type_of_file(path: Path) -> MediaType | None:
+    """The media type of a file by its name, or None if `ingest` does not read such files."""
+    return SUFFIXES.get(path.suffix.lower())
+
+
+def _base_type(said: str) -> str:
     """A Content-Type without its parameters."""
     return said.partition(";")[0].strip().lower()
 
 
 def charset_of(said: str | None) -> str | None:
-    """The charset a Content-Type names."""
+    """The charset that a Content-Type names."""
     message = Message()
     message["Content-Type"] = said or ""
     return message.get_content_charset()
 
 
 def _sniffed(body: bytes, *, is_named: bool) -> MediaType:
-    """The type by the first bytes. Binary ones that nobody knows are for `decoded` to refuse."""
+    """The type by the first bytes. `decoded` refuses binary bytes of an unknown type."""
     head = body[:_SNIFFED]
+    if head.startswith(b"PK\x03\x04"):
+        for kind in (_DOCX, _ODT, "application/epub+zip"):
+            if kind.encode() in head or (kind == _DOCX and b"word/document.xml" in body):
+                return kind
     for magic, what in _FOREIGN:
         if head.startswith(magic):
             raise UnsupportedMediaType(f"{_READABLE} This is {what}: save it as PDF or HTML first.")
@@ -92,6 +168,8 @@ def _sniffed(body: bytes, *, is_named: bool) -> MediaType:
     begins = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if begins.startswith((b"<!doctype html", b"<html")):
         return "text/html"
-    if begins.startswith(b"# ") and not is_named:  # In a file.py it would be a comment.
+    if begins.startswith(b"<?xml") and b"<html" in begins:
+        return "text/html"
+    if begins.startswith(b"# ") and not is_named:  # In file.py it would be a comment.
         return "text/markdown"
     return "text/plain"

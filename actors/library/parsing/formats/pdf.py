@@ -77,10 +77,10 @@ def _blocks(pages: list[list[str]]) -> Iterator[Block]:
             begins = number
         paragraph = _continued(paragraph, line, known)
         if len(line) < _SHORT_LINE * usual and line.endswith(_STOPS):
-            yield Block(f"page {begins}", paragraph)
+            yield Block(paragraph, headings=(f"page {begins}",))
             paragraph = ""
     if paragraph:
-        yield Block(f"page {begins}", paragraph)
+        yield Block(paragraph, headings=(f"page {begins}",))
 
 
 def _furniture(pages: list[list[str]]) -> set[str]:
