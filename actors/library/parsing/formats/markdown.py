@@ -14,12 +14,13 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from mdit_py_plugins.deflist import deflist_plugin
 from mdit_py_plugins.footnote import footnote_plugin
 
-from actors.library.parsing.blocks import Block, Parsed, titled
+from actors.library.parsing.blocks import Block, Parsed, is_sheet, titled
 from actors.library.parsing.formats.html import parse_html
 
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[^\S\n]*\n(.*?\n)??(?:\1|\.\.\.)[^\S\n]*(?:\n|\Z)", re.DOTALL)
@@ -40,7 +41,7 @@ _SWALLOWING = ("script", "style", "iframe", "noscript", "template", "textarea", 
 
 _ALERT = re.compile(r"<blockquote>\s*<p>\[!([\w-]+)\][+-]?[^\S\n]*([^\n<]*)\n?")
 _FENCE = re.compile(r"\s*(```+|~~~+)")
-_COLONS = re.compile(r"\s*(:{3,})\s*\{?\.?([\w -]*)\}?\s*(.*)$")
+_COLONS = re.compile(r"\s*:{3,}(?:\s*\{?\.?([\w-]+)\}?)?\s*(.*)$")
 _BANG = re.compile(r"(\s*)(?:!!!|\?\?\?\+?|===)\s*([\w -]*?)\s*(?:\"(.*)\")?\s*$")
 
 
@@ -71,10 +72,19 @@ def markdown_blocks(text: str) -> tuple[Block, ...]:
 def _html(text: str) -> str:
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     parser = parser.use(footnote_plugin).use(deflist_plugin)
+    parser.core.ruler.push("sheets", _keep_sheets)
     for rule in (html_inline, html_block, ordered_list_open):
         parser.add_render_rule(rule.__name__, rule)
     html: str = parser.render("\n".join(_with_boxes(text.split("\n"))))
     return _ALERT.sub(_alert, f"<body>{html}</body>")
+
+
+def _keep_sheets(state: StateCore) -> None:
+    """Keep the lines of paragraphs whose lines are all "Key: value"."""
+    for token in state.tokens:
+        if token.type == "inline" and is_sheet(re.sub(r"[*_`]", "", token.content)):
+            for child in token.children or ():
+                child.type = "hardbreak" if child.type == "softbreak" else child.type
 
 
 def html_inline(
@@ -136,7 +146,7 @@ def _with_boxes(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
             inner = [f"{box[1]}{row}" for row in _with_boxes(body, depth + 1)]
             yield from _box(box[1], box[3] or box[2], inner)
         elif box := _COLONS.match(line):
-            title = box[3].strip(" []\"") or box[2].strip()
+            title = box[2].strip(" []{}:\"") or box[1] or ""
             colons += 1 if title else -1 if colons else 0
             yield from ("", _opening("", title), "") if title else ("", "</div>", "")
         else:

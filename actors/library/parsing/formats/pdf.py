@@ -1,7 +1,7 @@
-"""PDF as blocks: the lines of its pages put together to paragraphs again.
+"""PDF as blocks: the text of its pages, what was typed into its form, and notes about the rest.
 
-Rule: a section is a page ("page 3"), because that is how people find a place in a PDF. A hyphen at
-the end of a line goes only if the word is not written with it elsewhere in the document.
+Rule: the first heading is the page ("page 3"), because that is how people find a place in a PDF. A
+page that cannot be read costs that page only, and a note.
 """
 
 from __future__ import annotations
@@ -9,21 +9,24 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from pypdf import PdfReader
+from pypdf import PageObject, PdfReader
 from pypdf.errors import PyPdfError
 
 from actors.errors import UnreadableDocument
-from actors.library.parsing.blocks import Block, Parsed, collapsed, storable
+from actors.library.parsing.blocks import Outline, Parsed, collapsed, lined, storable, titled
+from actors.library.parsing.formats.pdf_lines import add_paragraphs, without_furniture
 
-_BROKEN = re.compile(r"(\w+)-$")
-_CONTINUED = re.compile(r"^(\w+)")
-_HYPHENATED = re.compile(r"\w+-\w+")
-_STOPS = (".", "!", "?", ":", "”", '."', ".)")
-_SHORT_LINE = 0.75
 _NO_TITLE = re.compile(r"untitled|microsoft word|\.(docx?|tex|dvi|indd|odt|pdf)$", re.IGNORECASE)
+_MOST_ANNOTATIONS = 10_000
+_LOCKED = "This PDF is encrypted. Save it without a password first."
+_SCANNED = (
+    "This PDF holds no text, so it is probably scanned. Run it through text recognition "
+    "(for example ocrmypdf) first."
+)
+_HIDDEN_FIELD = 1 << 13
+"""The flag of a field for passwords."""
 
 
 def parse_pdf(body: bytes) -> Parsed:
@@ -32,81 +35,94 @@ def parse_pdf(body: bytes) -> Parsed:
     try:
         reader = PdfReader(io.BytesIO(body))
         if reader.is_encrypted and not reader.decrypt(""):
-            raise UnreadableDocument("This PDF is encrypted. Save it without a password first.")
-        pages = [_lines(page.extract_text()) for page in reader.pages]
-        title = collapsed(storable(str((reader.metadata and reader.metadata.title) or "")))
-    except UnreadableDocument:
-        raise
-    except (MemoryError, RecursionError):
+            raise UnreadableDocument(_LOCKED)
+        pages = list(_pages(reader))
+    except (UnreadableDocument, MemoryError, RecursionError):
         raise
     except Exception as error:  # pypdf raises whatever a broken file makes it trip over.
         raise UnreadableDocument(_reason(error)) from error
-    if not any(pages):
-        raise UnreadableDocument(
-            "This PDF holds no text, so it is probably scanned. Run it through text recognition "
-            "(for example ocrmypdf) first."
-        )
-    return Parsed("" if _NO_TITLE.search(title) else title, tuple(_blocks(pages)))
+    broken = [number for number, page in enumerate(pages, start=1) if page is None]
+    if pages and len(broken) == len(pages):
+        raise UnreadableDocument(_reason(PyPdfError()))
+    lines = [page[0] if page else [] for page in pages]
+    fields = [page[1] if page else [] for page in pages]
+    if not any(lines) and not any(fields):
+        raise UnreadableDocument(_SCANNED)
+    empty = [n for n, page in enumerate(pages, start=1) if page is not None and not any(page)]
+    notes = [*_note(broken, "could not be read"), *_note(empty, "without text, probably scanned")]
+    outline = Outline()
+    add_paragraphs(outline, without_furniture(lines))
+    for number, values in enumerate(fields, start=1):
+        for value in values:
+            outline.heading(1, f"page {number}")
+            outline.keep(value, "pair")
+    return Parsed(_title(reader), tuple(outline.blocks), tuple(notes), _language(reader))
+
+
+def _pages(reader: PdfReader) -> Iterator[tuple[list[str], list[str]] | None]:
+    """Lines and field values of each page; None for one that cannot be read."""
+    for number in range(len(reader.pages)):
+        try:
+            page = reader.pages[number]
+            lines = lined(storable(page.extract_text())).split("\n")
+            yield [line for line in lines if line], list(_values(page))
+        except (MemoryError, RecursionError):
+            raise
+        except Exception:  # As above, and only this page is broken.
+            yield None
+
+
+def _values(page: PageObject) -> Iterator[str]:
+    """What was typed into the fields of a page, after their names, and texts on top of it."""
+    for reference in list(page.annotations or ())[:_MOST_ANNOTATIONS]:
+        annotation = reference.get_object()
+        if annotation.get("/Subtype") == "/FreeText":
+            yield collapsed(storable(str(annotation.get("/Contents") or "")))
+        if annotation.get("/Subtype") != "/Widget":
+            continue
+        chain = [annotation]
+        while "/Parent" in chain[-1] and len(chain) < 10:
+            chain.append(chain[-1]["/Parent"].get_object())
+        found = {key: field[key] for field in reversed(chain) for key in _FIELD_KEYS if key in field}
+        value = found.get("/V")
+        texts = value if isinstance(value, list) else [value]
+        shown = ", ".join(str(text).removeprefix("/") for text in texts if text is not None)
+        name = found.get("/TU") or found.get("/T") or ""
+        if shown.strip() and shown != "Off" and not int(found.get("/Ff") or 0) & _HIDDEN_FIELD:
+            yield collapsed(storable(f"{name}: {shown}" if name else shown))
+
+
+_FIELD_KEYS = ("/V", "/T", "/TU", "/Ff")
+
+
+def _note(pages: Sequence[int], what: str) -> Iterator[str]:
+    if not pages:
+        return
+    shown = ", ".join(map(str, pages[:20])) + (", ..." if len(pages) > 20 else "")
+    if "could" in what:
+        yield f"Page {shown} {what}." if len(pages) == 1 else f"Pages {shown} {what}."
+    else:
+        yield f"Page {shown} is {what}." if len(pages) == 1 else f"Pages {shown} are {what}."
+
+
+def _title(reader: PdfReader) -> str:
+    try:
+        title = titled(str((reader.metadata and reader.metadata.title) or ""))
+    except Exception:  # As above; a document may do without its metadata.
+        return ""
+    return "" if _NO_TITLE.search(title) else title
+
+
+def _language(reader: PdfReader) -> str:
+    try:
+        found = re.match(r"[A-Za-z]{2,3}(?![A-Za-z])", str(reader.root_object.get("/Lang") or ""))
+    except Exception:  # As above.
+        return ""
+    return found[0].lower() if found else ""
 
 
 def _reason(error: Exception) -> str:
     if "cryptography" in str(error) or "AES" in str(error):
-        return "This PDF is encrypted. Save it without a password first."
+        return _LOCKED
     kind = "is damaged" if isinstance(error, PyPdfError) else "cannot be read"
     return f"This PDF {kind}. Open it in a PDF viewer and save or print it as a new PDF."
-
-
-def _lines(text: str) -> list[str]:
-    return [line for raw in storable(text).splitlines() if (line := collapsed(raw))]
-
-
-def _blocks(pages: list[list[str]]) -> Iterator[Block]:
-    """Paragraphs with the page they begin on."""
-    furniture = _furniture(pages)
-    lines = [
-        (number, line)
-        for number, page in enumerate(pages, start=1)
-        for line in page
-        if _shape(line) not in furniture and not line.isdigit()
-    ]
-    known = Counter(word.lower() for _, line in lines for word in _HYPHENATED.findall(line))
-    usual = sorted(len(line) for _, line in lines)[len(lines) * 3 // 4] if lines else 0
-    paragraph, begins = "", 0
-    for number, line in lines:
-        if not paragraph:
-            begins = number
-        paragraph = _continued(paragraph, line, known)
-        if len(line) < _SHORT_LINE * usual and line.endswith(_STOPS):
-            yield Block(paragraph, headings=(f"page {begins}",))
-            paragraph = ""
-    if paragraph:
-        yield Block(paragraph, headings=(f"page {begins}",))
-
-
-def _furniture(pages: list[list[str]]) -> set[str]:
-    """Running heads and feet: first and last lines that most pages share, but for a number."""
-    edges = Counter(shape for page in pages for shape in {_shape(x) for x in page[:1] + page[-1:]})
-    return {shape for shape, times in edges.items() if times > 2 and times > len(pages) / 2}
-
-
-def _shape(line: str) -> str:
-    return re.sub(r"\d+", "0", line)
-
-
-def _continued(paragraph: str, line: str, known: Counter[str]) -> str:
-    """The paragraph with its next line."""
-    if not paragraph:
-        return line
-    broken, rest = _BROKEN.search(paragraph), _CONTINUED.match(line)
-    if paragraph.endswith("\u00ad"):
-        return paragraph[:-1] + line
-    if not (broken and rest and rest[1][0].islower()):
-        return f"{paragraph} {line}"
-    if known[f"{broken[1]}-{rest[1]}".lower()] or _within_compound(paragraph, broken):
-        return paragraph + line
-    return paragraph[:-1] + line
-
-
-def _within_compound(paragraph: str, broken: re.Match[str]) -> bool:
-    """Whether the broken word has a hyphen already, like state-of-the-art, or is a number."""
-    return paragraph[: broken.start()].endswith("-") or not broken[1].isalpha()

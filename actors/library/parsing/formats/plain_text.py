@@ -29,7 +29,9 @@ from actors.library.parsing.formats.text_lines import (
     is_prose,
     is_short,
     is_wide,
+    is_wide_lead,
     item_of,
+    manual_page,
     number_of,
     section_number,
     unwrapped,
@@ -41,14 +43,18 @@ _CAPITALS, _SHORT = 10, 20
 """Levels of headings that are headings by their looks; numbered ones have 11 and deeper."""
 
 _UNWRAPPED = 120
-_LISTING_INDENT = 4
+_CENTERED, _OPENING = 8, 4
+"""The least indent of a centered title, and how many groups of lines may come before it."""
+
+_LISTING_INDENT, _LEAST_HANG = 4, 3
 
 
 def parse_text(text: str) -> Parsed:
     """A text; its title is its first heading, if it begins with one."""
     lines = without_furniture(text.replace("\r\n", "\n").replace("\r", "\n"))
+    manual = manual_page(lines)
     groups = list(_groups(lines))
-    reading = _Reading(groups, _body_indent(groups), usual_width(lines))
+    reading = _Reading(groups, _body_indent(groups), usual_width(lines), manual)
     for number in range(len(groups)):
         reading.read(number)
     return Parsed(reading.title, tuple(reading.outline.blocks))
@@ -110,7 +116,7 @@ class _Reading:
     def _heading(self, level: int, line: str, number: int) -> None:
         self.indents.clear()
         self.outline.heading(level, collapsed(line))
-        if number == 0 or not (self.title or self.outline.blocks):
+        if number == 0 or level == 1 or not self.outline.blocks:
             self.title = self.title or collapsed(line)
 
     def _heading_level(self, lines: list[str], number: int) -> int:
@@ -120,6 +126,8 @@ class _Reading:
         if not is_short(first) or not following or is_pair(first):
             return 0
         own, next_indent = indent_of([first]), indent_of(following[:1])
+        if number < _OPENING and is_alone and own >= max(_CENTERED, self.body) and not self.title:
+            return 1
         if own > self.body or is_contents(following):
             return 0
         if section := section_number(first):
@@ -129,7 +137,7 @@ class _Reading:
         if is_capitals(first) and (is_alone or next_indent > own):
             return _CAPITALS
         is_lead = not is_alone and own == 0 < self.body and next_indent >= self.body
-        if is_lead or (not is_alone and len(following) > 1 and is_sheet("\n".join(following))):
+        if is_lead or is_wide_lead(lines) or (not is_alone and _sheet(following)):
             return _SHORT
         if is_alone and not is_question(first) and self._is_text(following, own):
             return _SHORT
@@ -149,9 +157,11 @@ class _Reading:
 
     def _is_text(self, following: list[str], indent: int) -> bool:
         """Whether a group is more than one more short line."""
+        if indent_of(following[:1]) >= indent and _sheet(following):
+            return True
         if indent_of(following[:1]) < indent or is_columns(following):
             return False
-        if item_of(following[0]) is not None or is_sheet("\n".join(map(collapsed, following))):
+        if item_of(following[0]) is not None:
             return True
         text = unwrapped(following)
         return not is_short(text) and (len(text.split()) > 5 or is_wide(text[0]))
@@ -170,6 +180,9 @@ class _Reading:
         sheet = _sheet(lines)
         if sheet:
             self.outline.keep("\n".join(sheet), depth=depth)
+        elif self._is_hanging(lines):
+            self.outline.keep(collapsed(lines[0]), "term", depth=depth)
+            self.outline.keep(unwrapped(lines[1:]), depth=depth + 1)
         elif self._is_listing(lines, indent, depth):
             self.outline.keep(dedented("\n".join(lines)), "code", depth=depth)
         else:
@@ -180,6 +193,14 @@ class _Reading:
         while self.indents and indent <= self.indents[-1]:
             self.indents.pop()
         return len(self.indents)
+
+    def _is_hanging(self, lines: list[str]) -> bool:
+        """Whether a short line stands above its explanation, as in a list of options."""
+        if len(lines) < 2 or len(lines[0].strip()) > 0.6 * self.width:
+            return False
+        first, rest = indent_of(lines[:1]), indent_of(lines[1:])
+        is_deeper = rest >= first + _LEAST_HANG and indent_of(lines[1:2]) == rest
+        return is_deeper and (is_prose(lines[1:]) or first >= self.body > 0)
 
     def _is_listing(self, lines: list[str], indent: int, depth: int) -> bool:
         if is_columns(lines):

@@ -151,7 +151,8 @@ def _line(path: str, text: str, headings: tuple[str, ...]) -> Iterator[Block]:
 
 
 def _scalar(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    is_word = value is None or isinstance(value, bool | dict | list)
+    return json.dumps(value) if is_word else str(value)
 
 
 def _values(value: Any) -> Parsed:

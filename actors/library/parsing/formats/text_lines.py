@@ -14,13 +14,15 @@ from collections.abc import Iterable, Sequence
 from actors.library.parsing.blocks import collapsed
 
 UNDERLINE = re.compile(r"\s*([=\-~^\"*#+_])\1{2,}\s*$")
-_ITEM = re.compile(r"(\s*)((?:[-*•–+◦▪‣·]|\(?(?:\d{1,3}|[a-z])\)|\d{1,3}\.)(?:\s+|$))(?=\S|$)")
+_ITEM = re.compile(r"(\s*)((?:[-*•–+◦▪‣·]|o(?=\s{2})|\(?(?:\d{1,3}|[a-z])\)|\d{1,3}\.)(?:\s+|$))(?=\S|$)")
 _NUMBERED = re.compile(
     r"\s*(?:(?:Appendix |Annex )?[A-Z]|\d{1,3})(?:\.\d{1,3}){0,5}[.:]?\s+(?=\S)", re.IGNORECASE
 )
 _COLUMNS = re.compile(r"[^\s.?!。]\s*(?:\t| {3,})\S|[^\s.?!。:|] {2,}\S|\S\s*\|\s*\S")
 _LEADER = re.compile(r"(?:\.{4,}|(?: \.){4,}|…{2,})\s*\d+\s*$")
 _PAGE = re.compile(r"\[page \w+\]\s*$", re.IGNORECASE)
+_GAP = re.compile(r"\S {3,}\S")
+_MANUAL = re.compile(r"(\S+\(\w+\))\s.*\s\1")
 _CODE = re.compile(r"[{}();=<>\[\]$#\\|_*/+]")
 _ENDS = tuple(".,;:!。，；：！、")
 _MOST_WORDS, _LONGEST, _LONGEST_WIDE = 10, 70, 25
@@ -32,13 +34,18 @@ def indent_of(lines: Iterable[str]) -> int:
 
 def without_furniture(text: str) -> list[str]:
     """The lines of a text without the heads and feet of its pages; a blank line parts pages."""
-    pages = [page.split("\n") for page in text.expandtabs(8).split("\f")]
-    edges = Counter(shape for page in pages for shape in {_shape(x) for x in _edges(page)})
+    pages = _pages(text)
+    edges = Counter(shape for page, _ in pages for shape in {_shape(x) for x in _edges(page)})
     most = max(2, len(pages) * 0.4)
     lines: list[str] = []
-    for page in pages:
+    was_numbered = False
+    for page, is_numbered in pages:
         around = {id(x) for x in _edges(page) if edges[_shape(x)] >= most}
-        kept = [x for x in page if id(x) not in around and not _PAGE.search(x)]
+        head = _edges(page)[:1]
+        if was_numbered and head and _GAP.search(head[0].strip()):
+            around.add(id(head[0]))
+        was_numbered = is_numbered
+        kept = [x for x in page if id(x) not in around]
         if len(pages) > 1:
             while kept and not kept[-1].strip():
                 kept.pop()
@@ -50,9 +57,24 @@ def without_furniture(text: str) -> list[str]:
     return lines
 
 
+def _pages(text: str) -> list[tuple[list[str], bool]]:
+    """The pages of a text, each with whether a line such as "[Page 3]" ended it, without that."""
+    pages: list[tuple[list[str], bool]] = [([], False)]
+    for line in text.expandtabs(8).replace("\f", "\n\f").split("\n"):
+        if _PAGE.search(line):
+            pages[-1] = (pages[-1][0], True)
+            pages.append(([], False))
+        elif line.startswith("\f") and any(map(str.strip, pages[-1][0])):
+            pages.append(([line[1:]], False))
+        else:
+            pages[-1][0].append(line.removeprefix("\f"))
+    return pages
+
+
 def _edges(page: Sequence[str]) -> list[str]:
-    filled = [line for line in page if line.strip()]
-    return [filled[0], filled[-1]] if len(filled) > 1 else filled
+    first = next((line for line in page if line.strip()), None)
+    last = next((line for line in reversed(page) if line.strip()), None)
+    return [edge for edge in dict.fromkeys((first, last)) if edge is not None]
 
 
 def _shape(line: str) -> str:
@@ -62,6 +84,18 @@ def _shape(line: str) -> str:
 def _goes_on(line: str, following: str) -> bool:
     """Whether a paragraph goes on over the end of a page."""
     return not line.rstrip().endswith(_ENDS[:1] + _ENDS[3:]) and following.lstrip()[:1].islower()
+
+
+def manual_page(lines: list[str]) -> str:
+    """The name of a manual page, as "ls(1)", whose head and foot are removed; "" if it is none."""
+    edges = [at for at, line in enumerate(lines) if line.strip()]
+    found = _MANUAL.fullmatch(lines[edges[0]].strip()) if edges else None
+    if found is None:
+        return ""
+    if len(edges) > 1 and (found[1] in lines[edges[-1]] or _GAP.search(lines[edges[-1]].strip())):
+        del lines[edges[-1]]
+    del lines[edges[0]]
+    return found[1]
 
 
 def is_contents(lines: Sequence[str]) -> bool:
@@ -150,9 +184,20 @@ def usual_width(lines: Iterable[str]) -> int:
 
 def are_own_lines(lines: Sequence[str], width: int) -> bool:
     """Whether lines end where their author wanted: the next word would have fitted on most."""
-    early = sum(
-        len(line.rstrip()) + 1 + len(following.split(None, 1)[0]) < 0.75 * width
-        and not following.lstrip()[0].islower()
-        for line, following in zip(lines, lines[1:])
-    )
+    early = sum(_ends_early(line, following, width) for line, following in zip(lines, lines[1:]))
     return early > 0 and early * 3 >= (len(lines) - 1) * 2
+
+
+def _ends_early(line: str, following: str, width: int) -> bool:
+    line, first = line.strip(), following.split(None, 1)[0]
+    if is_wide(line[-1]) and is_wide(first[0]):
+        return line.endswith(_ENDS) and not line.endswith(("，", "、"))
+    return len(line) + 1 + len(first) < 0.75 * width and not first[0].islower()
+
+
+def is_wide_lead(lines: Sequence[str]) -> bool:
+    """Whether a short line of a script without blanks stands above longer ones."""
+    first = lines[0].strip()
+    if len(lines) < 2 or not is_wide(first[0]) or first.endswith(_ENDS + ("？",)):
+        return False
+    return len(first) <= 15 and len(lines[1].strip()) > 1.5 * len(first)
