@@ -18,8 +18,8 @@ from actors.errors import ActorError, UnreadableDocument
 from actors.library.parsing.frames import LENGTH, Job, frame
 
 MEMORY_BYTES = 1024 * 1024 * 1024
-_GIVE_UP_S = 90
-"""Longer than any parent waits: ends a child whose parent was killed while it worked."""
+_GIVE_UP_S, _MORE_S = 90, 20
+"""Longer than any parent waits, and for each MiB: ends a child whose parent died meanwhile."""
 
 _TEXT_PART = 256 * 1024
 _CUTS_PART = 100
@@ -31,8 +31,9 @@ def main() -> None:
     _limit_memory()
     incoming, outgoing = sys.stdin.buffer, _private_output()
     while (head := _read(incoming)) is not None and (body := _read(incoming)) is not None:
-        _alarm(_GIVE_UP_S)
-        for reply in _replies(Job(body, **json.loads(head))):
+        job = Job(body, **json.loads(head))
+        _alarm(_GIVE_UP_S + _MORE_S * job.mebibytes)
+        for reply in _replies(job):
             outgoing.write(frame(json.dumps(reply).encode()))
         outgoing.flush()
         _alarm(0)

@@ -15,12 +15,15 @@ from typing import Any, Protocol
 
 import trio
 
-from actors.errors import CODES, Overloaded, UnreadableDocument
+from actors.errors import CODES, ActorError, Overloaded, UnreadableDocument
 from actors.library.parsed import ParsedText
 from actors.library.parsing.frames import LENGTH, LONGEST_REPLY, Job, frame
 from actors.library.passages import Cut
 
 PARSE_S = 30.0
+MORE_S = 10.0
+"""Seconds for each further MiB of a document; the slowest parser reads about 0.3 MiB a second."""
+
 MOST_CHILDREN = 2
 CHILD = (sys.executable, "-P", "-m", "actors.library.parsing.child")
 
@@ -54,11 +57,12 @@ class ProcessParser:
 
     async def parse(self, job: Job) -> ParsedText:
         """The document's title, text and passages; whatever goes wrong is the document's fault."""
+        limit_s = self._limit_s + job.mebibytes * MORE_S
         async with self._places:
             child = await self._child()
             parsed: ParsedText | None = None
             try:
-                with trio.move_on_after(self._limit_s):
+                with trio.move_on_after(limit_s):
                     parsed = await child.parse(job)
             except _Refused as refused:
                 self._idle.append(child)
@@ -66,7 +70,7 @@ class ProcessParser:
             except (trio.BrokenResourceError, trio.ClosedResourceError, EOFError):
                 await child.kill()
                 raise UnreadableDocument(
-                    "ParsedDocument this document failed. Open it in its program and save it anew."
+                    "Parsing this document failed. Open it in its program and save it anew."
                 ) from None
             except BaseException:
                 await child.kill()
@@ -74,7 +78,7 @@ class ProcessParser:
             if parsed is None:
                 await child.kill()
                 raise UnreadableDocument(
-                    f"ParsedDocument this document took longer than {self._limit_s:g} s. "
+                    f"Parsing this document took longer than {limit_s:g} s. "
                     "Send it in smaller parts."
                 )
             self._idle.append(child)
@@ -99,7 +103,9 @@ class _Refused(Exception):
     """The child is fine, the document is not."""
 
     def __init__(self, code: str, message: str) -> None:
-        self.error = CODES.get(code, UnreadableDocument)(message)
+        kind = CODES.get(code, UnreadableDocument)
+        self.error = kind.__new__(kind)
+        ActorError.__init__(self.error, message)  # Some of them make their message themselves.
 
 
 class _Child:

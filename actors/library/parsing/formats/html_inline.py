@@ -38,8 +38,8 @@ def add_special(page: Page, node: LexborNode, out: list[str]) -> bool:
                 out.append(attribute(node, "alt"))
         case "sup" | "sub":
             _add_raised(page, node, out)
-        case "a":
-            return _is_note_mark(node, node)
+        case "a" if _is_note_mark(node, node):
+            _end_word(out)
         case "math":
             out.append(f" {_formula(node)} ")
         case _:
@@ -105,12 +105,19 @@ def _add_raised(page: Page, node: LexborNode, out: list[str]) -> None:
         return
     link = node.css_first("a[href]")
     if _is_note_mark(node, link) or (before in set(".,;:!?”\"'»") and _MARK.fullmatch(text)):
+        _end_word(out)
         return
     is_base = before.isalnum() or before in (")", "]", "}")
     if not before or not is_base or _ORDINAL.fullmatch(text):
         out.append(text)
     else:
         out.append(f"^{text}" if _EXPONENT.fullmatch(text) else f"^({text})")
+
+
+def _end_word(out: list[str]) -> None:
+    """Remove the blank before the mark of a note."""
+    if out:
+        out[-1] = out[-1].rstrip(" \n")
 
 
 def _is_note_mark(node: LexborNode, link: LexborNode | None) -> bool:

@@ -37,6 +37,7 @@ _COUNTED = {
 }
 _FLOW = frozenset("p h1 h2 h3 h4 h5 h6 ul ol dl pre table blockquote".split())
 _PANEL = re.compile(r"\b(?:tab|panel|accordion|collaps|content|details)", re.IGNORECASE)
+_OWN_PART = re.compile(r"\b(?:content|main|document|body|article|post|page)", re.IGNORECASE)
 _TOGGLE = re.compile(r"accordion|collaps|faq|toggle|question|expand", re.IGNORECASE)
 _CONTROL = re.compile(r"copy|clipboard|close|dismiss|share|menu|nav", re.IGNORECASE)
 _AROUND_BUTTON = frozenset("h1 h2 h3 h4 h5 h6 dt dd summary p td th li label legend".split())
@@ -68,6 +69,7 @@ class Page:
         self.around = [n for n in tree.css(_AROUND + _BOXES) if _is_around(n)] if by_name else []
         dropped = [*tree.css(_FURNITURE), *self.around]
         dropped += [n for n in tree.css("footer, body > header") if _is_frame(n)]
+        dropped += [n for n in tree.css(".label") if n.parent and "footnote" in classes(n.parent)]
         self._dropped = {node.mem_id for node in dropped}
         dropped += self._counted()
         dropped += [n for n in tree.css("button") if self._is_control(n)]
@@ -226,13 +228,14 @@ def _is_around(node: LexborNode) -> bool:
 
 
 def _is_in_text(box: LexborNode) -> bool:
-    """Whether it stands between paragraphs or within the page's own part."""
+    """Whether a box is part of the text: not full of links, and not beside the page's own part."""
     if _closest(box, frozenset({"main", "article", "section", "blockquote", "li", "dd"})):
         return True
-    parent = box.parent
-    return parent is not None and any(
-        child.tag in _FLOW for child in parent.iter() if child.mem_id != box.mem_id
-    )
+    beside = [node for node in (box.parent.iter() if box.parent else ()) if node.mem_id != box.mem_id]
+    if any(node.tag in _FLOW for node in beside):
+        return True
+    names = " ".join(f"{classes(node)} {attribute(node, 'id')}" for node in beside)
+    return not mostly_links(box) and _OWN_PART.search(names) is None
 
 
 def _is_frame(node: LexborNode) -> bool:

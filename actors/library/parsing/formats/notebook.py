@@ -60,12 +60,14 @@ def _output(output: Any, images: list[str]) -> Iterator[str]:
         return
     data = output.get("data") if isinstance(output.get("data"), dict) else output
     assert isinstance(data, dict)
-    images += [name for name in data if str(name).startswith("image/") or name in ("png", "jpeg")]
+    shown = [name for name in data if str(name).startswith("image/") or name in ("png", "jpeg")]
+    images += shown[:1]
     if markdown := _text(data.get("text/markdown")):
         yield markdown
         return
     text = data.get("text/plain", data.get("text", output.get("evalue")))
-    yield _fenced(_text(text))
+    if not shown:
+        yield _fenced(_text(text))
 
 
 def _text(value: Any) -> str:

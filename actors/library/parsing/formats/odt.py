@@ -55,7 +55,7 @@ class _Writing:
             for properties in style.iter(_STYLE + "text-properties"):
                 position = properties.get(_STYLE + "text-position", "")
                 if position.startswith(("super", "sub")):
-                    self._raised[style.get(_STYLE + "name")] = position[: 5 if position[2] == "p" else 3]
+                    self._raised[style.get(_STYLE + "name")] = position[:3]
         self._numbered = {
             style.get(_STYLE + "name")
             for style in content.iter(_TEXT + "list-style")

@@ -259,7 +259,8 @@ def _items(lines: list[str]) -> list[int]:
         if at == 0 or number in (0, 1) or number == last.get(indent, -1) + 1:
             found.append(at)
             last[indent] = number
-    return found if not found or found[0] == 0 or len(found) > 1 else []
+    is_bullet = any(item_of(lines[at]) == ("-", lines[at].strip()[1:].strip()) for at in found)
+    return found if is_bullet or found[:1] == [0] or len(found) > 1 else []
 
 
 def _sheet(lines: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from docutils import nodes
@@ -62,7 +63,7 @@ class _AnyDirective(Directive):
         if not argument:
             return [inner]
         if self.name in _BOXES:
-            return [nodes.paragraph("", argument), inner]
+            return [nodes.paragraph("", f"{self.name}: {argument}"), inner]
         term = nodes.term("", argument)
         definition = nodes.definition("", *inner.children)
         return [nodes.definition_list("", nodes.definition_list_item("", term, definition))]
@@ -97,7 +98,8 @@ def parse_rst(text: str) -> Parsed:
         raise UnreadableDocument(
             "This reStructuredText cannot be read. Send it as text/plain."
         ) from error
-    return parse_html(html if isinstance(html, str) else html.decode())
+    parsed = parse_html(html if isinstance(html, str) else html.decode())
+    return replace(parsed, language="")  # It is that of docutils, not of the text.
 
 
 @contextmanager
