@@ -38,6 +38,9 @@ _ADMONITIONS = frozenset(
 _LISTINGS = frozenset({"fragment", "programlisting", "screen", "code-block", "sourceCode"})
 _BOXES = frozenset({"aside", "details", "li", "dd", "blockquote", "figure", "td"})
 _DEEPEST = 120
+_FARTHEST = 5
+"""Levels between a box and its title."""
+
 _LABEL = 7
 """The level of what is a heading by its looks only."""
 
@@ -124,6 +127,8 @@ class _Reading:
     level: int = 0
     item: tuple[str, int] | None = None
     """Marker and depth of an item whose first block comes next."""
+    taken: set[int] = field(default_factory=set)
+    """Nodes that are read already."""
 
     def read(self, parent: LexborNode) -> None:
         if self.level > _DEEPEST:
@@ -133,6 +138,8 @@ class _Reading:
         for node in self.page.shown(parent):
             if self.page.is_plain(node):
                 self.inline.append(node.text())
+            elif node.mem_id in self.taken:
+                continue
             elif node.tag in BLOCK_TAGS or node.mem_id in self.page.questions:
                 self.flush()
                 self._block(node.tag or "", node)
@@ -177,7 +184,7 @@ class _Reading:
             self._within(tag, node, names)
 
     def _within(self, tag: str, node: LexborNode, names: set[str]) -> None:
-        if tag in HEADINGS and self._is_label(node):
+        if tag in HEADINGS and self._box_of(node) & _ADMONITIONS:
             self._label(node)
         elif tag in HEADINGS:
             self.outline.heading(int(tag[1]), text_of(self.page, node))
@@ -191,8 +198,11 @@ class _Reading:
             self._summary(node)
         elif "rubric" in names:
             self.outline.heading(_LABEL, text_of(self.page, node))
-        elif names & _LABELS and self._is_label(node):
-            self._label(node)
+        elif names & _LABELS and (box := self._box_of(node)):
+            if "sidebar" in box:
+                self.outline.heading(_LABEL, text_of(self.page, node))
+            else:
+                self._label(node)
         elif tag in LISTS or (tag == "table" and is_layout(node)):
             self._list(node)
         elif tag == "table":
@@ -214,7 +224,7 @@ class _Reading:
 
     def _list(self, node: LexborNode) -> None:
         before = self.links
-        self.links = before or mostly_links(node)
+        self.links = before or (mostly_links(node) and not self._is_announced())
         if node.tag not in LISTS or node.tag == "dl":
             self.read(node)
         else:
@@ -222,8 +232,7 @@ class _Reading:
             for child in self.page.shown(node):
                 if child.tag == "li":
                     self.flush()
-                    self.item = (next(marks), self.depth)
-                    self._block("li", child)
+                    self._item(next(marks), child)
                 elif child.tag in LISTS:  # A list in a list, without an item between them.
                     with self._box(1):
                         self._list(child)
@@ -233,6 +242,25 @@ class _Reading:
                     self._block(child.tag or "", child)
         self.flush()
         self.links = before
+
+    def _item(self, marker: str, node: LexborNode) -> None:
+        """An item. One that begins with a bold line is a section of its own below that line."""
+        title = _bold_line(node)
+        if title is None:
+            self.item = (marker, self.depth)
+            self._block("li", node)
+            return
+        with self._box(1):
+            text = text_of(self.page, title)
+            level = _LABEL + 1 + self.depth
+            self.outline.heading(level, text if marker == "-" else f"{marker} {text}")
+            self.taken.add(title.mem_id)
+            self.read(node)
+
+    def _is_announced(self) -> bool:
+        """Whether the last paragraph announces what follows, so that it is more than links."""
+        last = self.outline.blocks[-1:]
+        return bool(last) and last[0].kind == "paragraph" and last[0].text.endswith((":", "："))
 
     def _table(self, node: LexborNode) -> None:
         before = self.links
@@ -248,16 +276,16 @@ class _Reading:
         else:
             self._label(node)
 
-    def _is_label(self, node: LexborNode) -> bool:
-        """Whether it is the title of an admonition: the parent, or the parent's, says so."""
+    def _box_of(self, node: LexborNode) -> set[str]:
+        """The classes of the admonition or sidebar whose title a node is."""
         around = node.parent
-        for _ in range(3):
+        for _ in range(_FARTHEST):
             if around is None or around.tag in ("body", "main"):
-                return False
-            if set(classes(around).split()) & (_ADMONITIONS | {"sidebar"}):
-                return node.tag not in HEADINGS or "sidebar" not in classes(around)
+                break
+            if (names := set(classes(around).split())) & (_ADMONITIONS | {"sidebar"}):
+                return names
             around = around.parent
-        return False
+        return set()
 
     def _label(self, node: LexborNode) -> None:
         self._keep(text_of(self.page, node), "term")
@@ -275,3 +303,18 @@ class _Reading:
             self.outline.keep(text, "item" if kind == "paragraph" else kind, marker, depth)
         else:
             self.outline.keep(text, kind, depth=self.depth)
+
+
+_LONGEST_TITLE, _LEAST_TEXT = 80, 80
+
+
+def _bold_line(item: LexborNode) -> LexborNode | None:
+    """The paragraph that an item begins with, if it is a short bold line above more text."""
+    first = next((node for node in item.iter() if node.is_element_node), None)
+    if first is None or first.tag not in ("p", "div") or (bold := first.css_first("b, strong")) is None:
+        return None
+    size = letters(first)
+    is_title = 0 < size == letters(bold) <= _LONGEST_TITLE
+    if is_title and letters(item) > size + _LEAST_TEXT and not first.text().rstrip().endswith("."):
+        return first
+    return None

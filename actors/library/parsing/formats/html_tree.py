@@ -23,7 +23,8 @@ _FURNITURE = """script, style, noscript, template, nav, select, textarea, object
 _NAMED = """cookie-banner cookie-bar cookie-consent cookie-notice cookie-popup cookieconsent
     cookie-law-info-bar consent-banner onetrust-consent-sdk onetrust-banner-sdk CybotCookiebotDialog
     cc-window sidebar footer site-footer page-footer breadcrumb breadcrumbs skip-link related
-    skip-to-content newsletter social-share share-buttons related-posts"""
+    skip-to-content newsletter social-share share-buttons related-posts docnav navheader navfooter
+    navbar pagination pager site-header site-nav"""
 _AROUND = ", ".join(f".{name}, #{name}" for name in _NAMED.split())
 """What many sites call the things that stand around a page, as class or id."""
 
@@ -141,9 +142,18 @@ class Page:
                 if node.mem_id in self._dropped or not _is_left_out(what, node):
                     continue
                 self._dropped.add(node.mem_id)
-                if _has_words(what, node):
+                if _has_words(what, node) and not self._is_in_furniture(node):
                     self.left_out[what] += 1
                 yield node
+
+    def _is_in_furniture(self, node: LexborNode) -> bool:
+        """Whether it is in something that is left out, or is the picture of a link."""
+        around = node.parent
+        for _ in range(_FARTHEST):
+            if around is None or around.mem_id in self._dropped or around.tag == "a":
+                return around is not None
+            around = around.parent
+        return False
 
     def _is_control(self, button: LexborNode) -> bool:
         """Whether a button only does something; notes what the others fold."""
