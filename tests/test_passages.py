@@ -13,7 +13,9 @@ LONG = " ".join([SENTENCE] * 100)
 
 
 def test_a_short_section_is_one_passage() -> None:
-    cuts = passages([Block("A lock.", headings=("Locks",)), Block("Another lock.", headings=("Locks",))])
+    cuts = passages(
+        [Block("A lock.", headings=("Locks",)), Block("Another lock.", headings=("Locks",))]
+    )
 
     assert [(cut.section, cut.position, cut.text) for cut in cuts] == [
         ("Locks", 1, "A lock.\n\nAnother lock.")
@@ -21,7 +23,12 @@ def test_a_short_section_is_one_passage() -> None:
 
 
 def test_a_passage_never_reaches_into_the_next_section() -> None:
-    cuts = passages([Block(t, headings=("Top", h)) for t, h in (("First.", "One"), ("Second.", "Two"), ("Third.", "One"))])
+    cuts = passages(
+        [
+            Block(t, headings=("Top", h))
+            for t, h in (("First.", "One"), ("Second.", "Two"), ("Third.", "One"))
+        ]
+    )
 
     assert [(cut.section, cut.position) for cut in cuts] == [("One", 1), ("Two", 2), ("One", 3)]
 

@@ -113,7 +113,7 @@ def is_question(text: str) -> bool:
 def with_question_headings(blocks: Iterable[Block]) -> Iterator[Block]:
     """The blocks, where a question before its answer has become the heading of the answer."""
     every = list(blocks)
-    question, under, deeper = "", (), -1
+    question, under, deeper = "", tuple[str, ...](), -1
     for number, block in enumerate(every):
         if block.headings != under or block.depth <= deeper:
             question, under, deeper = "", block.headings, -1

@@ -107,7 +107,9 @@ def _strictly(body: bytes, label: str) -> str | None:
         text = body.decode(_WIDER.get(name, name))
     except (LookupError, UnicodeError, ValueError):
         return None
-    return text if name not in ("utf-16-le", "utf-16-be") or not _CONTROL.search(text[:200]) else None
+    return (
+        text if name not in ("utf-16-le", "utf-16-be") or not _CONTROL.search(text[:200]) else None
+    )
 
 
 def _utf_16(body: bytes, fits: Callable[[bytes, str], bool]) -> str | None:
@@ -174,12 +176,12 @@ _NO_WORD = re.compile(
 """Letters that stand together as in no word: the text is in another encoding."""
 
 
-_EAST_ASIAN_CODECS = frozenset("cp932 shift_jis euc_jp euc_jis_2004 gb18030 gbk big5 cp950 cp949 euc_kr".split())
+_EAST_ASIAN_CODECS = "cp932 shift_jis euc_jp euc_jis_2004 gb18030 gbk big5 cp950 cp949 euc_kr"
 
 
 def _is_sure(best: CharsetMatch, matches: list[CharsetMatch]) -> bool:
     """Whether the best reading is clean and coherent, and each other one is clearly worse."""
-    least = 0.0 if best.encoding in _EAST_ASIAN_CODECS else 0.2
+    least = 0.0 if best.encoding in _EAST_ASIAN_CODECS.split() else 0.2
     if best.chaos > 0.1 or best.coherence < least or len(_BEYOND_ASCII.findall(str(best))) < 8:
         return False
     others = (match for match in matches if str(match) != str(best))

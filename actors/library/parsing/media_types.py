@@ -71,9 +71,7 @@ KINDS: Final = (
     ),
     DocumentKind("application/toml", "structured.parse_toml", ("text/x-toml",), (".toml",)),
     DocumentKind("application/x-ipynb+json", "notebook.parse_notebook", (), (".ipynb",)),
-    DocumentKind(
-        "text/x-rst", "rst.parse_rst", ("text/prs.fallenstein.rst",), (".rst", ".rest")
-    ),
+    DocumentKind("text/x-rst", "rst.parse_rst", ("text/prs.fallenstein.rst",), (".rst", ".rest")),
     DocumentKind("text/x-org", "org.parse_org", ("text/org",), (".org",)),
     DocumentKind(
         SOURCE_CODE, "source_code.parse_source", (*_CODE_NAMES.split(),), (*_CODE_SUFFIXES.split(),)

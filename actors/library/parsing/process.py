@@ -149,8 +149,8 @@ class _Child:
             if "error" in reply:
                 raise _Refused(reply["error"], reply["message"])
             if "end" in reply:
-                about = reply["title"], "".join(texts), tuple(cuts)
-                return ParsedText(*about, tuple(reply["notes"]), reply["language"])
+                notes, language = tuple(reply["notes"]), reply["language"]
+                return ParsedText(reply["title"], "".join(texts), tuple(cuts), notes, language)
             texts.append(reply.get("text", ""))
             cuts += [Cut(*cut) for cut in reply.get("cuts", ())]
 

@@ -60,5 +60,3 @@ def _part(part: Message) -> Parsed:
     payload = part.get_payload(decode=True)
     text = decoded(payload if isinstance(payload, bytes) else b"", part.get_content_charset())
     return parse_html(text) if part.get_content_type() == "text/html" else parse_text(text)
-
-

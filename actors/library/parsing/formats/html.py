@@ -30,11 +30,10 @@ from actors.library.parsing.formats.html_tree import (
 )
 from actors.library.parsing.formats.plain_text import parse_text
 
-_LABELS = frozenset("admonition-title topic-title sidebar-title markdown-alert-title title".split())
-_ADMONITIONS = frozenset(
-    """admonition admonitionblock note warning tip important caution danger hint attention error
-    seealso callout markdown-alert""".split()
-)
+_LABEL_NAMES = "admonition-title topic-title sidebar-title markdown-alert-title title"
+_BOX_NAMES = """admonition admonitionblock note warning tip important caution danger hint attention
+    error seealso callout markdown-alert"""
+_LABELS, _ADMONITIONS = frozenset(_LABEL_NAMES.split()), frozenset(_BOX_NAMES.split())
 _LISTINGS = frozenset({"fragment", "programlisting", "screen", "code-block", "sourceCode"})
 _BOXES = frozenset({"aside", "details", "li", "dd", "blockquote", "figure", "td"})
 _DEEPEST = 120
@@ -311,7 +310,11 @@ _LONGEST_TITLE, _LEAST_TEXT = 80, 80
 def _bold_line(item: LexborNode) -> LexborNode | None:
     """The paragraph that an item begins with, if it is a short bold line above more text."""
     first = next((node for node in item.iter() if node.is_element_node), None)
-    if first is None or first.tag not in ("p", "div") or (bold := first.css_first("b, strong")) is None:
+    if (
+        first is None
+        or first.tag not in ("p", "div")
+        or (bold := first.css_first("b, strong")) is None
+    ):
         return None
     size = letters(first)
     is_title = 0 < size == letters(bold) <= _LONGEST_TITLE

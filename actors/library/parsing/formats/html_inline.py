@@ -14,7 +14,10 @@ from actors.library.parsing.blocks import collapsed, dedented
 from actors.library.parsing.formats.html_tree import BLOCK_TAGS, Page, attribute, classes
 
 BREAK = "\0"
-_NOTE = re.compile(r"\b(?:foot|end)?note-?(?:ref|mark|call|anchor)|\bnoteref\b|\bfn-?ref|\bcitation-ref|\breference\b|\bfootnote\b", re.IGNORECASE)
+_NOTE = re.compile(
+    r"\b(?:foot|end)?note-?(?:ref|mark|call|anchor)|\bnoteref\b|\bfn-?ref|\bcitation-ref|\breference\b|\bfootnote\b",
+    re.IGNORECASE,
+)
 _NOTE_TARGET = re.compile(r"#.*(?:fn|note|cite|ref)", re.IGNORECASE)
 _MARK = re.compile(r"[\[(]?(?:\d{1,4}|[a-z]{1,2}|[*†‡§¶#]{1,3}|note \d+)[\])]?", re.IGNORECASE)
 _EXPONENT = re.compile(r"[+\-−–]?[\w.,]+")

@@ -104,8 +104,8 @@ def _number(written: str, otherwise: int) -> int:
     return int(digits) if digits.lstrip("-").isdecimal() and len(digits) < 10 else otherwise
 
 
-_ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"))
-_ROMAN += ((50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
+_ROMAN = {1000: "m", 900: "cm", 500: "d", 400: "cd", 100: "c", 90: "xc", 50: "l", 40: "xl"}
+_ROMAN |= {10: "x", 9: "ix", 5: "v", 4: "iv", 1: "i"}
 
 
 def _styled(number: int, style: str) -> str:
@@ -113,7 +113,7 @@ def _styled(number: int, style: str) -> str:
         return str(number)
     text = ""
     if style in "iI":
-        for value, letter in _ROMAN:
+        for value, letter in _ROMAN.items():
             text += letter * (number // value)
             number %= value
     else:

@@ -25,6 +25,7 @@ _NAMED = """cookie-banner cookie-bar cookie-consent cookie-notice cookie-popup c
     cc-window sidebar footer site-footer page-footer breadcrumb breadcrumbs skip-link related
     skip-to-content newsletter social-share share-buttons related-posts docnav navheader navfooter
     navbar pagination pager site-header site-nav"""
+_NAMES = frozenset(_NAMED.split())
 _AROUND = ", ".join(f".{name}, #{name}" for name in _NAMED.split())
 """What many sites call the things that stand around a page, as class or id."""
 
@@ -36,12 +37,10 @@ _COUNTED = {
     "drawing with text": "svg",
     "image": "img[alt]",
 }
-_FLOW = frozenset("p h1 h2 h3 h4 h5 h6 ul ol dl pre table blockquote".split())
 _PANEL = re.compile(r"\b(?:tab|panel|accordion|collaps|content|details)", re.IGNORECASE)
 _OWN_PART = re.compile(r"\b(?:content|main|document|body|article|post|page)", re.IGNORECASE)
 _TOGGLE = re.compile(r"accordion|collaps|faq|toggle|question|expand", re.IGNORECASE)
 _CONTROL = re.compile(r"copy|clipboard|close|dismiss|share|menu|nav", re.IGNORECASE)
-_AROUND_BUTTON = frozenset("h1 h2 h3 h4 h5 h6 dt dd summary p td th li label legend".split())
 _NOT_LEADING = ("role", "data-toggle", "data-bs-toggle", "aria-expanded", "aria-controls")
 _LEAST_SHARE = {"main": 0.25, "[role=main]": 0.25, "article": 0.5}
 
@@ -51,8 +50,10 @@ _OTHER_BLOCKS = """address article aside blockquote body caption center dd detai
     fieldset figcaption figure footer form header hgroup hr html legend li main nav p pre section
     summary table tbody td tfoot th thead tr listing xmp plaintext"""
 BLOCK_TAGS = HEADINGS | LISTS | frozenset(_OTHER_BLOCKS.split())
-SPECIAL_TAGS = frozenset("a br button img input math rp rt sub sup textarea wbr".split())
-_PARTING = BLOCK_TAGS | SPECIAL_TAGS
+_SPECIAL_TAGS = "a br button img input math rp rt sub sup textarea wbr"
+_PARTING = BLOCK_TAGS | frozenset(_SPECIAL_TAGS.split())
+_FLOW = HEADINGS | {"p", "ul", "ol", "dl", "pre", "table", "blockquote"}
+_AROUND_BUTTON = HEADINGS | {"dt", "dd", "summary", "p", "td", "th", "li", "label", "legend"}
 
 
 class Page:
@@ -67,7 +68,7 @@ class Page:
         """What a button folds."""
         self.questions: set[int] = set()
         """Buttons that fold something."""
-        self.around = [n for n in tree.css(_AROUND + _BOXES) if _is_around(n)] if by_name else []
+        self.around = _around(tree) if by_name else []
         dropped = [*tree.css(_FURNITURE), *self.around]
         dropped += [n for n in tree.css("footer, body > header") if _is_frame(n)]
         dropped += [n for n in tree.css(".label") if n.parent and "footnote" in classes(n.parent)]
@@ -225,27 +226,52 @@ def mostly_links(node: LexborNode) -> bool:
     return linked(node) > _MOSTLY * letters(node)
 
 
-def _is_around(node: LexborNode) -> bool:
-    """Whether a node by such a name is not the page itself or a box in its text."""
-    if node.tag not in ("div", "section", "form", "ul", "ol", "p", "a", "aside", "nav", "header"):
-        return False
-    names = set((classes(node) + " " + attribute(node, "id")).split())
-    if "footnote" in classes(node) or node.css_first("h1, main, article") is not None:
-        return False
-    if "sidebar" in names or not names & set(_NAMED.split()):
-        return not _is_in_text(node) and not names & {"admonition", "topic"}
-    return "related" not in names or node.css_first("p") is None or mostly_links(node)
+def _around(tree: LexborHTMLParser) -> list[LexborNode]:
+    surroundings = _Surroundings()
+    return [node for node in tree.css(_AROUND + _BOXES) if surroundings.is_around(node)]
 
 
-def _is_in_text(box: LexborNode) -> bool:
-    """Whether a box is part of the text: not full of links, and not beside the page's own part."""
-    if _closest(box, frozenset({"main", "article", "section", "blockquote", "li", "dd"})):
-        return True
-    beside = [node for node in (box.parent.iter() if box.parent else ()) if node.mem_id != box.mem_id]
-    if any(node.tag in _FLOW for node in beside):
-        return True
-    names = " ".join(f"{classes(node)} {attribute(node, 'id')}" for node in beside)
-    return not mostly_links(box) and _OWN_PART.search(names) is None
+class _Surroundings:
+    """What stands beside the nodes that are called as what stands around a page."""
+
+    def __init__(self) -> None:
+        self._beside: dict[int, tuple[int, bool]] = {}
+
+    def is_around(self, node: LexborNode) -> bool:
+        """Whether a node by such a name is not the page itself or a box in its text."""
+        if node.tag not in (
+            "div",
+            "section",
+            "form",
+            "ul",
+            "ol",
+            "p",
+            "a",
+            "aside",
+            "nav",
+            "header",
+        ):
+            return False
+        names = set((classes(node) + " " + attribute(node, "id")).split())
+        if "footnote" in classes(node) or node.css_first("h1, main, article") is not None:
+            return False
+        if "sidebar" in names or not names & _NAMES:
+            return not self._is_in_text(node) and not names & {"admonition", "topic"}
+        return "related" not in names or node.css_first("p") is None or mostly_links(node)
+
+    def _is_in_text(self, box: LexborNode) -> bool:
+        """Whether a box is part of the text: not full of links, nor beside the page's own part."""
+        if _closest(box, frozenset({"main", "article", "section", "blockquote", "li", "dd"})):
+            return True
+        if (parent := box.parent) is None:
+            return True
+        if parent.mem_id not in self._beside:
+            children = [child for child in parent.iter() if "sidebar" not in classes(child)]
+            names = " ".join(f"{classes(child)} {attribute(child, 'id')}" for child in children)
+            flow = sum(child.tag in _FLOW for child in children)
+            self._beside[parent.mem_id] = flow, _OWN_PART.search(names) is not None
+        flow, is_beside = self._beside[parent.mem_id]
+        return flow > 0 or (not mostly_links(box) and not is_beside)
 
 
 def _is_frame(node: LexborNode) -> bool:

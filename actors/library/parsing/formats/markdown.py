@@ -23,19 +23,19 @@ from mdit_py_plugins.footnote import footnote_plugin
 from actors.library.parsing.blocks import Block, Parsed, is_sheet, titled
 from actors.library.parsing.formats.html import parse_html
 
-_FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[^\S\n]*\n(.*?\n)??(?:\1|\.\.\.)[^\S\n]*(?:\n|\Z)", re.DOTALL)
-_TAG = re.compile(r"<(/?)([A-Za-z][\w:-]*)")
-_INLINE_TAGS = frozenset(
-    """a abbr b bdi bdo big br center cite code data del dfn em font i img input ins kbd label mark
-    meter p q rp rt ruby s samp small span strike strong sub summary sup tt u var wbr div details
-    time""".split()
+_FRONT_MATTER = re.compile(
+    r"\A(---|\+\+\+)[^\S\n]*\n(.*?\n)??(?:\1|\.\.\.)[^\S\n]*(?:\n|\Z)", re.DOTALL
 )
-_BLOCK_TAGS = _INLINE_TAGS | frozenset(
-    """address article aside blockquote body caption col colgroup dd dialog dir dl dt fieldset
+_TAG = re.compile(r"<(/?)([A-Za-z][\w:-]*)")
+_INLINE = """a abbr b bdi bdo big br center cite code data del dfn em font i img input ins kbd label mark
+    meter p q rp rt ruby s samp small span strike strong sub summary sup tt u var wbr div details
+    time"""
+_BLOCK = """address article aside blockquote body caption col colgroup dd dialog dir dl dt fieldset
     figcaption figure footer form h1 h2 h3 h4 h5 h6 head header hr html legend li link main menu
     nav ol optgroup option param pre section table tbody td tfoot th thead tr ul center picture
-    source svg path math video audio button""".split()
-)
+    source svg path math video audio button"""
+_INLINE_TAGS = frozenset(_INLINE.split())
+_BLOCK_TAGS = _INLINE_TAGS | frozenset(_BLOCK.split())
 _SWALLOWING = ("script", "style", "iframe", "noscript", "template", "textarea", "select", "title")
 """Elements that take the rest of the text, if nothing closes them."""
 
@@ -146,7 +146,7 @@ def _with_boxes(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
             inner = [f"{box[1]}{row}" for row in _with_boxes(body, depth + 1)]
             yield from _box(box[1], box[3] or box[2], inner)
         elif box := _COLONS.match(line):
-            title = box[2].strip(" []{}:\"") or box[1] or ""
+            title = box[2].strip(' []{}:"') or box[1] or ""
             colons += 1 if title else -1 if colons else 0
             yield from ("", _opening("", title), "") if title else ("", "</div>", "")
         else:

@@ -105,7 +105,9 @@ def _archive(body: bytes) -> Iterator[zipfile.ZipFile]:
             yield archive
     except (ActorError, MemoryError, RecursionError, ModuleNotFoundError):
         raise
-    except Exception as error:  # Readers of archives and XML raise whatever a broken one makes them.
+    except (
+        Exception
+    ) as error:  # Readers of archives and XML raise whatever a broken one makes them.
         raise UnreadableDocument(
             "This document is damaged. Open it in its program and save it anew."
         ) from error

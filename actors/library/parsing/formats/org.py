@@ -65,7 +65,9 @@ class _Reading:
         elif found := _DEFINITION.match(line):
             self.flush()
             self.outline.keep(collapsed(_words(found[1])), "term")
-            self.outline.keep(collapsed(_words(" ".join([found[2] or "", *self._indented()]))), depth=1)
+            self.outline.keep(
+                collapsed(_words(" ".join([found[2] or "", *self._indented()]))), depth=1
+            )
         else:
             self.plain.append(_words(line))
 

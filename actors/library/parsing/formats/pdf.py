@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 from pypdf import PageObject, PdfReader
 from pypdf.errors import PyPdfError
@@ -17,6 +19,8 @@ from pypdf.errors import PyPdfError
 from actors.errors import UnreadableDocument
 from actors.library.parsing.blocks import Outline, Parsed, collapsed, lined, storable, titled
 from actors.library.parsing.formats.pdf_lines import add_paragraphs, without_furniture
+
+T = TypeVar("T")
 
 _NO_TITLE = re.compile(r"untitled|microsoft word|\.(docx?|tex|dvi|indd|odt|pdf)$", re.IGNORECASE)
 _MOST_ANNOTATIONS = 10_000
@@ -62,14 +66,23 @@ def parse_pdf(body: bytes) -> Parsed:
 def _pages(reader: PdfReader) -> Iterator[tuple[list[str], list[str]] | None]:
     """Lines and field values of each page; None for one that cannot be read."""
     for number in range(len(reader.pages)):
-        try:
-            page = reader.pages[number]
-            lines = lined(storable(page.extract_text())).split("\n")
-            yield [line for line in lines if line], list(_values(page))
-        except (MemoryError, RecursionError):
-            raise
-        except Exception:  # As above, and only this page is broken.
-            yield None
+        yield _attempt(partial(_page, reader, number))
+
+
+def _page(reader: PdfReader, number: int) -> tuple[list[str], list[str]]:
+    page = reader.pages[number]
+    lines = lined(storable(page.extract_text())).split("\n")
+    return [line for line in lines if line], list(_values(page))
+
+
+def _attempt(read: Callable[[], T]) -> T | None:
+    """What `read` returns, or None if this part of the document is broken."""
+    try:
+        return read()
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:  # noqa: BLE001 - pypdf raises whatever a broken file makes it trip over.
+        return None
 
 
 def _values(page: PageObject) -> Iterator[str]:
@@ -83,7 +96,9 @@ def _values(page: PageObject) -> Iterator[str]:
         chain = [annotation]
         while "/Parent" in chain[-1] and len(chain) < 10:
             chain.append(chain[-1]["/Parent"].get_object())
-        found = {key: field[key] for field in reversed(chain) for key in _FIELD_KEYS if key in field}
+        found = {
+            key: field[key] for field in reversed(chain) for key in _FIELD_KEYS if key in field
+        }
         value = found.get("/V")
         texts = value if isinstance(value, list) else [value]
         shown = ", ".join(str(text).removeprefix("/") for text in texts if text is not None)
@@ -106,18 +121,14 @@ def _note(pages: Sequence[int], what: str) -> Iterator[str]:
 
 
 def _title(reader: PdfReader) -> str:
-    try:
-        title = titled(str((reader.metadata and reader.metadata.title) or ""))
-    except Exception:  # As above; a document may do without its metadata.
-        return ""
+    found = _attempt(lambda: str((reader.metadata and reader.metadata.title) or ""))
+    title = titled(found or "")
     return "" if _NO_TITLE.search(title) else title
 
 
 def _language(reader: PdfReader) -> str:
-    try:
-        found = re.match(r"[A-Za-z]{2,3}(?![A-Za-z])", str(reader.root_object.get("/Lang") or ""))
-    except Exception:  # As above.
-        return ""
+    declared = _attempt(lambda: str(reader.root_object.get("/Lang") or ""))
+    found = re.match(r"[A-Za-z]{2,3}(?![A-Za-z])", declared or "")
     return found[0].lower() if found else ""
 
 

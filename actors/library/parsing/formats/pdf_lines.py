@@ -66,9 +66,13 @@ def _has_page_number(lines: Sequence[str], pages: Sequence[int]) -> bool:
     """Whether a number in the lines grows as the pages do."""
     columns = zip(*(re.findall(r"\d+", line)[:4] for line in lines))
     are_short = all(len(line) <= _LONGEST and not line.endswith(".") for line in lines)
-    return len(lines) > 1 and are_short and any(
-        len({int(number[:9]) - page for number, page in zip(column, pages)}) == 1
-        for column in columns
+    return (
+        len(lines) > 1
+        and are_short
+        and any(
+            len({int(number[:9]) - page for number, page in zip(column, pages)}) == 1
+            for column in columns
+        )
     )
 
 

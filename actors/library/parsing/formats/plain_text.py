@@ -153,7 +153,11 @@ class _Reading:
             return level if is_alone or next_indent > own or is_prose(following) else 0
         is_item = item_of(following[0]) is not None or (next_indent > max(own, self.body))
         is_next = bool(section_number(following[0]))
-        return level if is_alone and not is_item and (not is_next or "." in section_number(following[0])) else 0
+        return (
+            level
+            if is_alone and not is_item and (not is_next or "." in section_number(following[0]))
+            else 0
+        )
 
     def _is_text(self, following: list[str], indent: int) -> bool:
         """Whether a group is more than one more short line."""

@@ -39,7 +39,9 @@ _SETTINGS: dict[str, Any] = {
     "line_length_limit": 1_000_000,
 }
 _LISTINGS = frozenset({"code-block", "sourcecode", "highlight", "prompt", "literalinclude"})
-_BOXES = frozenset({"versionadded", "versionchanged", "deprecated", "seealso", "todo", "deprecated-removed"})
+_BOXES = frozenset(
+    {"versionadded", "versionchanged", "deprecated", "seealso", "todo", "deprecated-removed"}
+)
 _INDEX = frozenset({"toctree", "index", "currentmodule", "highlight", "module", "moduleauthor"})
 
 
@@ -89,7 +91,8 @@ def parse_rst(text: str) -> Parsed:
     try:
         with _any_names():
             tree = publish_doctree(text, settings_overrides=_SETTINGS)
-            for comment in list(tree.findall(nodes.comment)):
+            comments = list(tree.findall(nodes.comment))
+            for comment in comments:
                 comment.parent.remove(comment)
             html = publish_from_doctree(tree, writer="html5", settings_overrides=_SETTINGS)
     except RecursionError:
@@ -99,7 +102,9 @@ def parse_rst(text: str) -> Parsed:
             "This reStructuredText cannot be read. Send it as text/plain."
         ) from error
     parsed = parse_html(html if isinstance(html, str) else html.decode())
-    return replace(parsed, language="")  # It is that of docutils, not of the text.
+    plural = "comment was" if len(comments) == 1 else "comments were"
+    notes = (*parsed.notes, *([f"{len(comments)} {plural} left out."] if comments else ()))
+    return replace(parsed, notes=notes, language="")  # The language is that of docutils.
 
 
 @contextmanager
@@ -117,7 +122,8 @@ def _any_names() -> Iterator[None]:
         found, messages = role(name, language, lineno, reporter)
         return (found, messages) if found is not None else (_any_role, [])
 
-    directives.directive, roles.role = any_directive, any_role  # As Sphinx does.
+    directives.directive = any_directive  # type: ignore[assignment]  # As Sphinx does.
+    roles.role = any_role  # type: ignore[assignment]
     try:
         yield
     finally:

@@ -10,16 +10,18 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from actors.library.parsing.blocks import collapsed
 
 UNDERLINE = re.compile(r"\s*([=\-~^\"*#+_])\1{2,}\s*$")
-_ITEM = re.compile(r"(\s*)((?:[-*•–+◦▪‣·]|o(?=\s{2})|\(?(?:\d{1,3}|[a-z])\)|\d{1,3}\.)(?:\s+|$))(?=\S|$)")
+_ITEM = re.compile(
+    r"(\s*)((?:[-*•–+◦▪‣·]|o(?=\s{2})|\(?(?:\d{1,3}|[a-z])\)|\d{1,3}\.)(?:\s+|$))(?=\S|$)"
+)
 _NUMBERED = re.compile(
     r"\s*(?:(?:Appendix |Annex )?[A-Z]|\d{1,3})(?:\.\d{1,3}){0,5}[.:]?\s+(?=\S)", re.IGNORECASE
 )
-_COLUMNS = re.compile(r"[^\s.?!。]\s*(?:\t| {3,})\S|[^\s.?!。:|] {2,}\S|\S\s*\|\s*\S")
-_LEADER = re.compile(r"(?:\.{4,}|(?: \.){4,}|…{2,})\s*\d+\s*$")
+_COLUMNS = re.compile(r"[^\s.?!。] {3,}\S|[^\s.?!。:|] {2,}\S|\S ?\| ?\S")
 _PAGE = re.compile(r"\[page \w+\]\s*$", re.IGNORECASE)
 _GAP = re.compile(r"\S {3,}\S")
 _MANUAL = re.compile(r"(\S+\(\w+\))\s.*\s\1")
@@ -89,7 +91,7 @@ def _goes_on(line: str, following: str) -> bool:
 def manual_page(lines: list[str]) -> str:
     """The name of a manual page, as "ls(1)", whose head and foot are removed; "" if it is none."""
     edges = [at for at, line in enumerate(lines) if line.strip()]
-    found = _MANUAL.fullmatch(lines[edges[0]].strip()) if edges else None
+    found = _MANUAL.fullmatch(lines[edges[0]].strip()[:200]) if edges else None
     if found is None:
         return ""
     if len(edges) > 1 and (found[1] in lines[edges[-1]] or _GAP.search(lines[edges[-1]].strip())):
@@ -100,7 +102,15 @@ def manual_page(lines: list[str]) -> str:
 
 def is_contents(lines: Sequence[str]) -> bool:
     """Whether lines are a table of contents: most lead to a page with dots."""
-    return sum(_LEADER.search(line) is not None for line in lines) * 2 > len(lines)
+    return sum(map(_leads, lines)) * 2 > len(lines)
+
+
+def _leads(line: str) -> bool:
+    """Whether a line ends with dots and a number."""
+    line = line.rstrip()
+    before = line.rstrip("0123456789")
+    dots = before[len(before.rstrip(" .…")) :]
+    return before != line and (dots.count(".") > 3 or dots.count("…") > 1)
 
 
 def is_columns(lines: Sequence[str]) -> bool:
@@ -155,7 +165,9 @@ def is_short(line: str) -> bool:
 def is_capitals(line: str) -> bool:
     """Whether a short line has capital letters only, in a script that has others."""
     text = collapsed(line)
-    return is_short(line) and text == text.upper() != text.lower() and sum(map(str.isalpha, text)) > 2
+    return (
+        is_short(line) and text == text.upper() != text.lower() and sum(map(str.isalpha, text)) > 2
+    )
 
 
 def is_wide(letter: str) -> bool:
@@ -184,7 +196,7 @@ def usual_width(lines: Iterable[str]) -> int:
 
 def are_own_lines(lines: Sequence[str], width: int) -> bool:
     """Whether lines end where their author wanted: the next word would have fitted on most."""
-    early = sum(_ends_early(line, following, width) for line, following in zip(lines, lines[1:]))
+    early = sum(_ends_early(line, following, width) for line, following in pairwise(lines))
     return early > 0 and early * 3 >= (len(lines) - 1) * 2
 
 
