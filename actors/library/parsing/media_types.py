@@ -99,7 +99,6 @@ _UNSPECIFIC = frozenset(
         "application/octet-stream",
         "binary/octet-stream",
         "application/x-www-form-urlencoded",
-        "application/zip",
     }
 )
 """Types that clients send for bytes whose type they do not know."""
