@@ -55,7 +55,8 @@ async def test_an_added_document_is_found_and_read_at_once(library: Library) -> 
     assert passage.text == "A lock excludes others."
     assert passage.score > 0
     assert await library.document(added.document.document_id) == added.document
-    assert await library.text(added.document.document_id) == "Use\n\nA lock excludes others."
+    text = "Locks\n\nUse\n\nA lock excludes others."
+    assert await library.text(added.document.document_id) == text
 
 
 async def test_a_document_says_what_it_is(library: Library) -> None:

@@ -50,7 +50,7 @@ def test_lines_become_paragraphs_and_pages_are_sections() -> None:
     parsed = read([LINE, "and here it ends.", LINE, "ends."], [LINE, "too."])
 
     assert parsed.title == "paper"
-    assert [(block.section, block.text) for block in parsed.blocks] == [
+    assert [(block.headings[-1], block.text) for block in parsed.blocks] == [
         ("page 1", f"{LINE} and here it ends."),
         ("page 1", f"{LINE} ends."),
         ("page 2", f"{LINE} too."),
@@ -60,7 +60,7 @@ def test_lines_become_paragraphs_and_pages_are_sections() -> None:
 def test_a_paragraph_goes_on_over_the_end_of_a_page() -> None:
     (block,) = read([LINE, LINE], [LINE, "and ends."]).blocks
 
-    assert (block.section, block.text) == ("page 1", f"{LINE} {LINE} {LINE} and ends.")
+    assert (block.headings[-1], block.text) == ("page 1", f"{LINE} {LINE} {LINE} and ends.")
 
 
 @pytest.mark.parametrize(

@@ -112,8 +112,7 @@ def _within_budget(plan: Plan, given: StepInput) -> Plan:
 
 
 def _plan_summary(plan: Plan, given: StepInput) -> dict[str, Any]:
-    questions = [question.text for question in plan.questions if not question.of]
-    return {"questions": questions, "intents": list(plan.intents)}
+    return {"questions": [question.text for question in plan.questions if not question.of]}
 
 
 # --- retrieval ----------------------------------------------------------------------------------
@@ -152,7 +151,7 @@ async def _synthesize(given: StepInput) -> Synthesize:
 
 
 def _findings_summary(findings: Findings, given: StepInput) -> dict[str, Any]:
-    count = len(findings.answer) + sum(len(s.findings) for s in findings.sections)
+    count = sum(len(section.findings) for section in findings.sections)
     return {"findings": count, "sources": len(findings.sources)}
 
 

@@ -58,14 +58,12 @@ class Question:
 class Plan:
     """The steps in the order of their numbers, the analysis first and the writing last.
 
-    `questions` holds one entry per retrieval step, in the same order. `intents` names the kinds of
-    work that the task asks for, such as "compare" or "recommend". `degraded` says why the plan was
-    made without a language model that should have made it; `usage` is what models used.
+    `questions` holds one entry per retrieval step, in the same order. `degraded` says why the plan
+    was made without a language model that should have made it; `usage` is what models used.
     """
 
     steps: tuple[PlannedStep, ...]
     questions: tuple[Question, ...]
-    intents: tuple[str, ...] = ()
     degraded: Failure | None = None
     usage: Usage = NO_USAGE
     by_model: bool = False

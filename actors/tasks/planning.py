@@ -1,7 +1,7 @@
 """Assemble a plan from its questions: step ids, dependencies, searches and tool calls.
 
-Rule: pure and deterministic. Whoever found the questions, the same questions, intents and tools
-give the same plan, within the bounds below.
+Rule: pure and deterministic. The same questions and tools give the same plan, whoever found them,
+within the bounds below.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ class QuestionDraft:
 
 def assemble_plan(
     drafts: Sequence[QuestionDraft],
-    intents: tuple[str, ...],
     tool_options: tuple[ToolOption, ...] = (),
     choices: Sequence[ToolChoice] | None = None,
 ) -> Plan:
@@ -61,8 +60,8 @@ def assemble_plan(
         for number, draft in enumerate(drafts[:MAX_QUESTIONS], start=2)
     )
     calls = _tool_calls(questions, tool_options, choices)
-    steps = _steps(questions, calls, intents)
-    return Plan(steps, (*questions, *(question for question, _ in calls)), intents)
+    steps = _steps(questions, calls)
+    return Plan(steps, (*questions, *(question for question, _ in calls)))
 
 
 def _shortened(text: str, most: int) -> str:
@@ -119,9 +118,7 @@ def _is_for(option: ToolOption, question: Question) -> bool:
     return not option.when or any(not terms.isdisjoint(term_set([word])) for word in option.when)
 
 
-def _steps(
-    questions: tuple[Question, ...], calls: _ToolCalls, intents: tuple[str, ...]
-) -> tuple[PlannedStep, ...]:
+def _steps(questions: tuple[Question, ...], calls: _ToolCalls) -> tuple[PlannedStep, ...]:
     retrievals = tuple(q.step_id for q in (*questions, *(q for q, _ in calls)))
     synthesis, writing = f"s{len(retrievals) + 2}", f"s{len(retrievals) + 3}"
     needs = (ANALYSIS.step_id,)
@@ -140,14 +137,14 @@ def _steps(
             synthesis,
             "synthesis",
             "analyzer",
-            f"Synthesize the passages found on {subject} ({', '.join(intents)})",
+            f"Choose what answers {subject}",
             retrievals,
         ),
         PlannedStep(
             writing,
             "writing",
             "writer",
-            "Write the report, each sentence with its source",
+            "Write the report, each excerpt with its source",
             (synthesis,),
         ),
     )

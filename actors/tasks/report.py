@@ -27,7 +27,7 @@ def opening(title: str, findings: Findings) -> Iterator[str]:
 def numbered_sources(passages: Iterable[Passage]) -> tuple[Source, ...]:
     """The passages with the numbers under which a report cites them."""
     return tuple(
-        Source(number, p.document_id, p.title, p.section, p.position, p.text)
+        Source(number, p.document_id, p.title, p.section, p.position, p.text, p.start, p.end)
         for number, p in enumerate(passages, start=1)
     )
 

@@ -12,7 +12,7 @@ from typing import Final
 
 LENGTH: Final = struct.Struct(">I")
 LONGEST_REPLY: Final = 4 * 1024 * 1024
-"""Longer replies mean that the child has lost its mind."""
+"""A longer reply means that the child is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,11 @@ class Job:
     media_type: str | None = None
     title: str | None = None
     file_name: str | None = None
+
+    @property
+    def mebibytes(self) -> int:
+        """Its size, rounded down."""
+        return len(self.body) // (1024 * 1024)
 
 
 def frame(payload: bytes) -> bytes:

@@ -15,12 +15,16 @@ from typing import Any, Protocol
 
 import trio
 
-from actors.errors import CODES, Overloaded, UnreadableDocument
+from actors.errors import CODES, ActorError, Overloaded, UnreadableDocument
 from actors.library.documents import ParsedText
+from actors.library.excerpts import ExcerptCut
 from actors.library.parsing.frames import LENGTH, LONGEST_REPLY, Job, frame
-from actors.library.passages import Cut
+from actors.library.passages import PassageCut
 
 PARSE_S = 30.0
+MORE_S = 10.0
+"""Seconds for each further MiB of a document; the slowest parser reads about 0.3 MiB a second."""
+
 MOST_CHILDREN = 2
 CHILD = (sys.executable, "-P", "-m", "actors.library.parsing.child")
 
@@ -54,11 +58,12 @@ class ProcessParser:
 
     async def parse(self, job: Job) -> ParsedText:
         """The document's title, text and passages; whatever goes wrong is the document's fault."""
+        limit_s = self._limit_s + job.mebibytes * MORE_S
         async with self._places:
             child = await self._child()
             parsed: ParsedText | None = None
             try:
-                with trio.move_on_after(self._limit_s):
+                with trio.move_on_after(limit_s):
                     parsed = await child.parse(job)
             except _Refused as refused:
                 self._idle.append(child)
@@ -66,7 +71,7 @@ class ProcessParser:
             except (trio.BrokenResourceError, trio.ClosedResourceError, EOFError):
                 await child.kill()
                 raise UnreadableDocument(
-                    "ParsedDocument this document failed. Open it in its program and save it anew."
+                    "Parsing this document failed. Open it in its program and save it anew."
                 ) from None
             except BaseException:
                 await child.kill()
@@ -74,7 +79,7 @@ class ProcessParser:
             if parsed is None:
                 await child.kill()
                 raise UnreadableDocument(
-                    f"ParsedDocument this document took longer than {self._limit_s:g} s. "
+                    f"Parsing this document took longer than {limit_s:g} s. "
                     "Send it in smaller parts."
                 )
             self._idle.append(child)
@@ -99,7 +104,9 @@ class _Refused(Exception):
     """The child is fine, the document is not."""
 
     def __init__(self, code: str, message: str) -> None:
-        self.error = CODES.get(code, UnreadableDocument)(message)
+        kind = CODES.get(code, UnreadableDocument)
+        self.error = kind.__new__(kind)
+        ActorError.__init__(self.error, message)  # Some of them make their message themselves.
 
 
 class _Child:
@@ -137,15 +144,27 @@ class _Child:
         await self._to.send_all(frame(json.dumps(about).encode()))
         await self._to.send_all(LENGTH.pack(len(job.body)))
         await self._to.send_all(job.body)
-        texts, cuts = list[str](), list[Cut]()
+        texts = list[str]()
+        passages, excerpts = list[PassageCut](), list[ExcerptCut]()
         while True:
             reply = await self._reply()
             if "error" in reply:
                 raise _Refused(reply["error"], reply["message"])
             if "end" in reply:
-                return ParsedText(reply["title"], "".join(texts), tuple(cuts))
+                return ParsedText(
+                    reply["title"],
+                    "".join(texts),
+                    tuple(passages),
+                    tuple(excerpts),
+                    tuple(reply["notes"]),
+                    reply["language"],
+                )
             texts.append(reply.get("text", ""))
-            cuts += [Cut(*cut) for cut in reply.get("cuts", ())]
+            for headings, *cut in reply.get("passages", ()):
+                passages.append(PassageCut(tuple(headings), *cut))
+            for kind, headings, *cut in reply.get("excerpts", ()):
+                excerpts.append(ExcerptCut(kind, tuple(headings), *cut))
+            await trio.lowlevel.checkpoint()
 
     async def kill(self) -> None:
         with trio.CancelScope(shield=True):
