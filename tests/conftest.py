@@ -14,8 +14,8 @@ import trio
 
 from actors.system import System
 from web.api.app import create_app
-from web.http.server import serve
-from web.http.traffic import Traffic
+from web.http.connection_table import ConnectionTable
+from web.server import serve_app
 from web.settings.model import ServerSettings
 
 _SHOWN_BY = {"anthropic": "anthropic", "mcp": "mcp", "openai": "openai", "vectors": "wordllama"}
@@ -53,10 +53,10 @@ async def serving(system: System, **settings: Any) -> AsyncIterator[httpx.AsyncC
     """A real server on a free port of 127.0.0.1 over `system`, and a client for it."""
     chosen = ServerSettings(bind="127.0.0.1:0", **settings)
     closing = trio.Event()
-    traffic = Traffic()
-    app = create_app(system, chosen, traffic)
+    table = ConnectionTable()
+    app = create_app(system, chosen, table)
     async with trio.open_nursery() as nursery:
-        start = partial(serve, app, chosen, traffic=traffic, shutdown_trigger=closing.wait)
+        start = partial(serve_app, app, chosen, table=table, shutdown_trigger=closing.wait)
         (url, *_) = await nursery.start(start)
         limits = httpx.Limits(max_connections=None)
         http = httpx.AsyncClient(base_url=url, limits=limits, timeout=30, verify=False)

@@ -20,7 +20,7 @@ from actors.settings import Settings
 from actors.tasks.plan import Question
 from actors.tasks.tool_options import question_argument
 from actors.tools import Tool, Tools, open_tools
-from web.http.server import serve
+from web.server import serve_app
 from web.settings.model import ServerSettings
 
 HERE = Path(__file__).parent
@@ -67,7 +67,7 @@ async def over_http(port: int = 0) -> AsyncIterator[tuple[str, trio.Event]]:
     app = server.streamable_http_app()
     given = ServerSettings(bind=f"127.0.0.1:{port}")
     async with trio.open_nursery() as nursery:
-        serving = partial(serve, app, given, shutdown_trigger=closing.wait)
+        serving = partial(serve_app, app, given, shutdown_trigger=closing.wait)
         (url, *_) = await nursery.start(serving)
         yield f"{url}/mcp", cancelled
         closing.set()

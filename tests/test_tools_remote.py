@@ -21,7 +21,7 @@ from actors.errors import ToolFailed
 from actors.settings import Settings
 from actors.tools import Tools, open_tools
 from actors.tools.secrets import UnusableToolServer
-from web.http.server import serve
+from web.server import serve_app
 from web.settings.model import ServerSettings
 
 SECRET = "hush-hush-4711"
@@ -37,7 +37,9 @@ async def served(app: App) -> AsyncIterator[str]:
     closing = trio.Event()
     given = ServerSettings(bind="127.0.0.1:0")
     async with trio.open_nursery() as nursery:
-        (url, *_) = await nursery.start(partial(serve, app, given, shutdown_trigger=closing.wait))
+        (url, *_) = await nursery.start(
+            partial(serve_app, app, given, shutdown_trigger=closing.wait)
+        )
         yield f"{url}/mcp"
         closing.set()
 

@@ -1,7 +1,7 @@
-"""The server of one data folder: it owns the folder, the system, and the sockets, in that order.
+"""The server of one data folder: it owns the folder, the system and the sockets, in that order.
 
-Rule: the system lives around the server and not in it, so that HTTP never answers for actors that
-are gone. The first signal drains, the second ends at once.
+Rule: the system is opened before the server and closed after it, so that HTTP never answers for actors
+that are gone. The first signal drains, the second ends at once.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from typing import Any
 
 import trio
 
@@ -19,17 +20,24 @@ from actors.errors import ActorError
 from actors.journal.schema import UnusableDatabase
 from actors.system import open_system
 from web.api.app import create_app
+from web.api.problems import CONTENT_TYPE, KINDS, problem_body
 from web.data_folder import announce, hold
-from web.gc_policy import Collector, give_back_large_blocks, keep_tidy
+from web.gc_policy import Collector, return_large_blocks, run_collector
+from web.http.connection_table import ConnectionTable
+from web.http.limits import Limits
+from web.http.request_cycle import ErrorResponse
 from web.http.server import serve
-from web.http.traffic import Traffic
 from web.settings.model import ServerSettings
 
 log = logging.getLogger(__name__)
 
 SWITCH_S = 0.001
-"""How long a busy event loop keeps a thread waiting that has come back from SQLite; a commit comes
-back several times, and many wait for it."""
+"""How long a busy event loop keeps a thread waiting that has returned from SQLite. A commit returns
+several times, and many requests wait for it."""
+
+DISCONNECT_GRACE_S = 5.0
+"""How long an app may run after its client has left. It is there for apps that are not ours: the MCP
+SDK's discards a session whose first request is cancelled."""
 
 FAILED = 1
 """Exit code of a system that ended by itself."""
@@ -38,9 +46,9 @@ FAILED = 1
 def run(settings: ServerSettings) -> int:
     """Serve until a signal comes; the exit code. Raises `FolderHeld` and `FolderUnusable`."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It tells of each call of a model.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It logs each call of a model.
     sys.setswitchinterval(SWITCH_S)
-    give_back_large_blocks()
+    return_large_blocks()
     with hold(settings.data_dir):
         try:
             return trio.run(_serve, settings)
@@ -56,16 +64,16 @@ async def _serve(settings: ServerSettings) -> int:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_system(settings) as system, trio.open_nursery() as watch:
             closing = trio.Event()
-            traffic = Traffic()
-            app = create_app(system, settings, traffic)
+            table = ConnectionTable()
+            app = create_app(system, settings, table)
             listening = partial(
-                serve, app, settings, traffic=traffic, shutdown_trigger=closing.wait
+                serve_app, app, settings, table=table, shutdown_trigger=closing.wait
             )
             async with trio.open_nursery() as nursery:
                 (url, *_) = await nursery.start(listening)
                 collector = Collector()
                 collector.begin()
-                watch.start_soon(keep_tidy, collector)
+                watch.start_soon(run_collector, collector)
                 with announce(settings.data_dir, url):
                     _say(f"Terzetto listens at {url} (Ctrl-C stops it)")
                     await anext(signals)
@@ -79,8 +87,47 @@ async def _serve(settings: ServerSettings) -> int:
     return 0
 
 
+async def serve_app(
+    app: Any,
+    settings: ServerSettings,
+    *,
+    table: ConnectionTable | None = None,
+    disconnect_grace_s: float = DISCONNECT_GRACE_S,
+    shutdown_trigger: Callable[[], Awaitable[object]] = trio.sleep_forever,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """`web.http.server.serve` with the limits of the settings, and errors as problems."""
+    await serve(
+        app,
+        settings.bind,
+        limits=Limits(
+            max_connections=settings.max_connections,
+            keep_alive_s=settings.keep_alive_s,
+            request_head_s=settings.request_head_s,
+            request_body_s=settings.request_body_s,
+            write_timeout_s=settings.write_timeout_s,
+            disconnect_grace_s=disconnect_grace_s,
+        ),
+        render_error=_as_problem,
+        table=table,
+        shutdown_trigger=shutdown_trigger,
+        task_status=task_status,
+    )
+
+
+def _as_problem(code: str, detail: str, path: str) -> ErrorResponse:
+    body, kind = problem_body(code, detail, path), KINDS[code]
+    headers = [
+        (b"content-type", CONTENT_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    if kind.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % kind.retry_after_s))
+    return ErrorResponse(kind.status, headers, body)
+
+
 async def _end_at_once(signals: AsyncIterator[int]) -> None:
-    """Nothing is lost by it: what had been told is in the log."""
+    """This loses nothing: what clients were told is in the log."""
     number = await anext(signals)
     _say("Terzetto ends at once. Unfinished tasks go on at the next start.")
     os._exit(128 + number)

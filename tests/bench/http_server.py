@@ -41,14 +41,14 @@ async def serve(kind: str, stock: bool, ready: int, done: int) -> None:
     from http_tasks import use_stock_server
     from scripted import scripted_system
 
-    import web.http.server
     from web.api.app import create_app
+    from web.server import serve_app
     from web.settings.model import ServerSettings
 
     if stock:
         use_stock_server()
     settings = ServerSettings(bind="127.0.0.1:0")
-    serving: Any = stock_serve if stock else web.http.server.serve
+    serving: Any = stock_serve if stock else serve_app
     async with scripted_system() as system, trio.open_nursery() as nursery:
         apps = {"chunks": chunks, "small": plain(), "livez": create_app(system, settings)}
         (url, *_) = await nursery.start(partial(serving, apps[kind], settings))

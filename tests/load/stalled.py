@@ -66,21 +66,22 @@ def serve(folder: str, logs: int, readers: int, stock: bool) -> None:
 
 def use_stock_server() -> None:
     """What `web.server` did before it had a server of its own."""
+    from hypercorn.config import Config
     from hypercorn.trio import serve as stock_serve
     from quart_trio.asgi import TrioASGIHTTPConnection
 
     import web.api.app
     import web.server
-    from web.http.server import config_of
 
-    async def serve(app: Any, settings: Any, *, traffic: Any = None, **more: Any) -> None:
-        config = config_of(settings)
+    async def serve_app(app: Any, settings: Any, *, table: Any = None, **more: Any) -> None:
+        config = Config()
+        config.bind = [settings.bind]
         config.graceful_timeout = 1.0
         config.keep_alive_max_requests = 1_000_000
         await stock_serve(app, config, **more)
 
     changed: Any = web.server
-    changed.serve = serve
+    changed.serve_app = serve_app
     changed_app: Any = web.api.app
     changed_app.HttpConnection = TrioASGIHTTPConnection
 

@@ -21,7 +21,7 @@ from web.api import parsing
 from web.api.problems import RequestProblem, of_actor_error, problem
 from web.api.streams import Readers
 from web.api.views import NoBody, NoQuery, to_json
-from web.http.traffic import Traffic
+from web.http.connection_table import ConnectionTable
 from web.settings.model import ServerSettings
 
 Q = TypeVar("Q", bound=BaseModel)
@@ -35,7 +35,7 @@ class RequestContext(Generic[Q, B]):
     system: System
     settings: ServerSettings
     readers: Readers
-    traffic: Traffic
+    connections: ConnectionTable
     request: Request
     path: Mapping[str, str]
     query: Q
@@ -74,7 +74,7 @@ def add_routes(
     routes: list[Route],
     system: System,
     settings: ServerSettings,
-    traffic: Traffic,
+    connections: ConnectionTable,
 ) -> Readers:
     """Let `app` answer these routes."""
     readers = Readers(system, settings.max_streams_per_client)
@@ -82,7 +82,7 @@ def add_routes(
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
             endpoint=f"{route.method} {route.path}",
-            view_func=_view(route, system, settings, readers, traffic),
+            view_func=_view(route, system, settings, readers, connections),
             methods=[route.method],
             strict_slashes=True,
         )
@@ -90,7 +90,11 @@ def add_routes(
 
 
 def _view(
-    route: Route, system: System, settings: ServerSettings, readers: Readers, traffic: Traffic
+    route: Route,
+    system: System,
+    settings: ServerSettings,
+    readers: Readers,
+    connections: ConnectionTable,
 ) -> Callable[..., Awaitable[Response]]:
     from quart import request as current
 
@@ -104,7 +108,7 @@ def _view(
                 optional = route.body_optional
                 body = await parsing.json_body(request, route.body, most, optional=optional)
             exchange = RequestContext(
-                system, settings, readers, traffic, request, path, query, body
+                system, settings, readers, connections, request, path, query, body
             )
             return await route.handler(exchange)
         except RequestProblem as refused:

@@ -43,7 +43,7 @@ async def health(x: RequestContext[views.NoQuery, views.NoBody]) -> Response:
         "streams": x.readers.open_streams(),
         "read_ahead_bytes": x.readers.ahead.bytes,
     }
-    gauges = {**x.system.gauges(), **streams, **x.traffic.gauges()}
+    gauges = {**x.system.gauges(), **streams, **x.connections.gauges()}
     return render(200, {"status": status, "version": VERSION, "gauges": gauges})
 
 

@@ -1,7 +1,7 @@
 """Terzetto as a server of the Model Context Protocol, over stdio or over HTTP.
 
-Rule: stdout carries the protocol and nothing else. Over HTTP only this machine is listened to, by a
-name of this machine, and no web page of any origin is answered.
+Rule: stdout carries the protocol and nothing else. Over HTTP it listens on this machine only, requires
+a name of this machine, and answers no web page of any origin.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
-from web.http.server import serve
 from web.mcp.service import Opening, SharedService, open_shared
 from web.mcp.stdin import StdinLines
 from web.mcp.tools import MAX_NAME, OFFERS, call, refusal
@@ -96,9 +95,11 @@ async def _serve_stdio(server: Server[Any]) -> None:
 
 
 async def _serve_http(server: Server[Any], settings: ServerSettings) -> None:
+    from web.server import serve_app  # Over stdio its imports would only make the start slower.
+
     app = server.streamable_http_app(streamable_http_path=PATH, transport_security=LOCAL)
     async with trio.open_nursery() as nursery:
-        (url, *_) = await nursery.start(serve, app, settings)
+        (url, *_) = await nursery.start(serve_app, app, settings)
         print(f"Terzetto speaks MCP at {url}{PATH} (Ctrl-C stops it)", file=sys.stderr, flush=True)
 
 
