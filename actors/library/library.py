@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -55,8 +55,9 @@ async def open_library(
     async with open_database(folder) as database, open_parser() as own_parser:
         embedder = await database.compute(packaged_embedder) if vectors else None
         library = Library(database, parser or own_parser, now, embedder)
-        async with library.filling():
-            yield library
+        with closing(library):
+            async with library.filling():
+                yield library
 
 
 class Library:
@@ -75,7 +76,12 @@ class Library:
         self._embedder = embedder
         self._own = Searcher(database, database, embedder)
         self._sample: Searcher | None = None
+        self._opened = ExitStack()
         self._building = trio.Lock()
+
+    def close(self) -> None:
+        """Close the sample library, if it was opened."""
+        self._opened.close()
 
     @asynccontextmanager
     async def filling(self) -> AsyncIterator[None]:
@@ -218,6 +224,7 @@ class Library:
         async with self._building:
             if self._sample is None:
                 database = await self._database.compute(partial(build_sample_database, self._now()))
+                self._opened.enter_context(closing(database))
                 sample = Searcher(database, self._database, self._embedder)
                 if sample.vectors is not None:
                     await sample.vectors.fill()
