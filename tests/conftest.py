@@ -23,6 +23,7 @@ MISSING = {extra for extra, module in _SHOWN_BY.items() if find_spec(module) is 
 """Extras that are not installed. Without them all other tests pass."""
 
 _OF_EXTRAS = {
+    "test_http_foreign_apps.py": {"mcp"},
     "test_local_model_in_tasks.py": {"openai"},
     "test_mcp_server.py": {"mcp"},
     "test_model_calls.py": {"mcp"},

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 from command_fakes import FakeService
-from http_raw import GUARD_S, listening
+from http_raw import GOOD, GUARD_S, listening
 
+import web.api
+import web.http
 from web.mcp.server import LOCAL, PATH, mcp_server
 from web.mcp.service import open_shared
 
@@ -86,3 +91,108 @@ async def test_clients_that_close_once_they_have_the_answer_keep_their_sessions(
                 nursery.start_soon(client)
 
     assert kept == [True] * SESSIONS
+
+
+class Finishing:
+    """An app that, told that its client has left, sends once more and needs `needs_s` to return."""
+
+    def __init__(self, needs_s: float) -> None:
+        self.needs_s = needs_s
+        self.told, self.finished, self.cancelled = trio.Event(), trio.Event(), trio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("no lifespan")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.told.set()
+        try:
+            await send({"type": "http.response.body", "body": b"late", "more_body": True})
+            await trio.sleep(self.needs_s)
+            self.finished.set()
+        except trio.Cancelled:
+            self.cancelled.set()
+            raise
+
+
+async def test_an_app_whose_client_leaves_is_told_and_returns_in_its_own_time():
+    app = Finishing(needs_s=0.1)
+    async with listening(app, disconnect_grace_s=GUARD_S) as server:
+        async with server.client() as client:
+            await client.send(GOOD)
+            await client.head()
+        with trio.fail_after(1):
+            await app.told.wait()
+        await server.connections(0)
+
+        assert app.finished.is_set() and not app.cancelled.is_set()
+
+
+async def test_an_app_that_does_not_return_in_its_grace_is_cancelled():
+    app = Finishing(needs_s=3_600)
+    async with listening(app, disconnect_grace_s=0.05) as server:
+        async with server.client() as client:
+            await client.send(GOOD)
+            await client.head()
+        await server.connections(0)
+
+        assert app.told.is_set() and app.cancelled.is_set()
+
+
+async def test_an_app_without_a_client_does_not_delay_the_shutdown():
+    app = Finishing(needs_s=3_600)
+    async with listening(app, disconnect_grace_s=3_600) as server:
+        async with server.client() as client:
+            await client.send(GOOD)
+            await client.head()
+        await app.told.wait()
+        began = trio.current_time()
+        server.closing.set()
+        await server.connections(0)
+
+        assert trio.current_time() - began < 2.5
+
+
+@pytest.mark.parametrize("call", ["receive", "send"])
+async def test_an_app_that_goes_on_without_its_client_does_not_block_the_loop(call):
+    async def deaf(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("no lifespan")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        while True:
+            if call == "receive":
+                await receive()
+            else:
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+
+    async with listening(deaf, disconnect_grace_s=0.05) as server:
+        async with server.client() as client:
+            await client.send(GOOD)
+            await client.head()
+        await server.connections(0)
+
+
+def private_names(source: str) -> set[str]:
+    """Names with an underscore that are taken from something other than `self`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) != "self":
+            found.add(node.attr)
+    return {name for name in found if name.startswith("_") and not name.startswith("__")}
+
+
+def test_nothing_private_of_the_web_framework_is_used():
+    """Another Python resolves another version of it, in which such a name may be gone."""
+    documented = {"_get_current_object"}
+    used = {
+        name
+        for folder in (web.api, web.http)
+        for file in Path(folder.__path__[0]).glob("*.py")
+        for name in private_names(file.read_text())
+    }
+    assert used <= documented

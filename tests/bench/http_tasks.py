@@ -55,11 +55,13 @@ def use_stock_server() -> None:
     import conftest
     from http_raw import stock_serve
     from quart_trio.asgi import TrioASGIHTTPConnection
+    from quart_trio.wrappers import TrioRequest
 
     import web.api.app
     import web.api.log_chunks
 
-    conftest.serve = stock_serve  # type: ignore[assignment]
+    conftest.serve_app = stock_serve  # type: ignore[assignment]
+    web.api.app.BodyRequest = TrioRequest  # type: ignore[misc]
     web.api.app.HttpConnection = TrioASGIHTTPConnection  # type: ignore[assignment,misc]
     web.api.log_chunks.SLICE_BYTES = 256 * 1024
 

@@ -69,6 +69,7 @@ def use_stock_server() -> None:
     from hypercorn.config import Config
     from hypercorn.trio import serve as stock_serve
     from quart_trio.asgi import TrioASGIHTTPConnection
+    from quart_trio.wrappers import TrioRequest
 
     import web.api.app
     import web.server
@@ -84,6 +85,7 @@ def use_stock_server() -> None:
     changed.serve_app = serve_app
     changed_app: Any = web.api.app
     changed_app.HttpConnection = TrioASGIHTTPConnection
+    changed_app.BodyRequest = TrioRequest
 
 
 def end_with(parent: int) -> None:
