@@ -7,12 +7,13 @@ and puts bytes into the write buffer. It never reads or writes the socket.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
-from email.utils import formatdate
 from enum import Enum, auto
 from http import HTTPStatus
+from time import time
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 from urllib.parse import unquote
+from wsgiref.handlers import format_date_time
 
 import h11
 import trio
@@ -197,7 +198,10 @@ class RequestCycle:
         """
         if self._http.they_are_waiting_for_100_continue and not self.begun:
             self._event(h11.InformationalResponse(status_code=100, headers=[]))
-            await self._flush()
+            try:
+                await self._write_buffer.flush()
+            except ClientLost:
+                self._lost()
         while not self._has_message():
             await self._write_buffer.moved.park()
         if self.disconnected or self._upload is Upload.RECEIVED:
@@ -243,19 +247,19 @@ class RequestCycle:
                     self._event(h11.Data(data=data))
                 if not message.get("more_body", False):
                     self._event(h11.EndOfMessage())
-                await self._flush()
+                try:
+                    await self._write_buffer.flush()
+                except ClientLost:
+                    self._lost()
             case other:
                 raise RuntimeError(f"an HTTP response has no message {other!r}")
 
-    async def _flush(self) -> None:
-        try:
-            await self._write_buffer.flush()
-        except ClientLost:
-            self.disconnect()
-            self._on_lost()
+    def _lost(self) -> None:
+        self.disconnect()
+        self._on_lost()
 
     def _head(self, status: int, headers: Any) -> None:
-        all_headers = [*headers, (b"date", formatdate(usegmt=True).encode())]
+        all_headers = [*headers, (b"date", format_date_time(time()).encode())]
         # What is left of a body that nobody reads would look like the next request.
         if self.must_close or self._http.their_state is h11.SEND_BODY:
             all_headers.append((b"connection", b"close"))
