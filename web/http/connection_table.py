@@ -14,11 +14,12 @@ REQUESTS_PER_TICK = 4
 CLOSES_PER_TICK = 4
 """Requests that begin, and clients whose departure is handled, between two ticks of the event loop.
 Each takes up to a millisecond until it waits, so a thousand at once would stop all others for a
-second."""
+second: `tests/bench/http_ticks.py`."""
 
 ACCEPTS_PER_TICK = 16
-"""Connections that a listener accepts between two ticks. One, as `trio.serve_listeners` does it, makes
-the last of a thousand clients wait for a thousand ticks, each of which takes long under load."""
+"""Connections that a listener accepts between two ticks, bounded for the same reason. One, as
+`trio.serve_listeners` does it, makes the last of a thousand clients wait for a thousand ticks, each of
+which takes long under load."""
 
 
 class Closable(Protocol):
