@@ -231,7 +231,7 @@ async def test_a_response_under_way_reaches_its_client_at_the_shutdown():
             assert await client.closed()
 
 
-async def test_after_the_shutdown_began_nobody_new_is_let_in():
+async def test_after_the_shutdown_began_no_new_client_is_accepted():
     async with listening(plain()) as server:
         assert (await server.ask(GOOD)) is not None
         server.closing.set()
@@ -267,7 +267,7 @@ async def test_a_client_that_leaves_is_noticed_although_it_has_pipelined_a_reque
             await app.cancelled.wait()
 
 
-async def test_an_app_that_listens_is_told_that_its_client_may_have_left():
+async def test_an_app_that_receives_gets_http_disconnect_when_its_client_may_have_left():
     told = trio.Event()
 
     async def listens(scope, receive, send):

@@ -94,7 +94,7 @@ async def test_clients_that_close_once_they_have_the_answer_keep_their_sessions(
 
 
 class Finishing:
-    """An app that, told that its client has left, sends once more and needs `needs_s` to return."""
+    """An app that sends once more after `http.disconnect` and needs `needs_s` to return."""
 
     def __init__(self, needs_s: float) -> None:
         self.needs_s = needs_s
@@ -117,7 +117,7 @@ class Finishing:
             raise
 
 
-async def test_an_app_whose_client_leaves_is_told_and_returns_in_its_own_time():
+async def test_an_app_whose_client_leaves_gets_http_disconnect_and_returns_in_its_own_time():
     app = Finishing(needs_s=0.1)
     async with listening(app, disconnect_grace_s=GUARD_S) as server:
         async with server.client() as client:

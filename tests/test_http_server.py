@@ -63,7 +63,7 @@ async def test_past_the_most_connections_the_longest_idle_one_makes_room():
             assert (await younger.answer()).status == 200
 
 
-async def test_where_every_connection_works_a_newcomer_is_told_503():
+async def test_where_every_connection_is_busy_a_new_client_gets_503():
     app = Endless()
     async with listening(app, max_connections=1) as server:
         async with server.client() as busy:
@@ -240,30 +240,30 @@ def test_the_limit_of_open_files_is_raised_and_respected():
     assert raise_file_limit(10**9) < 10**9
 
 
-async def test_requests_that_come_at_once_begin_a_few_in_each_round():
-    rounds, begun = Rounds(), Counter[int]()
+async def test_requests_that_come_at_once_begin_a_few_in_each_tick():
+    ticks, begun = Ticks(), Counter[int]()
 
     async def app(scope, receive, send):
         if scope["type"] == "http":
-            begun[rounds.number] += 1
+            begun[ticks.number] += 1
         await plain()(scope, receive, send)
 
-    trio.lowlevel.add_instrument(rounds)
+    trio.lowlevel.add_instrument(ticks)
     async with listening(app) as server, trio.open_nursery() as nursery:
         for _ in range(60):
             nursery.start_soon(server.ask, GOOD)
-    trio.lowlevel.remove_instrument(rounds)
+    trio.lowlevel.remove_instrument(ticks)
 
     assert begun.total() == 60
     assert max(begun.values()) <= REQUESTS_PER_TICK
 
 
-async def test_clients_that_leave_at_once_are_let_go_a_few_in_each_round():
-    rounds, left = Rounds(), Counter[int]()
+async def test_clients_that_leave_at_once_are_closed_a_few_in_each_tick():
+    ticks, left = Ticks(), Counter[int]()
 
     class Pausing(Body):
         async def __aexit__(self, *why):
-            left[rounds.number] += 1
+            left[ticks.number] += 1
 
         async def __anext__(self):
             await trio.sleep_forever()
@@ -279,11 +279,11 @@ async def test_clients_that_leave_at_once_are_let_go_a_few_in_each_round():
             client.sendall(GOOD)
         for client in clients:
             await trio.to_thread.run_sync(client.recv, 1)
-        trio.lowlevel.add_instrument(rounds)
+        trio.lowlevel.add_instrument(ticks)
         for client in clients:
             client.close()
         await server.connections(0)
-        trio.lowlevel.remove_instrument(rounds)
+        trio.lowlevel.remove_instrument(ticks)
 
         assert left.total() == 60
         assert max(left.values()) <= CLOSES_PER_TICK
@@ -322,8 +322,8 @@ async def test_a_stream_whose_client_is_lost_before_the_head_is_out_is_left():
     assert body.left
 
 
-class Rounds(trio.abc.Instrument):
-    """The rounds of the loop so far."""
+class Ticks(trio.abc.Instrument):
+    """The ticks of the event loop so far."""
 
     number = 0
 
@@ -331,22 +331,22 @@ class Rounds(trio.abc.Instrument):
         self.number += 1
 
 
-async def test_clients_that_come_at_once_are_let_in_together():
-    """Else, under load, each waits for as many rounds of the loop as there are before it."""
-    rounds, accepted = Rounds(), Counter[int]()
+async def test_clients_that_come_at_once_are_accepted_together():
+    """Otherwise, under load, each waits for as many ticks as there are clients before it."""
+    ticks, accepted = Ticks(), Counter[int]()
     async with listening(plain()) as server:
         entered = server.table.add
 
         def enter(connection):
-            accepted[rounds.number] += 1
+            accepted[ticks.number] += 1
             entered(connection)
 
         server.table.add = enter
-        trio.lowlevel.add_instrument(rounds)
+        trio.lowlevel.add_instrument(ticks)
         address = (server.host, server.port)
         clients = [socket.create_connection(address) for _ in range(40)]
         await server.connections(40)
-        trio.lowlevel.remove_instrument(rounds)
+        trio.lowlevel.remove_instrument(ticks)
         for client in clients:
             client.close()
 

@@ -31,7 +31,6 @@ import logging
 from contextlib import suppress
 from enum import Enum, auto
 from typing import Any, assert_never
-from urllib.parse import urlsplit
 
 import h11
 import trio
@@ -47,7 +46,13 @@ from web.http.limits import (
     read_deadline,
     write_deadline,
 )
-from web.http.request_cycle import UNREAD_BYTES, RenderError, RequestCycle
+from web.http.request_cycle import (
+    UNREAD_BYTES,
+    BadRequest,
+    RenderError,
+    RequestCycle,
+    target_of,
+)
 from web.http.write_buffer import ClientLost, WriteBuffer
 
 log = logging.getLogger(__name__)
@@ -56,7 +61,6 @@ READ_BYTES = 32 * 1024
 """The most that is read at a time, and how far a client may send ahead of what is answered."""
 
 HEAD_BYTES = 32 * 1024
-HEAD_FIELDS = 100
 
 LINGER_S = 1.0
 """After the last response the client gets this long to close first, so that the response reaches it:
@@ -65,15 +69,6 @@ closing a socket with unread bytes in it resets the connection and discards what
 
 class ClientStalled(Exception):
     """The client took nothing for as long as a client may."""
-
-
-class BadRequest(Exception):
-    """What the client sends is not HTTP that this server takes; the connection ends with it."""
-
-    def __init__(self, detail: str, code: str = "bad_request") -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.code = code
 
 
 class Phase(Enum):
@@ -163,7 +158,7 @@ class Connection:
             await trio.aclose_forcefully(self._stream)
 
     def _end_app(self) -> None:
-        """The connection is over. An app that runs is told, and gets some time."""
+        """The connection is over. An app that runs gets `http.disconnect` and some time."""
         cycle = self._cycle
         if cycle is None or cycle.returned:
             self.close_now()
@@ -358,7 +353,7 @@ class Connection:
         self._since, self._received = trio.current_time(), 0
         cycle = self._cycle = self._new_cycle(head_only=request.method == b"HEAD")
         cycle.must_close = self._phase is Phase.RETIRING
-        target = _check(request)
+        target = target_of(request)
         scope = cycle.scope_of(request, target, self._client, self._server)
         assert self._nursery is not None
         self._nursery.start_soon(self._answer, cycle, scope)
@@ -427,26 +422,3 @@ class Connection:
 def _address(name: Any) -> tuple[str, int] | None:
     """A socket's address as ASGI wants it; None if it has neither host nor port."""
     return (name[0], name[1]) if isinstance(name, tuple) else None
-
-
-def _check(request: h11.Request) -> bytes:
-    """The path and query that a request is for; raises `BadRequest`."""
-    names = [name for name, _ in request.headers]
-    if len(names) > HEAD_FIELDS:
-        raise BadRequest(f"A request may have {HEAD_FIELDS} header fields.", "head_too_large")
-    if request.http_version not in (b"1.1", b"1.0"):
-        raise BadRequest("This server speaks HTTP/1.1 and HTTP/1.0.")
-    if b"transfer-encoding" in names and (
-        b"content-length" in names or request.http_version == b"1.0"
-    ):
-        raise BadRequest("A body has a Content-Length or, in HTTP/1.1, a Transfer-Encoding.")
-    target = request.target
-    if target.startswith((b"http://", b"https://")):
-        try:
-            url = urlsplit(target)
-        except ValueError:
-            raise BadRequest("The target of the request is no URL.") from None
-        target = (url.path or b"/") + (b"?" + url.query if url.query else b"")
-    if not target.startswith(b"/"):
-        raise BadRequest("The target of a request is a path, which begins with a slash.")
-    return target

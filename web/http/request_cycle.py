@@ -12,7 +12,7 @@ from http import HTTPStatus
 from time import time
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 from wsgiref.handlers import format_date_time
 
 import h11
@@ -25,6 +25,8 @@ _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 UNREAD_BYTES = 64 * 1024
 """The connection stops reading while so much of the body has come that the app has not received."""
+
+HEAD_FIELDS = 100
 
 STREAM = "terzetto.stream"
 """Name of our extension of ASGI. `stream(body)` makes the server send a `StreamBody` after the app has
@@ -63,6 +65,15 @@ class ErrorResponse(NamedTuple):
 RenderError = Callable[[str, str, str], ErrorResponse]
 """Makes the response from a code, a sentence, and the path of the request. The codes are `bad_request`,
 `head_too_large`, `request_timeout`, `overloaded` and `internal_error`."""
+
+
+class BadRequest(Exception):
+    """What the client sends is not HTTP that this server takes; the connection ends with it."""
+
+    def __init__(self, detail: str, code: str = "bad_request") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code
 
 
 class Upload(Enum):
@@ -270,3 +281,26 @@ class RequestCycle:
 
     def _event(self, event: Any) -> None:
         self._write_buffer.put(self._http.send(event) or b"")
+
+
+def target_of(request: h11.Request) -> bytes:
+    """The path and query that a request is for; raises `BadRequest`."""
+    names = [name for name, _ in request.headers]
+    if len(names) > HEAD_FIELDS:
+        raise BadRequest(f"A request may have {HEAD_FIELDS} header fields.", "head_too_large")
+    if request.http_version not in (b"1.1", b"1.0"):
+        raise BadRequest("This server speaks HTTP/1.1 and HTTP/1.0.")
+    if b"transfer-encoding" in names and (
+        b"content-length" in names or request.http_version == b"1.0"
+    ):
+        raise BadRequest("A body has a Content-Length or, in HTTP/1.1, a Transfer-Encoding.")
+    target = request.target
+    if target.startswith((b"http://", b"https://")):
+        try:
+            url = urlsplit(target)
+        except ValueError:
+            raise BadRequest("The target of the request is no URL.") from None
+        target = (url.path or b"/") + (b"?" + url.query if url.query else b"")
+    if not target.startswith(b"/"):
+        raise BadRequest("The target of a request is a path, which begins with a slash.")
+    return target
