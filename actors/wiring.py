@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from actors.agents.analyzer import AnalyzerAgent, plan_task, weigh_evidence
-from actors.agents.extractive.headline import headline
-from actors.agents.extractive.report import parts
+from actors.agents.analyzer import AnalyzerAgent, plan_task, synthesize
+from actors.agents.extractive.report import excerpts, parts, title_of
 from actors.agents.named_pages import NamedPages
 from actors.agents.plugin import Plugin, PluginActor
 from actors.agents.retriever import RetrieverAgent
@@ -90,16 +89,14 @@ def model_analyzer(model: Model, **options: Any) -> ModelAnalyzer:
     # Imported here, so that a system without a model does not load it.
     from actors.agents.model.analyzer import ModelAnalyzer
 
-    return ModelAnalyzer(
-        model, plan_without_model=plan_task, weigh_evidence=weigh_evidence, **options
-    )
+    return ModelAnalyzer(model, plan_without_model=plan_task, synthesize=synthesize, **options)
 
 
 def model_writer(model: Model, **options: Any) -> ModelWriter:
     """A `ModelWriter` whose fallback is the report of the extractive writer."""
     from actors.agents.model.writer import ModelWriter
 
-    return ModelWriter(model, title=headline, report_parts=parts, **options)
+    return ModelWriter(model, title=title_of, report_parts=parts, excerpts=excerpts, **options)
 
 
 def agent_specs(

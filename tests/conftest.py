@@ -14,8 +14,7 @@ import trio
 
 from actors.system import System
 from web.api.app import create_app
-from web.http.server import serve
-from web.http.traffic import Traffic
+from web.server import serve
 from web.settings.model import ServerSettings
 
 _SHOWN_BY = {"anthropic": "anthropic", "mcp": "mcp", "openai": "openai", "vectors": "wordllama"}
@@ -23,6 +22,7 @@ MISSING = {extra for extra, module in _SHOWN_BY.items() if find_spec(module) is 
 """Extras that are not installed. Without them all other tests pass."""
 
 _OF_EXTRAS = {
+    "test_http_foreign_apps.py": {"mcp"},
     "test_local_model_in_tasks.py": {"openai"},
     "test_mcp_server.py": {"mcp"},
     "test_model_calls.py": {"mcp"},
@@ -62,11 +62,10 @@ async def serving(
     """
     chosen = ServerSettings(bind="127.0.0.1:0", **settings)
     closing = trio.Event()
-    traffic = Traffic()
-    app = create_app(system, chosen, traffic)
+    app = create_app(system, chosen)
     app.asgi_http_class = http_class or app.asgi_http_class
     async with trio.open_nursery() as nursery:
-        start = partial(serve, app, chosen, traffic=traffic, shutdown_trigger=closing.wait)
+        start = partial(serve, app, chosen, shutdown_trigger=closing.wait)
         (url, *_) = await nursery.start(start)
         limits = httpx.Limits(max_connections=None)
         http = httpx.AsyncClient(base_url=url, limits=limits, timeout=30, verify=False)

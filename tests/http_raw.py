@@ -13,12 +13,13 @@ from functools import partial
 from typing import Any
 
 import trio
+from hypercorn.config import Config
 from hypercorn.trio import serve as hypercorn_serve
 
 from actors.system import System
 from web.api.app import create_app
-from web.http.server import config_of, serve
-from web.http.traffic import Traffic
+from web.http.connection_table import ConnectionTable
+from web.server import serve
 from web.settings.model import ServerSettings
 
 GUARD_S = 10.0
@@ -125,9 +126,9 @@ class Client:
 class Listening:
     """A server that runs: how to reach it, and how to stop it."""
 
-    def __init__(self, host: str, port: int, traffic: Traffic, closing: trio.Event) -> None:
+    def __init__(self, host: str, port: int, table: ConnectionTable, closing: trio.Event) -> None:
         self.host, self.port = host, port
-        self.traffic = traffic
+        self.table = table
         self.closing = closing
         self.ended = trio.Event()
 
@@ -147,31 +148,52 @@ class Listening:
     async def connections(self, count: int) -> None:
         """Wait until so many are open."""
         with trio.fail_after(GUARD_S):
-            while len(self.traffic.open) != count:
+            while len(self.table.open) != count:
                 await trio.sleep(0.002)
 
 
 @asynccontextmanager
 async def listening(
-    what: App | System, *, guard_s: float = 3 * GUARD_S, **settings: Any
+    what: App | System,
+    *,
+    guard_s: float = 3 * GUARD_S,
+    disconnect_grace_s: float = 0.05,
+    **settings: Any,
 ) -> AsyncIterator[Listening]:
     """A server for an ASGI app, or for ours over a system, on a free port of 127.0.0.1."""
     chosen = ServerSettings(bind="127.0.0.1:0", **settings)
-    traffic, closing = Traffic(), trio.Event()
-    app = create_app(what, chosen, traffic) if isinstance(what, System) else what
+    table, closing = ConnectionTable(), trio.Event()
+    app = create_app(what, chosen) if isinstance(what, System) else what
     async with trio.open_nursery() as nursery:
-        start = partial(SERVE, app, chosen, traffic=traffic, shutdown_trigger=closing.wait)
+        start = partial(
+            SERVE,
+            app,
+            chosen,
+            connections=table,
+            disconnect_grace_s=disconnect_grace_s,
+            shutdown_trigger=closing.wait,
+        )
         (url, *_) = await nursery.start(start)
         host, port = url.removeprefix("http://").rsplit(":", 1)
-        server = Listening(host, int(port), traffic, closing)
+        server = Listening(host, int(port), table, closing)
         with trio.fail_after(guard_s):
             yield server
         closing.set()
 
 
-async def stock_serve(app: Any, settings: Any, *, traffic: Any = None, **more: Any) -> None:
-    """Hypercorn's own, as a witness."""
-    config = config_of(settings)
+async def stock_serve(
+    app: Any,
+    settings: Any,
+    *,
+    table: Any = None,
+    disconnect_grace_s: float = 0.0,
+    **more: Any,
+) -> None:
+    """Hypercorn's own server, to compare with."""
+    config = Config()
+    config.bind = [settings.bind]
+    config.loglevel = "WARNING"
+    config.include_server_header = False
     config.graceful_timeout = 1.0
     config.keep_alive_timeout = settings.keep_alive_s
     await hypercorn_serve(app, config, **more)

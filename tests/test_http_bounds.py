@@ -55,7 +55,7 @@ class Peak(trio.abc.Instrument):
         self._server = server
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        self.connections = max(self.connections, len(self._server.traffic.open))
+        self.connections = max(self.connections, len(self._server.table.open))
 
 
 async def test_while_room_is_made_there_are_no_more_connections_than_the_limit():
@@ -64,7 +64,7 @@ async def test_while_room_is_made_there_are_no_more_connections_than_the_limit()
         trio.lowlevel.add_instrument(peak)
         clients = [socket.create_connection((server.host, server.port)) for _ in range(16)]
         with trio.fail_after(5):
-            while server.traffic.ended["made room"] < 12:
+            while server.table.ended["made room"] < 12:
                 await trio.sleep(0.01)
         trio.lowlevel.remove_instrument(peak)
         for client in clients:

@@ -51,7 +51,7 @@ async def test_an_idle_connection_expires():
 
             assert await client.closed()
 
-        assert server.traffic.ended["idle"] == 1
+        assert server.table.ended["idle"] == 1
 
 
 async def test_a_connection_that_never_asks_anything_expires():
@@ -97,7 +97,7 @@ async def test_through_quart_too_connections_are_recycled_closed_and_expire():
             for _ in range(3):
                 await client.send(GOOD)
                 assert (await client.answer()).status == 200
-            assert server.traffic.gauges()["idle_connections"] == 1
+            assert server.table.gauges()["idle_connections"] == 1
             assert await client.closed()
         for last in (
             b"GET /livez HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n",
@@ -154,8 +154,8 @@ async def test_a_client_that_reads_nothing_is_dropped_and_its_app_cancelled():
                 await app.cancelled.wait()
             await server.connections(0)
 
-            assert server.traffic.ended["stalled"] == 1
-            assert server.traffic.buffered_bytes == 0
+            assert server.table.ended["stalled"] == 1
+            assert server.table.buffered_bytes == 0
 
 
 async def test_a_client_that_reads_slowly_is_not_dropped():
@@ -168,7 +168,7 @@ async def test_a_client_that_reads_slowly_is_not_dropped():
                 await client.stream.receive_some(2**20)
 
             assert not app.cancelled.is_set()
-            assert server.traffic.ended["stalled"] == 0
+            assert server.table.ended["stalled"] == 0
 
 
 async def test_a_stalled_client_does_not_delay_the_shutdown():
@@ -184,11 +184,11 @@ async def test_a_stalled_client_does_not_delay_the_shutdown():
         async with server.client() as client:
             await client.send(GOOD)
             await client.head()
-            while not server.traffic.buffered_bytes:
+            while not server.table.buffered_bytes:
                 await trio.sleep(0.002)
             began = trio.current_time()
             server.closing.set()
-            while server.traffic.open:
+            while server.table.open:
                 await trio.sleep(0.002)
 
             assert trio.current_time() - began < 2.5
@@ -231,7 +231,7 @@ async def test_a_response_under_way_reaches_its_client_at_the_shutdown():
             assert await client.closed()
 
 
-async def test_after_the_shutdown_began_nobody_new_is_let_in():
+async def test_after_the_shutdown_began_no_new_client_is_accepted():
     async with listening(plain()) as server:
         assert (await server.ask(GOOD)) is not None
         server.closing.set()
@@ -267,7 +267,7 @@ async def test_a_client_that_leaves_is_noticed_although_it_has_pipelined_a_reque
             await app.cancelled.wait()
 
 
-async def test_an_app_that_listens_is_told_that_its_client_may_have_left():
+async def test_an_app_that_receives_gets_http_disconnect_when_its_client_may_have_left():
     told = trio.Event()
 
     async def listens(scope, receive, send):

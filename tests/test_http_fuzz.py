@@ -27,7 +27,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from scripted import scripted_system
 
-from web.api.app import described
+from web.api.app import openapi_document
 
 EXAMPLES = int(os.environ.get("TERZETTO_FUZZ_EXAMPLES", "8"))
 """For each operation; more of them for a longer look."""
@@ -81,7 +81,7 @@ def url() -> Iterator[str]:
         yield found
 
 
-DOCUMENT = schemathesis.openapi.from_dict(described())
+DOCUMENT = schemathesis.openapi.from_dict(openapi_document())
 OPERATIONS = {
     found.ok().label: found.ok() for found in DOCUMENT.get_all_operations() if isinstance(found, Ok)
 }

@@ -14,10 +14,40 @@ import trio
 import trio.testing
 from http_raw import GOOD, HOST, Endless, echo, listening, plain
 
-from web.http.request_cycle import RequestCycle
-from web.http.server import ACCEPTED_AT_ONCE, raise_file_limit
-from web.http.traffic import ADMITTED_PER_TICK, Traffic
+from web.http.connection_table import (
+    ACCEPTS_PER_TICK,
+    CLOSES_PER_TICK,
+    REQUESTS_PER_TICK,
+    ConnectionTable,
+)
+from web.http.request_cycle import STREAM, ErrorResponse, RequestCycle
+from web.http.server import raise_file_limit
 from web.http.write_buffer import ClientLost, WriteBuffer
+
+
+def nothing() -> None: ...
+
+
+def no_error(*_: str) -> ErrorResponse:
+    raise AssertionError("nothing goes wrong here")
+
+
+class Body:
+    """A stream that knows whether it was left."""
+
+    left = False
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *why):
+        self.left = True
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        raise StopAsyncIteration
 
 
 async def test_past_the_most_connections_the_longest_idle_one_makes_room():
@@ -33,7 +63,7 @@ async def test_past_the_most_connections_the_longest_idle_one_makes_room():
             assert (await younger.answer()).status == 200
 
 
-async def test_where_every_connection_works_a_newcomer_is_told_503():
+async def test_where_every_connection_is_busy_a_new_client_gets_503():
     app = Endless()
     async with listening(app, max_connections=1) as server:
         async with server.client() as busy:
@@ -46,14 +76,14 @@ async def test_where_every_connection_works_a_newcomer_is_told_503():
                 assert answer.status == 503 and answer.headers["retry-after"] == "1"
                 assert answer.headers["content-type"] == "application/problem+json"
                 assert await client.closed()
-        assert server.traffic.ended["refused"] == 1
+        assert server.table.ended["refused"] == 1
 
 
 async def test_a_connection_in_the_middle_of_a_head_does_not_count_as_idle():
     async with listening(plain(), max_connections=1) as server:
         async with server.client() as slow:
             await slow.send(GOOD[:10])
-            while server.traffic.gauges()["idle_connections"]:
+            while server.table.gauges()["idle_connections"]:
                 await trio.sleep(0.002)
 
             assert (await server.ask(GOOD)).status == 503
@@ -66,12 +96,12 @@ async def test_figures_return_to_nothing():
         async with server.client() as client:
             await client.send(GOOD)
             await client.head()
-            while not server.traffic.gauges()["buffered_bytes"]:
+            while not server.table.gauges()["buffered_bytes"]:
                 await trio.sleep(0.002)
-            assert server.traffic.gauges()["connections"] == 1
+            assert server.table.gauges()["connections"] == 1
         await server.connections(0)
 
-        assert set(server.traffic.gauges().values()) == {0}
+        assert set(server.table.gauges().values()) == {0}
 
 
 async def test_hundreds_of_idle_connections_are_kept_and_answered():
@@ -86,7 +116,7 @@ async def test_hundreds_of_idle_connections_are_kept_and_answered():
                     await trio.sleep_forever()
 
             clients = [await nursery.start(come_and_stay) for _ in range(300)]
-            assert server.traffic.gauges()["idle_connections"] == 300
+            assert server.table.gauges()["idle_connections"] == 300
             for client in clients[::50]:
                 await client.send(GOOD)
                 assert (await client.answer()).status == 200
@@ -210,32 +240,37 @@ def test_the_limit_of_open_files_is_raised_and_respected():
     assert raise_file_limit(10**9) < 10**9
 
 
-async def test_requests_that_come_at_once_begin_a_few_in_each_round():
-    rounds, begun = Rounds(), Counter[int]()
+async def test_requests_that_come_at_once_begin_a_few_in_each_tick():
+    ticks, begun = Ticks(), Counter[int]()
 
     async def app(scope, receive, send):
         if scope["type"] == "http":
-            begun[rounds.number] += 1
+            begun[ticks.number] += 1
         await plain()(scope, receive, send)
 
-    trio.lowlevel.add_instrument(rounds)
+    trio.lowlevel.add_instrument(ticks)
     async with listening(app) as server, trio.open_nursery() as nursery:
         for _ in range(60):
             nursery.start_soon(server.ask, GOOD)
-    trio.lowlevel.remove_instrument(rounds)
+    trio.lowlevel.remove_instrument(ticks)
 
     assert begun.total() == 60
-    assert max(begun.values()) <= ADMITTED_PER_TICK
+    assert max(begun.values()) <= REQUESTS_PER_TICK
 
 
-async def test_clients_that_leave_at_once_are_let_go_a_few_in_each_round():
-    rounds, left = Rounds(), Counter[int]()
+async def test_clients_that_leave_at_once_are_closed_a_few_in_each_tick():
+    ticks, left = Ticks(), Counter[int]()
+
+    class Pausing(Body):
+        async def __aexit__(self, *why):
+            left[ticks.number] += 1
+
+        async def __anext__(self):
+            await trio.sleep_forever()
 
     async def app(scope, receive, send):
-        try:
-            await Endless()(scope, receive, send)
-        finally:
-            left[rounds.number] += 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        scope["extensions"][STREAM](Pausing())
 
     async with listening(app) as server:
         address = (server.host, server.port)
@@ -244,14 +279,14 @@ async def test_clients_that_leave_at_once_are_let_go_a_few_in_each_round():
             client.sendall(GOOD)
         for client in clients:
             await trio.to_thread.run_sync(client.recv, 1)
-        trio.lowlevel.add_instrument(rounds)
+        trio.lowlevel.add_instrument(ticks)
         for client in clients:
             client.close()
         await server.connections(0)
-        trio.lowlevel.remove_instrument(rounds)
+        trio.lowlevel.remove_instrument(ticks)
 
-        assert left.total() >= 60
-        assert max(left.values()) <= ADMITTED_PER_TICK
+        assert left.total() == 60
+        assert max(left.values()) <= CLOSES_PER_TICK
 
 
 async def test_a_connection_that_was_lost_in_the_middle_leaves_no_cycle():
@@ -260,7 +295,7 @@ async def test_a_connection_that_was_lost_in_the_middle_leaves_no_cycle():
         async with server.client() as client:
             await client.send(GOOD)
             await client.head()
-            connection = weakref.ref(next(iter(server.traffic.open)))
+            connection = weakref.ref(next(iter(server.table.open)))
             gc.disable()
         try:
             await server.connections(0)
@@ -270,42 +305,25 @@ async def test_a_connection_that_was_lost_in_the_middle_leaves_no_cycle():
             gc.enable()
 
 
-class Body:
-    """A stream that knows whether it was left."""
-
-    left = False
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *why):
-        self.left = True
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        raise StopAsyncIteration
-
-
 async def test_a_stream_whose_client_is_lost_before_the_head_is_out_is_left():
     ours, theirs = trio.socket.socketpair()
     theirs.close()
     http = h11.Connection(h11.SERVER)
     http.receive_data(GOOD)
     http.next_event()
-    exchange = RequestCycle(http, WriteBuffer(ours, Traffic(), lambda: None), list)
+    buffer = WriteBuffer(ours, ConnectionTable(), nothing)
+    cycle = RequestCycle(http, buffer, no_error, nothing)
     body = Body()
-    exchange.stream(body)
-    await exchange.send({"type": "http.response.start", "status": 200, "headers": []})
+    cycle.stream(body)
+    await cycle.send({"type": "http.response.start", "status": 200, "headers": []})
     with ours, pytest.raises(ClientLost):
-        await exchange.send_stream()
+        await cycle.send_stream()
 
     assert body.left
 
 
-class Rounds(trio.abc.Instrument):
-    """The rounds of the loop so far."""
+class Ticks(trio.abc.Instrument):
+    """The ticks of the event loop so far."""
 
     number = 0
 
@@ -313,23 +331,23 @@ class Rounds(trio.abc.Instrument):
         self.number += 1
 
 
-async def test_clients_that_come_at_once_are_let_in_together():
-    """Else, under load, each waits for as many rounds of the loop as there are before it."""
-    rounds, accepted = Rounds(), Counter[int]()
+async def test_clients_that_come_at_once_are_accepted_together():
+    """Otherwise, under load, each waits for as many ticks as there are clients before it."""
+    ticks, accepted = Ticks(), Counter[int]()
     async with listening(plain()) as server:
-        entered = server.traffic.entered
+        entered = server.table.add
 
         def enter(connection):
-            accepted[rounds.number] += 1
+            accepted[ticks.number] += 1
             entered(connection)
 
-        server.traffic.entered = enter  # type: ignore[method-assign]
-        trio.lowlevel.add_instrument(rounds)
+        server.table.add = enter  # type: ignore[method-assign]
+        trio.lowlevel.add_instrument(ticks)
         address = (server.host, server.port)
         clients = [socket.create_connection(address) for _ in range(40)]
         await server.connections(40)
-        trio.lowlevel.remove_instrument(rounds)
+        trio.lowlevel.remove_instrument(ticks)
         for client in clients:
             client.close()
 
-    assert len(accepted) <= 40 / ACCEPTED_AT_ONCE + 2
+    assert len(accepted) <= 40 / ACCEPTS_PER_TICK + 2

@@ -42,8 +42,8 @@ async def stalled(server: Listening) -> None:
     Nothing is asserted on it: whatever the moment, the bytes must be right.
     """
     before = -1
-    while before != server.traffic.buffered_bytes:
-        before = server.traffic.buffered_bytes
+    while before != server.table.buffered_bytes:
+        before = server.table.buffered_bytes
         await trio.sleep(0.6)
 
 
@@ -52,7 +52,7 @@ async def test_a_reader_who_stalls_and_goes_on_gets_every_byte():
         await ask(client, target)
         await stalled(server)
 
-        assert server.traffic.buffered_bytes < 16_384
+        assert server.table.buffered_bytes < 16_384
         answer = await client.answer()
         assert answer.whole and answer.body == log
 
@@ -111,7 +111,7 @@ async def test_many_stalled_readers_hold_little_and_do_not_delay_the_end():
             nursery.start_soon(stall)
         await server.connections(50)
         await stalled(server)
-        assert server.traffic.buffered_bytes < 50 * 8_192
+        assert server.table.buffered_bytes < 50 * 8_192
         began = trio.current_time()
         server.closing.set()
         await server.connections(0)

@@ -1,4 +1,4 @@
-"""When the server looks for garbage: what is new at any time, the rest when it has time."""
+"""When garbage is collected: new objects at any time, all objects when the server is idle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from web.gc_policy import WHOLE_AFTER_S, WHOLE_EVERY_S, Collector
+from web.gc_policy import FULL_WHEN_BUSY_S, FULL_WHEN_IDLE_S, Collector
 
 
 class Node:
@@ -32,14 +32,14 @@ def test_new_garbage_is_found_under_load(collector: Collector) -> None:
     node.me, left = node, weakref.ref(node)
     del node
 
-    collector.look(1.0, idle=False)
+    collector.collect(1.0, idle=False)
     assert left() is None
 
 
 def old_garbage(collector: Collector) -> weakref.ref[Node]:
-    """A cycle whose object has outlived a look."""
+    """A cycle whose object has survived a collection."""
     node = Node()
-    collector.look(1.0, idle=False)
+    collector.collect(1.0, idle=False)
     node.me = node
     return weakref.ref(node)
 
@@ -47,23 +47,23 @@ def old_garbage(collector: Collector) -> weakref.ref[Node]:
 def test_old_garbage_is_found_when_there_is_time(collector: Collector) -> None:
     left = old_garbage(collector)
 
-    collector.look(2.0, idle=False)
-    assert left() is not None  # Else the look would have been at everything.
-    collector.look(WHOLE_AFTER_S, idle=True)
+    collector.collect(2.0, idle=False)
+    assert left() is not None  # Otherwise everything would have been collected.
+    collector.collect(FULL_WHEN_IDLE_S, idle=True)
     assert left() is None
 
 
 def test_old_garbage_is_found_at_last_where_there_never_is_time(collector: Collector) -> None:
     left = old_garbage(collector)
 
-    collector.look(2.0 + WHOLE_EVERY_S, idle=False)
+    collector.collect(2.0 + FULL_WHEN_BUSY_S, idle=False)
     assert left() is None
 
 
-def test_a_server_that_stays_idle_looks_no_more(collector: Collector) -> None:
-    collector.look(1.0, idle=False)
-    collector.look(WHOLE_AFTER_S, idle=True)
+def test_a_server_that_stays_idle_collects_no_more(collector: Collector) -> None:
+    collector.collect(1.0, idle=False)
+    collector.collect(FULL_WHEN_IDLE_S, idle=True)
     collections = sum(one["collections"] for one in gc.get_stats())
 
-    collector.look(2 * WHOLE_AFTER_S, idle=True)
+    collector.collect(2 * FULL_WHEN_IDLE_S, idle=True)
     assert sum(one["collections"] for one in gc.get_stats()) == collections

@@ -19,7 +19,7 @@ from actors.settings import Settings
 from actors.tasks.plan import Question
 from actors.tasks.tool_options import question_argument
 from actors.tools import Tool, Tools, open_tools
-from web.http.server import serve
+from web.server import serve
 from web.settings.model import ServerSettings
 
 HERE = Path(__file__).parent

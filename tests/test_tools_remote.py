@@ -19,7 +19,7 @@ from actors.errors import ToolFailed
 from actors.settings import Settings
 from actors.tools import Tools, open_tools
 from actors.tools.secrets import UnusableToolServer
-from web.http.server import serve
+from web.server import serve
 from web.settings.model import ServerSettings
 
 SECRET = "hush-hush-4711"

@@ -1,7 +1,7 @@
-"""The server of one data folder: it owns the folder, the system, and the sockets, in that order.
+"""The server of one data folder: it owns the folder, the system and the sockets, in that order.
 
-Rule: the system lives around the server and not in it, so that HTTP never answers for actors that
-are gone. The first signal drains, the second ends at once.
+Rule: the system is opened before the server and closed after it, so that HTTP never answers for actors
+that are gone. The first signal drains, the second ends at once.
 """
 
 from __future__ import annotations
@@ -17,21 +17,29 @@ from typing import Any
 
 import trio
 
-from actors.errors import ActorError
+from actors.errors import ActorError, leaf_errors
 from actors.sqlite import DatabaseFailed
 from actors.system import System, open_system
 from web.api.app import create_app
-from web.api.routing import TRAFFIC
+from web.api.problems import CONTENT_TYPE, KINDS, problem_body
+from web.api.routing import CONNECTIONS
 from web.data_folder import announce, hold
-from web.gc_policy import Collector, give_back_large_blocks, keep_tidy
+from web.gc_policy import Collector, return_large_blocks, run_collector
+from web.http.connection_table import ConnectionTable
+from web.http.limits import Limits
+from web.http.request_cycle import ErrorResponse
 from web.http.server import serve as serve_asgi
 from web.settings.model import ServerSettings
 
 log = logging.getLogger(__name__)
 
 SWITCH_S = 0.001
-"""How long a busy event loop keeps a thread waiting that has come back from SQLite; a commit comes
-back several times, and many wait for it."""
+"""How long a busy event loop keeps a thread waiting that has returned from SQLite. A commit returns
+several times, and many requests wait for it."""
+
+DISCONNECT_GRACE_S = 5.0
+"""How long an app may run after its client has left. It is there for apps that are not ours: the MCP
+SDK's discards a session whose first request is cancelled."""
 
 FAILED = 1
 """Exit code of a system that ended by itself."""
@@ -46,14 +54,14 @@ def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
     `opens` opens the system to serve; tests pass one with scripted agents.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It tells of each call of a model.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It logs each call of a model.
     sys.setswitchinterval(SWITCH_S)
-    give_back_large_blocks()
+    return_large_blocks()
     with hold(settings.data_dir):
         try:
             return trio.run(_serve, settings, opens)
         except* (OSError, ActorError) as problems:
-            for problem in _leaves(problems):
+            for problem in leaf_errors(problems):
                 _say(f"terzetto: {problem}")
         except* Exception as failure:
             if failed := _database_failed(failure):
@@ -61,20 +69,6 @@ def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
             else:
                 log.critical("the system has failed and ends", exc_info=failure)
     return FAILED
-
-
-async def serve(
-    app: Any,
-    settings: ServerSettings,
-    *,
-    shutdown_trigger: Callable[[], Awaitable[object]] = trio.sleep_forever,
-    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve an ASGI app until `shutdown_trigger` returns; started with the URLs it listens at."""
-    traffic = getattr(app, "extensions", {}).get(TRAFFIC)  # Of `create_app`, shown in /health.
-    await serve_asgi(
-        app, settings, traffic=traffic, shutdown_trigger=shutdown_trigger, task_status=task_status
-    )
 
 
 async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
@@ -87,7 +81,7 @@ async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
                 (url, *_) = await nursery.start(listening)
                 collector = Collector()
                 collector.begin()
-                watch.start_soon(keep_tidy, collector)
+                watch.start_soon(run_collector, collector)
                 with announce(settings.data_dir, url):
                     _say(f"Terzetto listens at {url} (Ctrl-C stops it)")
                     await anext(signals)
@@ -101,8 +95,51 @@ async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
     return 0
 
 
+async def serve(
+    app: Any,
+    settings: ServerSettings,
+    *,
+    connections: ConnectionTable | None = None,
+    disconnect_grace_s: float = DISCONNECT_GRACE_S,
+    shutdown_trigger: Callable[[], Awaitable[object]] = trio.sleep_forever,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve an ASGI app until `shutdown_trigger` returns; started with the URLs it listens at.
+
+    The limits are those of the settings; errors of the server itself are problems (RFC 9457).
+    `connections` defaults to the table of `create_app`, which /health shows.
+    """
+    await serve_asgi(
+        app,
+        settings.bind,
+        limits=Limits(
+            max_connections=settings.max_connections,
+            keep_alive_s=settings.keep_alive_s,
+            request_head_s=settings.request_head_s,
+            request_body_s=settings.request_body_s,
+            write_timeout_s=settings.write_timeout_s,
+            disconnect_grace_s=disconnect_grace_s,
+        ),
+        render_error=_as_problem,
+        table=connections or getattr(app, "extensions", {}).get(CONNECTIONS),
+        shutdown_trigger=shutdown_trigger,
+        task_status=task_status,
+    )
+
+
+def _as_problem(code: str, detail: str, path: str) -> ErrorResponse:
+    body, kind = problem_body(code, detail, path), KINDS[code]
+    headers = [
+        (b"content-type", CONTENT_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    if kind.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % kind.retry_after_s))
+    return ErrorResponse(kind.status, headers, body)
+
+
 async def _end_at_once(signals: AsyncIterator[int]) -> None:
-    """Nothing is lost by it: what had been told is in the log."""
+    """This loses nothing: what clients were told is in the log."""
     number = await anext(signals)
     _say("Terzetto ends at once. Unfinished tasks go on at the next start.")
     os._exit(128 + number)
@@ -110,13 +147,6 @@ async def _end_at_once(signals: AsyncIterator[int]) -> None:
 
 def _say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
 
 
 def _database_failed(error: BaseException | None) -> DatabaseFailed | None:

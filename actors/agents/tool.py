@@ -11,17 +11,18 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import trio
 
 from actors.library.parsing.blocks import Block, collapsed, storable
-from actors.library.parsing.plain_text import parse_text
-from actors.library.passages import passages
+from actors.library.parsing.formats.plain_text import parse_text
+from actors.library.parsing.inline import excerpts_of, indexed_text, passages_of
 from actors.messages import CallTool
 from actors.runtime.call import Call
-from actors.tasks.evidence import Evidence, Passage
+from actors.tasks.evidence import Evidence
 from actors.tasks.tool_options import spelled
 from actors.tools import Tools
 from actors.tools.catalog import ToolResult
@@ -50,17 +51,20 @@ class ToolAgent:
         result = await self._tools.call(request.name, request.arguments, request.key)
         if result.omitted:
             log.info("of %s left out: %s", request.name, ", ".join(result.omitted))
-        read = partial(_passages, request.name, request.arguments, result)
-        return Evidence(request.question, await trio.to_thread.run_sync(read))
+        read = partial(_evidence, request, result)
+        return await trio.to_thread.run_sync(read)
 
 
-def _passages(tool: str, arguments: Mapping[str, Any], result: ToolResult) -> tuple[Passage, ...]:
-    """The passages of a result, in its order. Called in a thread, because a result may be long."""
-    section = _section(arguments, result)
-    document_id = f"tool:{tool}:{_hash(arguments)}"
-    blocks = (Block(section, storable(b.text), b.kind) for b in _blocks(result.text))
-    return tuple(
-        Passage(document_id, tool, section, cut.position, cut.text) for cut in passages(blocks)
+def _evidence(request: CallTool, result: ToolResult) -> Evidence:
+    """The passages and excerpts of a result. Called in a thread, because a result may be long."""
+    section = _section(request.arguments, result)
+    document_id = f"tool:{request.name}:{_hash(request.arguments)}"
+    blocks = (replace(b, text=storable(b.text), headings=(section,)) for b in _blocks(result.text))
+    parsed = indexed_text(request.name, blocks)
+    return Evidence(
+        request.question,
+        passages_of(parsed, document_id),
+        excerpts=excerpts_of(parsed, document_id, "tool"),
     )
 
 
@@ -105,4 +109,4 @@ def _leaves(value: Any, name: str, depth: int) -> Iterator[Block]:
         case _:
             line = collapsed(value if isinstance(value, str) else json.dumps(value))
             if line:
-                yield Block("", f"{name}: {line}" if name else line, "list")
+                yield Block(f"{name}: {line}" if name else line, "item")

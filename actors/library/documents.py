@@ -9,10 +9,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from actors.library.excerpts import ExcerptCut
 from actors.library.passages import PassageCut
 from actors.tasks.evidence import Passage
+
+Ranker = Literal["bm25", "encoder"]
 
 PARSER = 1
 """The version of the parsers. It grows when documents should be parsed again."""
@@ -60,10 +63,14 @@ class DocumentPage:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Passages that match, best first; `sample` if they come from the sample library."""
+    """Passages that match, best first; `sample` if they come from the sample library.
+
+    `rankers` names the rankers used: "bm25" (words), "encoder" (meaning), or both.
+    """
 
     passages: tuple[Passage, ...]
     sample: bool
+    rankers: tuple[Ranker, ...] = ("bm25",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,4 @@ def parsed_document(
         created_at=created_at,
         notes=parsed.notes,
     )
-    return ParsedDocument(
-        document, parsed.text, parsed.passages, parsed.excerpts, parsed.language
-    )
+    return ParsedDocument(document, parsed.text, parsed.passages, parsed.excerpts, parsed.language)

@@ -29,9 +29,9 @@ from actors.library.documents import (
 from actors.library.parsing.frames import Job
 from actors.library.parsing.media_types import MediaType, media_type_of
 from actors.library.parsing.process import Parser, open_parser
-from actors.library.sample_library import build_sample_database
 from actors.library.rebuilding import rebuild
 from actors.library.retrieval import Found, Query
+from actors.library.sample_library import build_sample_database
 from actors.library.schema import FILE_NAME, SCHEMA
 from actors.library.selection import selected
 from actors.sqlite import BUSY_WAIT, BusyWait, Database, open_database
@@ -117,9 +117,7 @@ class Library:
             raise InvalidRequest("limit must be at least 1.")
         before = cursors.decode(cursor)
         database, sample = await self._current()
-        found, more = await database.read(
-            partial(statements.page, limit=limit, before=before)
-        )
+        found, more = await database.read(partial(statements.page, limit=limit, before=before))
         documents = tuple(replace(document, sample=sample) for document in found)
         return DocumentPage(documents, cursors.encode(more))
 

@@ -11,7 +11,7 @@ import math
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from actors.sqlite import checked_text
@@ -51,7 +51,7 @@ class Found:
 
     passages: tuple[Passage, ...] = ()
     excerpts: tuple[Excerpt, ...] = ()
-    weights: Mapping[str, float] = ()  # type: ignore[assignment]
+    weights: Mapping[str, float] = field(default_factory=dict)
     units: int = 0
     sample: bool = False
 
@@ -102,6 +102,16 @@ def matching_passages(db: sqlite3.Connection, expression: str, depth: int) -> li
     return sorted(read.values(), key=lambda passage: -passage.score)
 
 
+def openings(db: sqlite3.Connection, count: int) -> Found:
+    """The first `count` passages of every document, and their excerpts."""
+    with snapshot(db):
+        sql = "SELECT passage FROM passages WHERE NOT links AND position <= ?"
+        first = {number: 0.0 for (number,) in db.execute(sql, (count,)).fetchall()}
+        read = _passages(db, first)
+        excerpts = tuple(_excerpts(db, list(first), {}, None, read))
+    return Found(tuple(read.values()), excerpts)
+
+
 @contextmanager
 def snapshot(db: sqlite3.Connection) -> Iterator[None]:
     """All reads in the block see one state of the file."""
@@ -150,9 +160,7 @@ def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, 
         headings, _, text = checked_text(content, crc, row).partition("\0")
         section = headings.rpartition("\n")[2]
         score = scores[number]
-        found[number] = Passage(
-            document_id, title, section, position, text, score, begin, finish
-        )
+        found[number] = Passage(document_id, title, section, position, text, score, begin, finish)
     return found
 
 
@@ -160,7 +168,7 @@ def _excerpts(
     db: sqlite3.Connection,
     passages: Sequence[int],
     scores: Mapping[int, float],
-    expression: str,
+    expression: str | None,
     read: Mapping[int, Passage],
 ) -> Iterator[Excerpt]:
     """The excerpts of the passages and those that match by themselves, in the order of the text."""
@@ -170,7 +178,8 @@ def _excerpts(
     scored = f"""SELECT rowid, -bm25(excerpt_terms, {EXCERPT_WEIGHTS}) FROM excerpt_terms
         WHERE excerpt_terms MATCH ? AND rowid IN (SELECT value FROM json_each(?))"""
     unscored = json.dumps(sorted(numbers - set(scores)))
-    every = {**scores, **dict(db.execute(scored, (expression, unscored)).fetchall())}
+    more = db.execute(scored, (expression, unscored)).fetchall() if expression else ()
+    every = {**scores, **dict(more)}
     by_place = {(one.document_id, one.position): one.score for one in read.values()}
     sql = """SELECT excerpt, document_id, title, position, begin, finish, kind, lead,
             CAST(headings || char(0) || text AS BLOB), crc

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Any
 from zlib import crc32
 
 from actors.errors import DocumentNotFound
@@ -157,9 +159,11 @@ def rebuild(db: sqlite3.Connection, number: int, parsed: ParsedText) -> None:
 # --- rows ---------------------------------------------------------------------------------------
 
 
-def _document(row: tuple[object, ...]) -> Document:
-    *columns, notes = row
-    return Document(*columns, notes=tuple(json.loads(str(notes))))  # type: ignore[arg-type]
+def _document(row: Sequence[Any]) -> Document:
+    document_id, title, media_type, size, sha256, passages, created_at, notes = row
+    return Document(
+        document_id, title, media_type, size, sha256, passages, created_at, tuple(json.loads(notes))
+    )
 
 
 def _insert_document(db: sqlite3.Connection, parsed: ParsedDocument) -> None:

@@ -14,8 +14,12 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
-_MARKS = re.compile("[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
+_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640]"
+)
 """Accents, vowel points and the Arabic tatweel. Marks of Indic scripts and kana are letters."""
 
 _UNSPACED = (
@@ -111,7 +115,11 @@ def _without_ending(word: str) -> str:
     elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
     for ending in ("ing", "ed"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and _has_vowel(word[: -len(ending)]):
+        if (
+            word.endswith(ending)
+            and len(word) - len(ending) >= 3
+            and _has_vowel(word[: -len(ending)])
+        ):
             word = word[: -len(ending)]
             if word[-1] == word[-2] and word[-1] not in "lsz":
                 word = word[:-1]
@@ -134,7 +142,11 @@ def query_terms(text: str) -> dict[str, float]:
     Function words weigh `STOP_WEIGHT`, other short words of spaced scripts `SHORT_WEIGHT`, unless they
     hold a digit or are written with a capital inside a sentence or throughout ("GIL", "iOS").
     """
-    names = {fold(name) for name in re.findall(r"\b\w*[^\W\d_a-z]*[A-Z]\w*\b", text) if name[1:] != name[1:].lower()}
+    names = {
+        fold(name)
+        for name in re.findall(r"\b\w*[^\W\d_a-z]*[A-Z]\w*\b", text)
+        if name[1:] != name[1:].lower()
+    }
     found: dict[str, float] = {}
     for word in words(text):
         found[stem(word)] = max(found.get(stem(word), 0.0), _weight(word, names))

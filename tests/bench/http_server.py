@@ -41,12 +41,12 @@ async def serve(kind: str, stock: bool, ready: int, done: int) -> None:
     from quart_trio.asgi import TrioASGIHTTPConnection
     from scripted import scripted_system
 
-    import web.http.server
     from web.api.app import create_app
+    from web.server import serve
     from web.settings.model import ServerSettings
 
     settings = ServerSettings(bind="127.0.0.1:0")
-    serving: Any = stock_serve if stock else web.http.server.serve
+    serving: Any = stock_serve if stock else serve
     async with scripted_system() as system, trio.open_nursery() as nursery:
         livez = create_app(system, settings)
         if stock:

@@ -1,6 +1,6 @@
 """The Quart-Trio app: the routes over a running system.
 
-Rule: the app owns nothing. Whoever made the system decides how long it lives.
+Rule: the app owns nothing. The caller that opened the system closes it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from werkzeug.exceptions import HTTPException
 from actors.system import System
 from web.api import document_routes, problems, server_routes, task_routes
 from web.api.openapi import openapi
-from web.api.quart_adapter import HttpConnection
+from web.api.quart_adapter import BodyRequest, HttpConnection
 from web.api.routing import add_routes, render
-from web.http.traffic import Traffic
+from web.http.connection_table import ConnectionTable
 from web.settings.model import ServerSettings
 
 ROUTES = [*task_routes.ROUTES, *document_routes.ROUTES, *server_routes.ROUTES]
@@ -28,35 +28,31 @@ ROUTES = [*task_routes.ROUTES, *document_routes.ROUTES, *server_routes.ROUTES]
 
 
 @cache
-def described() -> dict[str, Any]:
+def openapi_document() -> dict[str, Any]:
     """The API as an OpenAPI document."""
     return openapi(ROUTES, server_routes.VERSION)
 
 
-def create_app(
-    system: System, settings: ServerSettings, traffic: Traffic | None = None
-) -> QuartTrio:
-    """An ASGI app that answers HTTP by asking `system`; `traffic` is that of its server."""
+def create_app(system: System, settings: ServerSettings) -> QuartTrio:
+    """An ASGI app that answers HTTP by asking `system`."""
     app = QuartTrio("terzetto", static_folder=None)
-    app.asgi_http_class = HttpConnection
-    app.url_map.merge_slashes = False  # Else /tasks//events is answered with a page of HTML.
-    app.config["MAX_CONTENT_LENGTH"] = (
-        settings.max_document_bytes + document_routes.FORM_OVERHEAD_BYTES
-    )
-    add_routes(app, ROUTES, system, settings, traffic or Traffic())
+    app.asgi_http_class = HttpConnection  # type: ignore[assignment]  # It needs these two methods.
+    app.request_class = BodyRequest
+    app.url_map.merge_slashes = False  # It would answer /tasks//events with a page of HTML.
+    add_routes(app, ROUTES, system, settings, ConnectionTable())
 
     async def describe() -> Response:
-        return render(200, described())
+        return render(200, openapi_document())
 
     app.add_url_rule("/openapi.json", view_func=describe, methods=["GET"])
-    app.before_request(_refuse_strangers(settings))
+    app.before_request(_refuse_foreign_origins(settings))
     app.register_error_handler(HTTPException, problems.of_http_exception)
     app.register_error_handler(Exception, problems.of_bug)
     return app
 
 
-def _refuse_strangers(settings: ServerSettings) -> Callable[[], Response | None]:
-    """Nobody's web page may talk to a server on this machine behind its owner's back."""
+def _refuse_foreign_origins(settings: ServerSettings) -> Callable[[], Response | None]:
+    """Refuse requests that another site's web page makes without the knowledge of the server's owner."""
     own = {"localhost", settings.address.host.lower(), *settings.allowed_hosts}
 
     def check() -> Response | None:

@@ -1,93 +1,147 @@
-"""How a request reaches Quart and its response leaves.
+"""How an ASGI request reaches Quart, and how Quart's response leaves.
 
-quart-trio's own class cancels everything once the client's side ends, and the server's bookkeeping
-after the last message is within its reach: connections never became idle or closed. Here only an
-unfinished response is cancelled. It also saves a task and a message for each request.
+quart-trio's own class cancels the app once the client's side ends, and with it the server's work after
+the last message. It also takes a task and a queue for each request, to receive the body.
 
-Rule: works on any ASGI server. On ours the server takes in the body and sends a stream, so that
-neither holds this and Quart's own objects in memory.
+Rule: only public names of Quart are used, so that the versions for all supported Pythons work. Any
+ASGI server will do. Ours sends a stream itself, so that this and Quart's own objects are free by then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 import trio
-from quart import Request, Response
-from quart.asgi import ASGIHTTPConnection
+from quart import Request
 from quart.utils import encode_headers
-from quart.wrappers.response import DataBody, ResponseBody
-from quart_trio.asgi import TrioASGIHTTPConnection
+from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioRequest
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import BadRequest
 
-from web.http.request_cycle import FEED, STREAM
+from web.http.request_cycle import STREAM
 
-Send = Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-class HttpConnection(TrioASGIHTTPConnection):
-    """One request."""
+class RequestBody:
+    """The body of a request, received from the server as it is read. It can be read once.
 
-    _answered = False
+    Quart makes it with two arguments and has no use for it then but to give it to the route. How much
+    a body may have is up to the route, see `parsing.read_body`.
+    """
 
-    async def __call__(self, receive: Any, send: Send) -> None:
-        extensions: dict[str, Any] = self.scope.get("extensions") or {}
-        request = self._create_request_from_scope(send)
-        if FEED in extensions:
-            await extensions[FEED](request.body)
-            await self._respond(request, send)
-            return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._listen, nursery, request, receive)
-            await self._respond(request, send)
-            nursery.cancel_scope.cancel()
+    def __init__(self, content_length: int | None, max_content_length: int | None) -> None:
+        self.receive: Receive | None = None
+        self._complete = False
 
-    async def _listen(self, nursery: trio.Nursery, request: Request, receive: Any) -> None:
-        """Take in the body. Returns when the client is gone."""
-        await ASGIHTTPConnection.handle_messages(self, request, receive)
-        if not self._answered:
-            nursery.cancel_scope.cancel()
+    def __aiter__(self) -> Self:
+        return self
 
-    async def _respond(self, request: Request, send: Send) -> None:
-        response: Any = await self.app.handle_request(request)
-        timeout_s = self.app.config["RESPONSE_TIMEOUT"]
-        if isinstance(response, Response) and response.timeout is not Ellipsis:
-            timeout_s = response.timeout
-        if timeout_s is not None:
-            with trio.move_on_after(timeout_s):
-                await self._send_response(send, response)
-            return
-        extensions: dict[str, Any] = self.scope.get("extensions") or {}
-        if STREAM in extensions and isinstance(response.response, ResponseBody):
-            await self._head(send, response)
-            extensions[STREAM](response.response)
-        else:
-            await self._send_response(send, response)
+    async def __anext__(self) -> bytes:
+        assert self.receive is not None, "HttpConnection sets it"
+        if self._complete:
+            raise StopAsyncIteration
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The client has left before it sent the whole body.")
+        self._complete = not message.get("more_body", False)
+        data: bytes = message.get("body", b"")
+        return data
 
-    async def _send_response(self, send: Send, response: Any) -> None:
-        await self._head(send, response)
-        body, last = response.response, b""
-        if isinstance(body, DataBody):
-            last = body.data[body.begin : body.end]
-        elif isinstance(body, ResponseBody):
-            await self._stream(send, body)
-        else:  # One of Werkzeug's own, which Quart passes on.
-            last = b"".join(response.iter_encoded())
-        await self._end(send, last)
 
-    async def _head(self, send: Send, response: Any) -> None:
+class BodyRequest(TrioRequest):
+    """A request whose body is a `RequestBody`."""
+
+    body_class = RequestBody  # type: ignore[assignment]  # It has what we use of Quart's.
+
+
+class HttpConnection:
+    """One request. Quart makes it (`asgi_http_class`) and calls it."""
+
+    def __init__(self, app: QuartTrio, scope: Any) -> None:
+        self._app = app
+        self._scope = scope
+
+    async def __call__(self, receive: Receive, send: Send) -> None:
+        response: Any = await self._app.handle_request(self._request(receive))
         headers = encode_headers(response.headers)
-        status = response.status_code
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": response.status_code,
+                "headers": headers,
+            }
+        )
+        is_stream = getattr(response, "timeout", ...) is None
+        send_stream = (self._scope.get("extensions") or {}).get(STREAM)
+        if not is_stream:
+            body = await _whole(response)
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+        elif send_stream is not None:
+            send_stream(response.response)
+        else:
+            await self._stream(response.response, receive, send)
 
-    async def _end(self, send: Send, last: bytes) -> None:
-        self._answered = True
-        await send({"type": "http.response.body", "body": last, "more_body": False})
+    def _request(self, receive: Receive) -> Request:
+        scope = self._scope
+        headers = Headers()
+        headers["Remote-Addr"] = (scope.get("client") or ["<local>"])[0]
+        for name, value in scope["headers"]:
+            headers.add(name.decode("latin1"), value.decode("latin1"))
+        headers.setdefault("Host", "")  # HTTP/1.0 needs none, but Quart reads it.
+        request: Any = self._app.request_class(
+            scope["method"],
+            scope["scheme"],
+            _path(scope),
+            scope["query_string"],
+            headers,
+            scope.get("root_path", ""),
+            scope["http_version"],
+            scope=scope,
+            send_push_promise=_push_nothing,
+        )
+        request.body.receive = receive
+        return request  # type: ignore[no-any-return]
 
-    async def _stream(self, send: Send, body: ResponseBody) -> None:
-        async with body as parts:
-            if self.scope["method"] == "HEAD":
-                return  # A stream that is never read from could go on for ever.
-            async for part in parts:
-                data = part.encode() if isinstance(part, str) else part
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+    async def _stream(self, body: Any, receive: Receive, send: Send) -> None:
+        """Send a stream until it ends or the client leaves."""
+        async with trio.open_nursery() as nursery, body as parts:
+            nursery.start_soon(_cancel_when_left, receive, nursery.cancel_scope)
+            if self._scope["method"] != "HEAD":  # A stream that is never read from could not end.
+                async for part in parts:
+                    data = part.encode() if isinstance(part, str) else part
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            nursery.cancel_scope.cancel()
+
+
+async def _whole(response: Any) -> bytes:
+    if not hasattr(response.response, "__aenter__"):  # Werkzeug's own, such as a redirect.
+        return b"".join(response.iter_encoded())
+    async with response.response as parts:
+        return b"".join([part.encode() if isinstance(part, str) else part async for part in parts])
+
+
+async def _cancel_when_left(receive: Receive, scope: trio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _path(scope: Any) -> str:
+    path: str = scope["path"]
+    if not path.startswith("/"):  # Some servers pass on the whole target of a proxy's request.
+        path = urlsplit(path).path
+    root: str = scope.get("root_path", "")
+    if not root:
+        return path
+    inside = path != root and path.startswith(root)
+    return path.removeprefix(root) if inside else " "  # No route has this path.
+
+
+async def _push_nothing(path: str, headers: Headers) -> None:
+    """HTTP/2's server push, which no client supports any more."""

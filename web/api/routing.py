@@ -26,11 +26,11 @@ from actors.system import System
 from web.api.problems import Fault, RequestProblem, of_actor_error, problem
 from web.api.streams import Readers
 from web.api.views import NoBody, NoQuery
-from web.http.traffic import Traffic
+from web.http.connection_table import ConnectionTable
 from web.settings.model import ServerSettings
 
-TRAFFIC = "terzetto_traffic"
-"""The key in `app.extensions` of the traffic that /health shows."""
+CONNECTIONS = "terzetto_connections"
+"""The key in `app.extensions` of the connections that /health shows."""
 
 M = TypeVar("M", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
@@ -44,7 +44,7 @@ class RequestContext(Generic[Q, B]):
     system: System
     settings: ServerSettings
     readers: Readers
-    traffic: Traffic
+    connections: ConnectionTable
     request: Request
     path: Mapping[str, str]
     query: Q
@@ -83,23 +83,27 @@ def add_routes(
     routes: list[Route],
     system: System,
     settings: ServerSettings,
-    traffic: Traffic,
+    connections: ConnectionTable,
 ) -> None:
-    """Register these routes with `app`, and keep its traffic there for `web.serve`."""
-    app.extensions[TRAFFIC] = traffic
+    """Register these routes with `app`, and keep its connections there for `web.serve`."""
+    app.extensions[CONNECTIONS] = connections
     readers = Readers(system, settings.max_streams_per_client)
     for route in routes:
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
             endpoint=f"{route.method} {route.path}",
-            view_func=_view(route, system, settings, readers, traffic),
+            view_func=_view(route, system, settings, readers, connections),
             methods=[route.method],
             strict_slashes=True,
         )
 
 
 def _view(
-    route: Route, system: System, settings: ServerSettings, readers: Readers, traffic: Traffic
+    route: Route,
+    system: System,
+    settings: ServerSettings,
+    readers: Readers,
+    connections: ConnectionTable,
 ) -> Callable[..., Awaitable[Response]]:
     async def view(**path: str) -> Response:
         try:
@@ -109,7 +113,9 @@ def _view(
                 most = settings.max_body_bytes
                 optional = route.body_optional
                 body = await json_body(request, route.body, most, optional=optional)
-            context = RequestContext(system, settings, readers, traffic, request, path, query, body)
+            context = RequestContext(
+                system, settings, readers, connections, request, path, query, body
+            )
             return await route.handler(context)
         except RequestProblem as refused:
             return problem(refused.code, refused.detail, refused.faults)

@@ -44,7 +44,7 @@ async def health(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
         "streams": context.readers.open_streams(),
         "read_ahead_bytes": context.readers.ahead.bytes,
     }
-    gauges = {**context.system.gauges(), **streams, **context.traffic.gauges()}
+    gauges = {**context.system.gauges(), **streams, **context.connections.gauges()}
     return render(200, {"status": status, "version": VERSION, "gauges": gauges})
 
 

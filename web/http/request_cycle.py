@@ -1,37 +1,36 @@
 """One request and its response, as an ASGI app sees them: `receive` and `send`.
 
-Rule: h11 decides what may follow what; this file request_gate its events into ASGI messages and back, and
-puts bytes into the write_buffer. It never reads or writes the socket.
+Rule: h11 decides what may follow what. This file translates its events into ASGI messages and back,
+and puts bytes into the write buffer. It never reads or writes the socket.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
+from enum import Enum, auto
 from http import HTTPStatus
+from time import time
 from types import TracebackType
-from typing import Any, Protocol, runtime_checkable
-from urllib.parse import unquote
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+from urllib.parse import unquote, urlsplit
+from wsgiref.handlers import format_date_time
 
 import h11
+import trio
 
-from web.api.problems import CONTENT_TYPE, KINDS, problem_body
-from web.http.write_buffer import WriteBuffer
+from web.http.write_buffer import ClientLost, WriteBuffer
 
 _ASGI = {"spec_version": "2.3", "version": "3.0"}
-
-Headers = Callable[[], list[tuple[bytes, bytes]]]
-
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 UNREAD_BYTES = 64 * 1024
-"""The app has so much of the body to read: the connection reads no more before it has."""
+"""The connection stops reading while so much of the body has come that the app has not received."""
+
+HEAD_FIELDS = 100
 
 STREAM = "terzetto.stream"
-"""Name of our extension of ASGI: `stream(body)` has the server send a `StreamBody`, after the app has
+"""Name of our extension of ASGI. `stream(body)` makes the server send a `StreamBody` after the app has
 sent the head and returned. All that made the response is free by then, and a stream can be long."""
-
-FEED = "terzetto.feed"
-"""Name of another: `feed(sink)` hands over the body as it comes, without a task that receives it."""
 
 
 class StreamBody(Protocol):
@@ -52,33 +51,45 @@ class Rereadable(Protocol):
     """A stream that can drop what it has read ahead, and read it again when asked for more."""
 
     def let_go(self) -> None:
-        """Drop it."""
+        """Drop what has been read ahead."""
 
 
-class BodySink(Protocol):
-    """What takes in a body; Quart's `Body` is one, and bounds what it holds."""
+class ErrorResponse(NamedTuple):
+    """A response that the server gives in the app's place."""
 
-    def append(self, data: bytes) -> None:
-        """More of it."""
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
 
-    def set_complete(self) -> None:
-        """That was all."""
+
+RenderError = Callable[[str, str, str], ErrorResponse]
+"""Makes the response from a code, a sentence, and the path of the request. The codes are `bad_request`,
+`head_too_large`, `request_timeout`, `overloaded` and `internal_error`."""
+
+
+class BadRequest(Exception):
+    """What the client sends is not HTTP that this server takes; the connection ends with it."""
+
+    def __init__(self, detail: str, code: str = "bad_request") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code
+
+
+class Upload(Enum):
+    """How much of the request's body has come, and what the app knows of it."""
+
+    COMING = auto()
+    COMPLETE = auto()  # All has come; the app has not received the end of it.
+    RECEIVED = auto()
 
 
 class RequestCycle:
-    """The life of one request; `own_headers` are asked for when the head of the response leaves."""
+    """The life of one request. `on_lost` is called if a write shows that the client is gone."""
 
     __slots__ = (
-        *(
-            "_bodiless",
-            "_body",
-            "_body_ended",
-            "_body_told",
-            "_half_closed",
-            "_http",
-            "_write_buffer",
-        ),
-        *("_own_headers", "_sink", "_stream", "abandoned", "begun", "must_close", "quiet"),
+        *("_body", "_bodiless", "_half_closed", "_http", "_on_lost", "_render_error", "_stream"),
+        *("_upload", "_write_buffer", "begun", "disconnected", "must_close", "quiet", "returned"),
         "unread",
     )
 
@@ -86,29 +97,31 @@ class RequestCycle:
         self,
         http: h11.Connection,
         write_buffer: WriteBuffer,
-        own_headers: Headers,
+        render_error: RenderError,
+        on_lost: Callable[[], None],
         *,
         head_only: bool = False,
     ) -> None:
         self.begun = False
         """Whether the head of the response has been sent."""
-        self.abandoned = False
-        """Whether the connection has given up on the app; what it sends is ignored."""
+        self.disconnected = False
+        """Whether the client is lost or was refused. What the app sends is ignored."""
         self.must_close = False
         """Whether the response has to say that it is the last one."""
         self.quiet = False
-        """Whether the app has sent nothing since somebody set this."""
+        """Whether the app has sent nothing since the connection set this."""
+        self.returned = False
+        """Whether the app has returned. A stream may still be sent."""
         self.unread = 0
-        """Bytes of the body that the app has not read yet."""
+        """Bytes of the body that the app has not received yet."""
         self._http = http
         self._write_buffer = write_buffer
-        self._own_headers = own_headers
+        self._render_error = render_error
+        self._on_lost = on_lost
         self._body: list[bytes] = []
-        self._body_ended = False
-        self._body_told = False
+        self._upload = Upload.COMING
         self._half_closed = False
         self._bodiless = head_only
-        self._sink: BodySink | None = None
         self._stream: StreamBody | None = None
 
     # --- the connection's side ----------------------------------------------------------------
@@ -132,40 +145,37 @@ class RequestCycle:
             "client": client,
             "server": server,
             "state": {},
-            "extensions": {STREAM: self.stream, FEED: self.feed},
+            "extensions": {STREAM: self.stream},
         }
 
     def body_came(self, data: bytes) -> None:
         """The client has sent more of the body."""
-        if self._sink is not None:
-            self._sink.append(data)
-            return
         self._body.append(data)
         self.unread += len(data)
         self._write_buffer.moved.unpark_all()
 
     def body_ended(self) -> None:
-        """The client has sent all of it."""
-        self._body_ended = True
-        if self._sink is not None:
-            self._sink.set_complete()
-            self._sink = None
-        else:
-            self._write_buffer.moved.unpark_all()
+        """The client has sent all of the body."""
+        self._upload = Upload.COMPLETE
+        self._write_buffer.moved.unpark_all()
 
     def half_closed(self) -> None:
         """The client will send no more, and may have left."""
         self._half_closed = True
         self._write_buffer.moved.unpark_all()
 
+    def disconnect(self) -> None:
+        """The app gets `http.disconnect`, and what it sends from now on is ignored."""
+        self.disconnected = True
+        self._write_buffer.moved.unpark_all()
+
     async def send_stream(self) -> None:
-        """Send what the app left to be streamed, if anything."""
+        """Send the stream that the app has left, if any. Raises `ClientLost`."""
         if self._stream is None:
             return
         async with self._stream as parts:
-            await (
-                self._write_buffer.flush()
-            )  # The first part can take its time, but the head is due.
+            # The first part can take its time, but the head is due.
+            await self._write_buffer.flush()
             if not self._bodiless:  # A stream that is never read from could go on for ever.
                 async for part in parts:
                     self.quiet = False
@@ -175,23 +185,16 @@ class RequestCycle:
         self._event(h11.EndOfMessage())
         await self._write_buffer.flush()
 
-    def let_go(self) -> None:
-        """Drop what can be had again: the client takes nothing."""
+    def release(self) -> None:
+        """Drop what can be read again: the client takes nothing."""
         if isinstance(self._stream, Rereadable):
             self._stream.let_go()
 
     def answer(self, code: str, detail: str, path: str = "") -> None:
-        """Answer with a problem in the app's place, and let the connection end."""
-        body = problem_body(code, detail, path)
-        headers = [
-            (b"content-type", CONTENT_TYPE.encode()),
-            (b"content-length", b"%d" % len(body)),
-        ]
-        retry_after_s = KINDS[code].retry_after_s
-        if retry_after_s is not None:
-            headers.append((b"retry-after", b"%d" % retry_after_s))
+        """Answer with an error in the app's place, and let the connection end."""
+        status, headers, body = self._render_error(code, detail, path)
         self.must_close = True
-        self._head(KINDS[code].status, headers)
+        self._head(status, headers)
         if not self._bodiless:
             self._event(h11.Data(data=body))
         self._event(h11.EndOfMessage())
@@ -199,34 +202,39 @@ class RequestCycle:
     # --- the app's side -------------------------------------------------------------------------
 
     async def receive(self) -> dict[str, Any]:
-        """The next message. An app whose client has left for sure is cancelled, without any.
+        """The next message.
 
-        One that asks on after the whole body wants to know more: it gets `http.disconnect` already
-        when the client may have left.
+        An app that calls this again after the whole body wants to know when its client leaves: it
+        gets `http.disconnect` already when the client may have left.
         """
-        await self._ask_for_body()
-        while self._body_told or not (self._body or self._body_ended):
-            if self._body_told and self._half_closed:
-                return {"type": "http.disconnect"}
+        if self._http.they_are_waiting_for_100_continue and not self.begun:
+            self._event(h11.InformationalResponse(status_code=100, headers=[]))
+            try:
+                await self._write_buffer.flush()
+            except ClientLost:
+                self._lost()
+        while not self._has_message():
             await self._write_buffer.moved.park()
+        if self.disconnected or self._upload is Upload.RECEIVED:
+            await trio.lowlevel.checkpoint()  # An app that calls this in a loop must not block.
+            return {"type": "http.disconnect"}
         body = b"".join(self._body)
         self._body.clear()
         self.unread = 0
         self._write_buffer.moved.unpark_all()
-        self._body_told = self._body_ended
-        return {"type": "http.request", "body": body, "more_body": not self._body_ended}
+        if self._upload is Upload.COMPLETE:
+            self._upload = Upload.RECEIVED
+        more = self._upload is Upload.COMING
+        return {"type": "http.request", "body": body, "more_body": more}
 
-    async def feed(self, sink: BodySink) -> None:
-        """See `FEED`."""
-        await self._ask_for_body()
-        for data in self._body:
-            sink.append(data)
-        self._body.clear()
-        self.unread = 0
-        if self._body_ended:
-            sink.set_complete()
-        else:
-            self._sink = sink
+    def _has_message(self) -> bool:
+        match self._upload:
+            case Upload.COMING:
+                return bool(self._body) or self.disconnected
+            case Upload.COMPLETE:
+                return True
+            case Upload.RECEIVED:
+                return self._half_closed or self.disconnected
 
     def stream(self, body: StreamBody) -> None:
         """See `STREAM`."""
@@ -235,9 +243,10 @@ class RequestCycle:
     async def send(self, message: dict[str, Any]) -> None:
         """Send a part of the response, and wait until the kernel has taken it.
 
-        The head waits for the first of the body, with which it leaves.
+        The head waits for the first part of the body and leaves with it.
         """
-        if self.abandoned:
+        if self.disconnected:
+            await trio.lowlevel.checkpoint()  # An app that sends in a loop must not block.
             return
         self.quiet = False
         match message["type"]:
@@ -249,25 +258,49 @@ class RequestCycle:
                     self._event(h11.Data(data=data))
                 if not message.get("more_body", False):
                     self._event(h11.EndOfMessage())
-                await self._write_buffer.flush()
+                try:
+                    await self._write_buffer.flush()
+                except ClientLost:
+                    self._lost()
             case other:
-                raise RuntimeError(f"an HTTP response has no {other}")
+                raise RuntimeError(f"an HTTP response has no message {other!r}")
 
-    async def _ask_for_body(self) -> None:
-        if self._http.they_are_waiting_for_100_continue and not self.begun:
-            self._event(h11.InformationalResponse(status_code=100, headers=[]))
-            await self._write_buffer.flush()
+    def _lost(self) -> None:
+        self.disconnect()
+        self._on_lost()
 
     def _head(self, status: int, headers: Any) -> None:
-        said = [*headers, *self._own_headers()]
+        all_headers = [*headers, (b"date", format_date_time(time()).encode())]
         # What is left of a body that nobody reads would look like the next request.
         if self.must_close or self._http.their_state is h11.SEND_BODY:
-            said.append((b"connection", b"close"))
+            all_headers.append((b"connection", b"close"))
         self._bodiless = self._bodiless or status in (204, 304)
         self.begun = True
-        self._event(
-            h11.Response(status_code=status, headers=said, reason=_PHRASES.get(status, b""))
-        )
+        phrase = _PHRASES.get(status, b"")
+        self._event(h11.Response(status_code=status, headers=all_headers, reason=phrase))
 
     def _event(self, event: Any) -> None:
         self._write_buffer.put(self._http.send(event) or b"")
+
+
+def target_of(request: h11.Request) -> bytes:
+    """The path and query that a request is for; raises `BadRequest`."""
+    names = [name for name, _ in request.headers]
+    if len(names) > HEAD_FIELDS:
+        raise BadRequest(f"A request may have {HEAD_FIELDS} header fields.", "head_too_large")
+    if request.http_version not in (b"1.1", b"1.0"):
+        raise BadRequest("This server speaks HTTP/1.1 and HTTP/1.0.")
+    if b"transfer-encoding" in names and (
+        b"content-length" in names or request.http_version == b"1.0"
+    ):
+        raise BadRequest("A body has a Content-Length or, in HTTP/1.1, a Transfer-Encoding.")
+    target = request.target
+    if target.startswith((b"http://", b"https://")):
+        try:
+            url = urlsplit(target)
+        except ValueError:
+            raise BadRequest("The target of the request is no URL.") from None
+        target = (url.path or b"/") + (b"?" + url.query if url.query else b"")
+    if not target.startswith(b"/"):
+        raise BadRequest("The target of a request is a path, which begins with a slash.")
+    return target

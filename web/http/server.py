@@ -1,11 +1,11 @@
-"""Terzetto's HTTP server: it listens, limits how many clients there are, and ends on time.
+"""An HTTP server for one ASGI app: it listens, bounds the number of clients, and ends on time.
 
-What it keeps of Hypercorn is the configuration, the sockets, the ASGI lifespan and the form of
-`serve`. Where and why it differs is told in `web.http.connection`.
+Of Hypercorn it uses the creation of the sockets and the ASGI lifespan. Where and why the rest differs
+is said in `web.http.connection`.
 
-Rule: the number of connections is bounded. When it is reached, the one that rested longest goes;
-only if none rests, the newcomer is told 503. It is accepted for that: a client left in the kernel's
-queue would wait in the dark, and health checks with it.
+Rule: the number of connections is bounded. At the bound the connection that has been idle longest is
+closed for a new one. If none is idle the new client is answered 503. It is accepted for that: in the
+kernel's queue it would wait without an answer, and health checks with it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ import resource
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import trio
 from hypercorn.config import Config
 from hypercorn.trio.lifespan import Lifespan
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState, LifespanState
+from hypercorn.typing import LifespanState
 from hypercorn.utils import repr_socket_addr, wrap_app
 
-from web.api.problems import CONTENT_TYPE, problem_body
 from web.http.connection import READ_BYTES, Connection
-from web.http.traffic import Traffic
-from web.settings.model import ServerSettings
+from web.http.connection_table import ACCEPTS_PER_TICK, ConnectionTable
+from web.http.limits import Limits
+from web.http.request_cycle import RenderError
 
 log = logging.getLogger(__name__)
+
+BACKLOG = 1024
 
 CLOSING_S = 1.0
 """Time that responses get, once the server stops, to reach their clients."""
@@ -39,34 +40,33 @@ CLOSING_S = 1.0
 OTHER_FILES = 256
 """File descriptors kept for everything but connections: databases, listeners, child processes."""
 
-ACCEPTED_AT_ONCE = 16
-"""How many clients that wait are let in before others go first."""
-
 NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 
 REFUSALS = 64
-"""How many clients are told that the server is full at the same time; more are just closed."""
+"""How many clients at a time are answered that the server is full; more are just closed."""
 
 
 async def serve(
     app: Any,
-    settings: ServerSettings,
+    bind: str,
     *,
-    traffic: Traffic | None = None,
+    limits: Limits,
+    render_error: RenderError,
+    table: ConnectionTable | None = None,
     shutdown_trigger: Callable[[], Awaitable[object]] = trio.sleep_forever,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve an ASGI app until `shutdown_trigger` returns; started with the URLs it listens at."""
-    config = config_of(settings)
+    config = Config()
+    config.bind = [bind]
     state: LifespanState = {}
-    wrapped = wrap_app(app, config.wsgi_max_body_size, "asgi")
-    lifespan = Lifespan(wrapped, config, state)
-    server = Server(wrapped, config, settings, traffic or Traffic())
+    lifespan = Lifespan(wrap_app(app, config.wsgi_max_body_size, "asgi"), config, state)
+    server = Server(app, limits, render_error, table or ConnectionTable())
     async with trio.open_nursery() as living:
         await living.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
-        living.start_soon(server.traffic.request_gate.open_each_tick)
-        living.start_soon(server.traffic.close_gate.open_each_tick)
+        living.start_soon(server.table.requests.run)
+        living.start_soon(server.table.closes.run)
         async with trio.open_nursery() as connections:
             with listening(config) as listeners:
                 async with trio.open_nursery() as accepting:
@@ -81,28 +81,29 @@ async def serve(
 
 
 class Server:
-    """Whoever is let in, and how it ends."""
+    """Which clients are served, and how their connections end."""
 
     def __init__(
-        self, app: Any, config: Config, settings: ServerSettings, traffic: Traffic
+        self, app: Any, limits: Limits, render_error: RenderError, table: ConnectionTable
     ) -> None:
-        self.traffic = traffic
-        self._most = min(settings.max_connections, raise_file_limit(settings.max_connections))
+        self.table = table
+        self._app = app
+        self._limits = limits
+        self._render_error = render_error
+        self._most = min(limits.max_connections, raise_file_limit(limits.max_connections))
         self._refusing = 0
-        self._connection = partial(
-            Connection,
-            app,
-            config,
-            WorkerContext(None),
-            ConnectionState({}),
-            settings=settings,
-            traffic=traffic,
-        )
 
     async def admit(self, stream: trio.SocketStream) -> None:
-        """Serve one client, or tell it that there is no room."""
-        if len(self.traffic.open) < self._most or self.traffic.make_room():
-            await self._connection(stream)
+        """Serve one client, or answer that there is no room."""
+        if len(self.table.open) < self._most or self.table.make_room():
+            connection = Connection(
+                self._app,
+                stream,
+                limits=self._limits,
+                render_error=self._render_error,
+                table=self.table,
+            )
+            await connection.run()
             return
         async with stream:
             if self._refusing < REFUSALS:
@@ -113,50 +114,35 @@ class Server:
                     self._refusing -= 1
 
     async def _refuse(self, stream: trio.SocketStream) -> None:
-        self.traffic.ended["refused"] += 1
+        self.table.ended["refused"] += 1
         with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(CLOSING_S):
-            await stream.send_all(_FULL)
+            await stream.send_all(self._full())
             await stream.send_eof()
             while await stream.receive_some(READ_BYTES):
                 pass
 
+    def _full(self) -> bytes:
+        status, headers, body = self._render_error(
+            "overloaded", "The server has as many clients as it can take.", ""
+        )
+        lines = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())]
+        lines += [name + b": " + value for name, value in headers]
+        return b"\r\n".join([*lines, b"connection: close", b"", body])
+
     def retire(self) -> None:
-        """Let every connection end: at once what rests, within `CLOSING_S` what answers."""
-        for connection in list(self.traffic.open):
+        """Let every connection end: at once if it is idle, else within `CLOSING_S`."""
+        for connection in list(self.table.open):
             connection.retire(CLOSING_S)
-
-
-def _full() -> bytes:
-    body = problem_body("overloaded", "The server has as many clients as it can take.", "")
-    head = (
-        "HTTP/1.1 503 Service Unavailable\r\n"
-        f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n"
-        "Retry-After: 1\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-_FULL = _full()
-
-
-def config_of(settings: ServerSettings) -> Config:
-    """Hypercorn's settings for a server like this."""
-    found = Config()
-    found.bind = [settings.bind]
-    found.backlog = 1024
-    found.loglevel = "WARNING"
-    found.include_server_header = False
-    return found
 
 
 @contextmanager
 def listening(config: Config) -> Iterator[list[socket.socket]]:
-    """Sockets that listen, on every address that was asked for."""
+    """Sockets that listen, on every address of `bind`."""
     listeners: list[socket.socket] = config.create_sockets().insecure_sockets
     try:
         for listener in listeners:
             listener.setblocking(False)
-            listener.listen(config.backlog)
+            listener.listen(BACKLOG)
         yield listeners
     finally:
         for listener in listeners:
@@ -168,19 +154,15 @@ async def accept(
     admit: Callable[[trio.SocketStream], Awaitable[None]],
     connections: trio.Nursery,
 ) -> None:
-    """Let clients in, for ever.
-
-    `trio.serve_listeners` accepts one in each round of the loop. Under load, when a round takes long,
-    newcomers would wait for minutes.
-    """
+    """Accept clients, for ever; see `ACCEPTS_PER_TICK`."""
     while True:
         await trio.lowlevel.wait_readable(listener)
-        for _ in range(ACCEPTED_AT_ONCE):
+        for _ in range(ACCEPTS_PER_TICK):
             try:
                 client, _ = listener.accept()
             except BlockingIOError:
                 break
-            except OSError as error:  # Else it is the client's trouble, who has gone again.
+            except OSError as error:  # Other errors mean that the client has gone again.
                 if error.errno in NO_MORE_FILES:
                     log.error("no client can be accepted at the moment: %s", error)
                     await trio.sleep(0.1)
@@ -196,7 +178,7 @@ def _url(listener: socket.socket) -> str:
 
 
 def raise_file_limit(connections: int) -> int:
-    """Let this process open that many connections if it may; how many it can have."""
+    """Let this process open that many connections if it may; returns how many it can have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:

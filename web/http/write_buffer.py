@@ -1,8 +1,8 @@
 """What is on its way to one client: a bounded buffer, and the writing of it.
 
-Rule: nobody touches the socket but `flush`. What is put before a flush leaves in one system call;
-whoever sends a piece flushes it before the next, so a client that reads slowly holds one piece. How
-long one may read nothing is not decided here but by the connection's watchdog, see `blocked_since`.
+Rule: only `flush` writes to the socket. What is put before a flush leaves in one system call. A sender
+flushes each piece before it puts the next, so a client that reads slowly holds one piece. How long a
+client may read nothing is decided by the connection's deadlines, see `blocked_since`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import trio
 
-from web.http.traffic import Traffic
+from web.http.connection_table import ConnectionTable
 
 
 class ClientLost(trio.BrokenResourceError):
@@ -28,21 +28,21 @@ class WriteBuffer:
         "_on_block",
         "_parts",
         "_socket",
-        "_traffic",
+        "_table",
         "_writing",
         "blocked_since",
         "moved",
     )
 
     def __init__(
-        self, socket: trio.socket.SocketType, traffic: Traffic, on_block: Callable[[], None]
+        self, socket: trio.socket.SocketType, table: ConnectionTable, on_block: Callable[[], None]
     ) -> None:
         self.moved = trio.lowlevel.ParkingLot()
-        """Unparked at each change of this connection; whoever waits looks again."""
+        """Unparked at each change of this connection; tasks that wait then check their condition."""
         self.blocked_since: float | None = None
-        """Since when the kernel takes nothing more. `on_block` is called as often as that begins."""
+        """Since when the kernel takes nothing more. `on_block` is called each time this begins."""
         self._socket = socket
-        self._traffic = traffic
+        self._table = table
         self._on_block = on_block
         self._parts: list[bytes] = []
         self._bytes = 0
@@ -64,6 +64,8 @@ class WriteBuffer:
         """Return once the kernel has taken everything. Raises `ClientLost`."""
         while self._writing:
             await self.moved.park()
+        if self._closed:
+            raise ClientLost("the connection is closed")
         self._writing = True
         try:
             while self._parts:
@@ -73,12 +75,14 @@ class WriteBuffer:
                     self._on_block()
                     await trio.lowlevel.wait_writable(self._socket)
                     self.blocked_since = None
+        except trio.ClosedResourceError:
+            raise ClientLost("the connection is closed") from None
         finally:
             self._writing = False
             self.moved.unpark_all()
 
     def _write(self) -> None:
-        """Give the kernel what it takes."""
+        """Give the kernel as much as it takes."""
         batch = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         try:
             sent = os.write(self._socket.fileno(), batch)
@@ -91,7 +95,7 @@ class WriteBuffer:
         self._parts = [batch] if batch else []
 
     def close(self) -> None:
-        """Forget what was not written: nobody is there to read it."""
+        """Drop what was not written. Later flushes raise `ClientLost`."""
         self._closed = True
         self._on_block = _nothing
         self._parts.clear()
@@ -100,8 +104,8 @@ class WriteBuffer:
 
     def _count(self, change: int) -> None:
         self._bytes += change
-        self._traffic.buffered_bytes += change
+        self._table.buffered_bytes += change
 
 
 def _nothing() -> None:
-    """Nobody is there to be told."""
+    """In place of a callback that would refer to the connection, which must leave no cycle."""

@@ -1,4 +1,4 @@
-"""Which excerpts answer a question, and in which order.
+"""Choose the excerpts that answer a question, best first.
 
     score = BM25 of the passage + BM25 of the excerpt          each relative to the best found
           + coverage of the question by excerpt, heading, title
@@ -25,9 +25,9 @@ COVERAGE, OWN_COVERAGE, HEADING, DOCUMENT = 0.4, 0.3, 0.1, 0.2
 LEAD, LEAD_OF_NAMED_TITLE = 0.1, 0.2
 """Weights beside the two BM25 scores, which weigh 1 each. `tests/bench/answers.py` measures them."""
 
-SAME = 0.5
+SAME = 0.8
 """Weight of the likeness to an excerpt chosen before (MMR)."""
-ELSEWHERE = 0.3
+ELSEWHERE = 0.2
 """Weight of leaving the documents chosen from, by how little of the evidence is there."""
 
 MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS = 5, 190, 80
@@ -41,7 +41,7 @@ more words of a question meet in one excerpt of a large library."""
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The excerpts for one question in the order of the report, and whether they answer it."""
+    """The excerpts for one question, best first, and whether they answer it."""
 
     excerpts: tuple[Excerpt, ...]
     answers: bool
@@ -67,7 +67,7 @@ def choose(evidence: Evidence) -> Choice:
         return Choice((), answers=False)
     chosen = _greedy(evidence, scored)
     cut = tuple(_shortened(one.excerpt, evidence.weights) for one in chosen)
-    return Choice(_in_reading_order(cut), answers=best >= closest)
+    return Choice(cut, answers=best >= closest)
 
 
 # --- scoring ------------------------------------------------------------------------------------
@@ -160,13 +160,6 @@ def _all_terms(one: _Scored) -> frozenset[str]:
 
 def _words(one: _Scored) -> int:
     return min(len(one.excerpt.text.split()), PARAGRAPH_WORDS)
-
-
-def _in_reading_order(excerpts: tuple[Excerpt, ...]) -> tuple[Excerpt, ...]:
-    """The best first, then what stands in its document, in the order of the text, then the others."""
-    first = list(dict.fromkeys(excerpt.document_id for excerpt in excerpts))
-    head, rest = excerpts[:1], excerpts[1:]
-    return head + tuple(sorted(rest, key=lambda e: (first.index(e.document_id), e.start)))
 
 
 # --- cutting ------------------------------------------------------------------------------------

@@ -33,17 +33,24 @@ _SECOND_PART = re.compile(rf"\s*[,;]?\s+{_AND}\s+(?={_QUESTION_WORD}\b)", re.IGN
 _SIDE = r"([^,.;:?!\n]{1,80}?)"
 _LAST_SIDE = r"([^,.;:?!\n]{1,80})"
 _COMPARISONS = (
-    re.compile(rf"\b(?:between|zwischen|entre|tra|fra|tussen)\s+{_SIDE}\s+{_AND}\s+{_LAST_SIDE}", re.I),
+    re.compile(
+        rf"\b(?:between|zwischen|entre|tra|fra|tussen)\s+{_SIDE}\s+{_AND}\s+{_LAST_SIDE}",
+        re.IGNORECASE,
+    ),
     re.compile(
         rf"\b(?:compar\w+|vergleich\w*|confront\w+)\s+{_SIDE}\s+"
         rf"(?:{_AND}|with|to|mit|avec|con)\s+{_LAST_SIDE}",
-        re.I,
+        re.IGNORECASE,
     ),
-    re.compile(rf"(?:^|[,.:?!]\s*){_SIDE}\s+(?:vs\.?|versus|gegen)\s+{_LAST_SIDE}", re.I),
-    re.compile(r"(?<!\S)([\w./+#-]{2,40})\s+(?:or|oder|ou|o|of)\s+(?:an?\s+)?([\w./+#-]{2,40})", re.I),
+    re.compile(rf"(?:^|[,.:?!]\s*){_SIDE}\s+(?:vs\.?|versus|gegen)\s+{_LAST_SIDE}", re.IGNORECASE),
+    re.compile(
+        r"(?<!\S)([\w./+#-]{2,40})\s+(?:or|oder|ou|o|of)\s+(?:an?\s+)?([\w./+#-]{2,40})",
+        re.IGNORECASE,
+    ),
 )
 _SIDE_END = re.compile(
-    r"\s+(?:for|in|when|on|with|to|if|and|für|im|wenn|bei|pour|dans|para|en|per|than|as)\s.*", re.I
+    r"\s+(?:for|in|when|on|with|to|if|and|für|im|wenn|bei|pour|dans|para|en|per|than|as)\s.*",
+    re.IGNORECASE,
 )
 
 

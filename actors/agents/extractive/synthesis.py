@@ -6,7 +6,7 @@ on a question is shown in any case, since it was asked just that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from actors.agents.extractive.choose import choose
@@ -23,9 +23,6 @@ from actors.tasks.evidence import (
     Section,
 )
 from actors.tasks.words import query_terms, terms
-
-PASSAGES_FOR_MODEL = 8
-"""Passages a language model may write from, besides those that are cited."""
 
 _AVERAGE_WORDS = 60
 _K1, _B = 1.2, 0.75
@@ -61,12 +58,15 @@ def _by_question(request: Synthesize) -> Iterator[Evidence]:
         weights = found.weights or query_terms(found.question.query)
         found = replace(found, weights=weights)
         asked = [e for e in request.evidence if e.question.of == found.question.step_id]
-        more = [excerpt for e in asked for excerpt in _excerpts(e.passages, "tool", weights)]
-        more += _excerpts(request.context, "context", weights)
-        missed = (*found.missed, *(failure for e in asked for failure in e.missed))
+        more = [one for e in asked for one in e.excerpts or _paragraphs(e.passages, "tool")]
+        more += _paragraphs(request.context, "context")
         passages = (*found.passages, *(p for e in asked for p in e.passages), *request.context)
+        texts = {passage.key: passage.text for passage in passages}
         yield replace(
-            found, passages=passages, excerpts=(*found.excerpts, *more), missed=missed
+            found,
+            passages=passages,
+            excerpts=(*found.excerpts, *(_scored(one, texts, weights) for one in more)),
+            missed=(*found.missed, *(failure for e in asked for failure in e.missed)),
         )
 
 
@@ -85,14 +85,11 @@ def _passage_of(excerpt: Excerpt) -> Passage:
     )
 
 
-def _excerpts(
-    passages: Iterable[Passage], origin: Origin, weights: dict[str, float] | object
-) -> list[Excerpt]:
-    """The paragraphs of passages that are not in the library, scored as the library scores."""
+def _paragraphs(passages: Iterable[Passage], origin: Origin) -> list[Excerpt]:
+    """The paragraphs of passages that come without excerpts."""
     found = []
     for passage in passages:
-        whole = _bm25(passage.text, weights)
-        at = 0
+        at = passage.start
         for paragraph in passage.text.split("\n\n"):
             if paragraph.strip():
                 found.append(
@@ -101,18 +98,24 @@ def _excerpts(
                         passage.title,
                         (passage.section,) if passage.section else (),
                         passage.position,
-                        passage.start + at,
-                        passage.start + at + len(paragraph),
+                        at,
+                        at + len(paragraph),
                         _kind_of(paragraph),
                         paragraph,
-                        False,
-                        whole,
-                        _bm25(paragraph, weights),
-                        origin,
+                        origin=origin,
                     )
                 )
             at += len(paragraph) + 2
     return found
+
+
+def _scored(
+    excerpt: Excerpt, texts: Mapping[tuple[str, int], str], weights: Mapping[str, float]
+) -> Excerpt:
+    """An excerpt that is not in the library, with the scores that it would have there."""
+    passage = texts.get((excerpt.document_id, excerpt.position), excerpt.text)
+    whole, own = _bm25(passage, weights), _bm25(excerpt.text, weights)
+    return replace(excerpt, passage_score=whole, score=own)
 
 
 def _kind_of(paragraph: str) -> ExcerptKind:
@@ -123,12 +126,11 @@ def _kind_of(paragraph: str) -> ExcerptKind:
     return "list" if paragraph.startswith("- ") else "paragraph"
 
 
-def _bm25(text: str, weights: object) -> float:
+def _bm25(text: str, weights: Mapping[str, float]) -> float:
     """BM25 as FTS5 computes it, with the weights of the question as IDF.
 
     Source: Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009.
     """
-    assert isinstance(weights, dict)
     said = terms(text)
     length = _K1 * (1 - _B + _B * len(said) / _AVERAGE_WORDS)
     total = 0.0

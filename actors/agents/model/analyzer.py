@@ -20,7 +20,6 @@ from actors.agents.model.proposal import (
     ProposedPlan,
     accept_questions,
     check_calls,
-    named_intents,
     plan_with_calls,
 )
 from actors.errors import ActorError, BudgetReached, InvalidPlan, ModelRejected, ModelUnavailable
@@ -28,11 +27,10 @@ from actors.messages import Analyze, Synthesize
 from actors.models.fallback import fallback_failure
 from actors.models.model import InvalidAnswer, Model, Prompt
 from actors.runtime.call import Call
-from actors.tasks.evidence import Findings, by_question
+from actors.tasks.evidence import Findings
 from actors.tasks.failure import Failure
 from actors.tasks.plan import Plan
 from actors.tasks.planning import assemble_plan
-from actors.tasks.words import terms
 from actors.usage import NO_USAGE, Usage
 
 log = logging.getLogger(__name__)
@@ -53,9 +51,9 @@ class _PlanAnswer:
 
 
 class ModelAnalyzer:
-    """Plans with a language model; weighs evidence as the analyzer without one does.
+    """Plans with a language model; chooses among the evidence as the analyzer without one does.
 
-    `plan_without_model` plans a task without a model, and `weigh_evidence` weighs evidence. Only
+    `plan_without_model` plans a task without a model, and `synthesize` chooses the findings. Only
     with `check_arguments` may the model choose tools, and that checks the arguments it proposes.
 
     Failure mode: retried, as without a model. If the model cannot be reached or refuses, its error
@@ -63,20 +61,20 @@ class ModelAnalyzer:
     """
 
     name = "analyzer"
-    does = "Asks a language model for the questions of a task, and weighs the evidence on them."
+    does = "Asks a language model for the questions of a task, and chooses among the evidence."
 
     def __init__(
         self,
         model: Model,
         *,
         plan_without_model: Callable[[Analyze], Awaitable[Plan]],
-        weigh_evidence: Callable[[Synthesize], Awaitable[Findings]],
+        synthesize: Callable[[Synthesize], Awaitable[Findings]],
         fallback_to_extractive: bool = False,
         check_arguments: ArgumentCheck | None = None,
     ) -> None:
         self._model = model
         self._plan_without_model = plan_without_model
-        self._weigh_evidence = weigh_evidence
+        self._synthesize = synthesize
         self._falls_back = fallback_to_extractive
         self._check_arguments = check_arguments
 
@@ -86,9 +84,8 @@ class ModelAnalyzer:
             case Analyze():
                 return await self._plan(request)
             case Synthesize():
-                findings = await self._weigh_evidence(_by_question_text(request))
-                evidence = by_question(request.evidence, request.context)
-                return replace(findings, passages=select_passages(findings, evidence))
+                findings = await self._synthesize(request)
+                return replace(findings, passages=select_passages(findings, request))
             case _:
                 assert_never(request)
 
@@ -135,23 +132,7 @@ class ModelAnalyzer:
             calls = await check_calls(proposed, accepted.places, tools, self._check_arguments)
         if calls.wrong:
             log.info("tool calls of a model that are left out of a plan: %s", " ".join(calls.wrong))
-        intents = named_intents(proposed) or (await self._plan_without_model(request)).intents
-        made = assemble_plan(accepted.questions, intents, request.tool_options, calls.choices)
+        made = assemble_plan(accepted.questions, request.tool_options, calls.choices)
         other = fallback_failure(self._model, answer.answered_by)
         plan = replace(made, degraded=other, by_model=True)
         return _PlanAnswer(plan, answer.usage, text, " ".join(calls.wrong))
-
-
-def _by_question_text(request: Synthesize) -> Synthesize:
-    """The request with the questions' texts as queries, if a model made the plan.
-
-    A model's further search terms are a guess, while the terms that a plan without a model adds to
-    a question are its subject.
-    """
-    plan = request.plan
-    if not plan.by_model:
-        return request
-    by_id = {q.step_id: replace(q, query=" ".join(terms(q.text))) for q in plan.questions}
-    evidence = tuple(replace(e, question=by_id[e.question.step_id]) for e in request.evidence)
-    questions = tuple(by_id[question.step_id] for question in plan.questions)
-    return replace(request, plan=replace(plan, questions=questions), evidence=evidence)

@@ -45,8 +45,7 @@ _LETTERS_PER_TOKEN = 4
 _PLANNER = """\
 You plan research in a document library. You split a task into questions.
 Give 1 to 8 short questions that together cover the task. Each asks one thing and can be understood alone.
-For each give "search": 2 to 8 words to search for. Do not answer the questions.
-Give "intents": the kinds of work the task asks for."""
+For each give "search": 2 to 8 words to search for. Do not answer the questions."""
 
 _CALLS = """
 Besides the library you may ask the tools that are listed between <<<{mark} and {mark}>>>. What is \

@@ -15,7 +15,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -28,9 +28,9 @@ from pydantic import (
 
 from actors.agents.model.markup import plain
 from actors.agents.model.prompts import ToolCatalog
-from actors.tasks.planning import MAX_QUESTIONS, MAX_TOOL_CALLS, QuestionDraft, as_heading
+from actors.tasks.planning import MAX_QUESTIONS, MAX_TOOL_CALLS, QuestionDraft
 from actors.tasks.tool_options import ToolChoice, ToolOption
-from actors.tasks.words import STOPWORDS, terms, words
+from actors.tasks.words import telling_terms
 
 MOST_QUESTION = 200
 """Characters of a question."""
@@ -82,7 +82,6 @@ class ProposedPlan(BaseModel):
     """The shape of a model's answer."""
 
     questions: Annotated[list[ProposedQuestion], Field(min_length=1, max_length=MAX_QUESTIONS)]
-    intents: Annotated[list[Intent], Field(max_length=4)] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,30 +101,20 @@ def accept_questions(proposed: ProposedPlan) -> AcceptedQuestions:
     places: list[int | None] = []
     for question in proposed.questions[:MAX_QUESTIONS]:
         text = _cleaned(question.question, MOST_QUESTION)
-        # Small models propose search terms that have nothing to do with their own question.
-        searched = tuple(dict.fromkeys((*_query_terms(text), *_query_terms(question.search))))
-        if searched and sum(map(str.isalpha, text)) >= _FEWEST_LETTERS:
-            same = frozenset(words(text)) - STOPWORDS or frozenset(words(text))
-            accepted.setdefault(same, QuestionDraft(as_heading(text), searched))
+        searched = _cleaned(question.search, MOST_SEARCH)
+        if sum(map(str.isalpha, text)) >= _FEWEST_LETTERS:
+            same = frozenset(telling_terms(text))
+            accepted.setdefault(same, QuestionDraft(text, f"{text} {searched}".strip()))
             places.append(list(accepted).index(same))
         else:
             places.append(None)
     return AcceptedQuestions(tuple(accepted.values()), tuple(places))
 
 
-def named_intents(proposed: ProposedPlan) -> tuple[str, ...]:
-    """The intents that it names, in the order of `Intent`."""
-    return tuple(intent for intent in get_args(Intent) if intent in proposed.intents)
-
-
 def _cleaned(text: str, most: int) -> str:
     """One line of text without markup, list markers and citations."""
     line = plain(text[: 2 * most]).replace("*", "").replace("|", " ")
     return " ".join(_LEADING.sub("", line)[:most].split())
-
-
-def _query_terms(text: str) -> tuple[str, ...]:
-    return tuple(term for term in terms(_cleaned(text, MOST_SEARCH)) if len(term) <= MOST_WORD)
 
 
 # --- tool calls -----------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ class ModelWriter:
         *,
         title: Callable[[str], str],
         report_parts: Callable[[str, Findings], Iterable[str]],
+        excerpts: Callable[[Findings], Iterable[str]],
         fallback_to_extractive: bool = False,
         max_tokens: int = MAX_TOKENS,
     ) -> None:
@@ -88,6 +89,7 @@ class ModelWriter:
         self._model = model
         self._title = title
         self._report_parts = report_parts
+        self._excerpts = excerpts
         self._falls_back = fallback_to_extractive
         self._max_tokens = max_tokens
 
@@ -177,11 +179,7 @@ class ModelWriter:
 
 
 def _missing(findings: Findings) -> list[str]:
-    return [
-        section.question.text
-        for section in findings.sections
-        if not section.findings and not section.in_answer
-    ]
+    return [section.question.text for section in findings.sections if not section.findings]
 
 
 # --- the model's stream -----------------------------------------------------------------------------

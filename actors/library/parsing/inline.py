@@ -15,6 +15,7 @@ from actors.library.parsing.blocks import Block
 from actors.library.parsing.frames import Job
 from actors.library.parsing.parse import parse
 from actors.library.passages import cut_passages
+from actors.tasks.evidence import Excerpt, Origin, Passage
 
 MAX_TEXT = 32 * 1024 * 1024
 """Characters of a document's text."""
@@ -35,6 +36,38 @@ def indexed_text(
         raise UnreadableDocument("This document holds too much text. Send it in smaller parts.")
     passages, excerpts = cut_passages(layout), cut_excerpts(layout)
     return ParsedText(title, layout.text, passages, excerpts, notes, language)
+
+
+def passages_of(parsed: ParsedText, document_id: str) -> tuple[Passage, ...]:
+    """The passages of a text that is not in a library."""
+    return tuple(
+        Passage(
+            document_id, parsed.title, cut.section, cut.position, cut.text, 0.0, cut.start, cut.end
+        )
+        for cut in parsed.passages
+    )
+
+
+def excerpts_of(parsed: ParsedText, document_id: str, origin: Origin) -> tuple[Excerpt, ...]:
+    """The excerpts of a text that is not in a library, without scores."""
+    found = []
+    for cut in parsed.excerpts:
+        position = next((p.position for p in parsed.passages if p.end > cut.start), 1)
+        found.append(
+            Excerpt(
+                document_id,
+                parsed.title,
+                cut.headings,
+                position,
+                cut.start,
+                cut.end,
+                cut.kind,
+                cut.text,
+                cut.lead,
+                origin=origin,
+            )
+        )
+    return tuple(found)
 
 
 class InlineParser:

@@ -1,7 +1,7 @@
 """The blocks of a document's text as libraries stored it before there were excerpts.
 
-    a line of a section's name   a heading
-    "- …"   an item        "| …"   a row        four blanks   code        else a paragraph
+a line of a section's name   a heading
+"- …"   an item        "| …"   a row        four blanks   code        else a paragraph
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ from pathlib import Path
 
 from actors.clock import wall_clock
 from actors.errors import InvalidRequest, UnreadableDocument
-from actors.library.documents import Ranker
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
 from web.command.eval.judged_files import (
@@ -219,11 +218,7 @@ async def evaluate(
             f"The library has none of the judged documents, {len(names)} in all, such as "
             f"{min(unknown)}. Give the collection with --documents."
         )
-    await library.fill_vectors()
-    rankers: dict[str, tuple[Ranker, ...]] = {one: (one,) for one in library.rankers}
-    if len(rankers) > 1:
-        rankers["fused"] = library.rankers
-    found = {name: await _mean_over(library, asked, used) for name, used in rankers.items()}
+    found = {"bm25": await _mean_over(library, asked)}
     unasked = len(judgements.keys() - queries.keys())
     left_out = len(queries) - len(asked)
     return RetrievalEvaluation(len(asked), left_out, unasked, len(names), len(unknown), found)
@@ -252,23 +247,19 @@ def _judged_queries(
     return asked
 
 
-async def _mean_over(
-    library: Library, asked: Sequence[_JudgedQuery], rankers: Sequence[Ranker]
-) -> RankingMeasures:
+async def _mean_over(library: Library, asked: Sequence[_JudgedQuery]) -> RankingMeasures:
     each = []
     for query in asked:
-        ranking = await _ranked_documents(library, query, rankers)
+        ranking = await _ranked_documents(library, query)
         each.append(measure_ranking(ranking, query.grades))
     return mean_measures(each)
 
 
-async def _ranked_documents(
-    library: Library, query: _JudgedQuery, rankers: Sequence[Ranker]
-) -> list[str]:
+async def _ranked_documents(library: Library, query: _JudgedQuery) -> list[str]:
     """The first `DEPTH` documents that the search finds, or all if there are fewer."""
     limit = _PASSAGES
     while True:
-        hits = await library.search(query.text, limit=limit, rankers=rankers)
+        hits = await library.search(query.text, limit=limit)
         found = dict.fromkeys(passage.document_id for passage in hits.passages)
         documents = [one for one in found if one != query.itself]
         if len(documents) >= DEPTH or len(hits.passages) < limit:

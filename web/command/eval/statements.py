@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 from actors.library.sentences import sentences
 from actors.tasks.evidence import Source
-from actors.tasks.words import stems
+from actors.tasks.words import telling_terms
 
 THRESHOLD = 0.8
 """The share of a statement's words that the passage must have."""
@@ -136,7 +136,7 @@ class TextStems:
     @staticmethod
     def of(text: str) -> TextStems:
         """The stems of a text."""
-        return TextStems(frozenset(stems(text)), _NEGATION.search(text) is not None)
+        return TextStems(frozenset(telling_terms(text)), _NEGATION.search(text) is not None)
 
     @staticmethod
     def union(parts: Iterable[TextStems]) -> TextStems:
