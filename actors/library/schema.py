@@ -146,11 +146,12 @@ _EXCERPTS = f"""
     CREATE VIRTUAL TABLE excerpt_terms USING fts5 (title, headings, text, {_TOKENIZER});
     CREATE VIRTUAL TABLE excerpt_vocabulary USING fts5vocab (excerpt_terms, row);
     CREATE TABLE encodings ( -- vectors of excerpts, by content
+        encoding INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
         digest BLOB NOT NULL,
         model TEXT NOT NULL,
         vector BLOB NOT NULL,
-        PRIMARY KEY (digest, model)
-    ) WITHOUT ROWID;
+        UNIQUE (digest, model)
+    );
     """
 
 SCHEMA = Schema(

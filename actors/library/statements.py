@@ -131,7 +131,7 @@ def counts(db: sqlite3.Connection) -> dict[str, int]:
     sql = """SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM excerpts),
         (SELECT count(*) FROM documents WHERE parser < ?)"""
     documents, excerpts, outdated = db.execute(sql, (PARSER,)).fetchone()
-    return {"documents": documents, "excerpts": excerpts, "outdated": outdated}
+    return {"documents": documents, "excerpts": excerpts, "to_rebuild": outdated}
 
 
 # --- rebuilding -------------------------------------------------------------------------------
@@ -186,6 +186,7 @@ def _replace_content(db: sqlite3.Connection, parsed: ParsedDocument) -> None:
     (number,) = db.execute(
         "SELECT number FROM documents WHERE sha256 = ?", (document.sha256,)
     ).fetchone()
+    digests = _digests(db, number)
     _delete_content(db, number)
     db.execute(
         """UPDATE documents SET title = ?, media_type = ?, passages = ?, notes = ?, parser = ?,
@@ -196,6 +197,7 @@ def _replace_content(db: sqlite3.Connection, parsed: ParsedDocument) -> None:
         ),
     )
     _insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
+    _delete_encodings(db, digests)
 
 
 def _insert_content(
@@ -285,7 +287,9 @@ def _is_orphan(db: sqlite3.Connection, number: int) -> bool:
 
 
 def _delete_document(db: sqlite3.Connection, number: int) -> None:
+    digests = _digests(db, number)
     _delete_content(db, number)
+    _delete_encodings(db, digests)
     for table in ("rebuilds", "sources", "documents"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
 
@@ -294,9 +298,16 @@ def _delete_content(db: sqlite3.Connection, number: int) -> None:
     for table, key in (("passage_terms", "passage"), ("excerpt_terms", "excerpt")):
         among = f"SELECT {key} FROM {key}s WHERE number = ?"
         db.execute(f"DELETE FROM {table} WHERE rowid IN ({among})", (number,))
-    gone = """SELECT digest FROM excerpts AS one WHERE number = :number AND NOT EXISTS (
-        SELECT 1 FROM excerpts AS other WHERE other.digest = one.digest AND number <> :number)"""
-    if db.execute("SELECT 1 FROM encodings LIMIT 1").fetchone():
-        db.execute(f"DELETE FROM encodings WHERE digest IN ({gone})", {"number": number})
     for table in ("excerpts", "passages", "texts"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
+
+
+def _digests(db: sqlite3.Connection, number: int) -> list[tuple[bytes]]:
+    return db.execute("SELECT DISTINCT digest FROM excerpts WHERE number = ?", (number,)).fetchall()
+
+
+def _delete_encodings(db: sqlite3.Connection, digests: Sequence[tuple[bytes]]) -> None:
+    """Delete the vectors of content that no document has any more."""
+    sql = """DELETE FROM encodings WHERE digest = ?1
+        AND NOT EXISTS (SELECT 1 FROM excerpts WHERE digest = ?1)"""
+    db.executemany(sql, digests)

@@ -45,7 +45,12 @@ async def health(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
         "read_ahead_bytes": context.readers.ahead.bytes,
     }
     gauges = {**context.system.gauges(), **streams, **context.connections.gauges()}
-    return render(200, {"status": status, "version": VERSION, "gauges": gauges})
+    library = context.system.library
+    shown: dict[str, object] = {**await library.counts()}
+    if library.problem:
+        shown["problem"] = library.problem
+    answer = {"status": status, "version": VERSION, "gauges": gauges, "library": shown}
+    return render(200, answer)
 
 
 ROUTES = [

@@ -314,12 +314,26 @@ class SearchResults(BaseModel):
     results: list[PassageView]
 
 
+class LibraryHealth(BaseModel):
+    """Counts of the library: excerpts with a vector, documents that should be sent again.
+
+    `problem` says what is wrong with the encoder, if anything is.
+    """
+
+    documents: int
+    excerpts: int
+    encoded: int
+    to_rebuild: int
+    problem: str | None = None
+
+
 class Health(BaseModel):
-    """The state of the server and its gauges."""
+    """The state of the server, its gauges and its library."""
 
     status: Literal["ok", "draining"]
     version: str
     gauges: dict[str, int]
+    library: LibraryHealth
 
 
 class Alive(BaseModel):

@@ -39,6 +39,13 @@ NOTHING_AT, CLOSEST_AT = (0.05, 0.05), (0.10, 0.075)
 more words of a question meet in one excerpt of a large library."""
 
 
+SIMILARITY = 2.0
+"""Weight of the similarity to the question, where there is an encoder. An excerpt without one (a
+tool's, say) counts as the average."""
+SIMILAR_CLOSEST_AT, SIMILAR_ANSWER_AT = 0.40, 0.50
+"""A similarity from which on excerpts are the closest, or an answer, whatever words they share."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The excerpts for one question, best first, and whether they answer it."""
@@ -63,11 +70,12 @@ def choose(evidence: Evidence) -> Choice:
     best = max(one.coverage for one in scored)
     units = math.log10(max(evidence.units, 10))
     nothing, closest = (a + b * units for a, b in (NOTHING_AT, CLOSEST_AT))
-    if best < nothing:
+    similar = max((one.excerpt.similarity or 0.0 for one in scored), default=0.0)
+    if best < nothing and similar < SIMILAR_CLOSEST_AT:
         return Choice((), answers=False)
     chosen = _greedy(evidence, scored)
     cut = tuple(_shortened(one.excerpt, evidence.weights) for one in chosen)
-    return Choice(cut, answers=best >= closest)
+    return Choice(cut, answers=best >= closest or similar >= SIMILAR_ANSWER_AT)
 
 
 # --- scoring ------------------------------------------------------------------------------------
@@ -79,6 +87,8 @@ def _scored(evidence: Evidence) -> list[_Scored]:
     shares = _document_shares(evidence.excerpts)
     best_passage = max((e.passage_score for e in evidence.excerpts), default=0.0) or 1.0
     best_unit = max((e.score for e in evidence.excerpts), default=0.0) or 1.0
+    known = [e.similarity for e in evidence.excerpts if e.similarity is not None]
+    average = sum(known) / len(known) if known else 0.0
     found: dict[str, _Scored] = {}
     for excerpt in evidence.excerpts:
         own = frozenset(terms(excerpt.text))
@@ -98,6 +108,7 @@ def _scored(evidence: Evidence) -> list[_Scored]:
             + HEADING * covered(heading)
             + DOCUMENT * shares[excerpt.document_id]
             + lead
+            + SIMILARITY * (average if excerpt.similarity is None else excerpt.similarity)
         )
         found.setdefault(excerpt.text, _Scored(excerpt, own, score, coverage))
     return sorted(found.values(), key=lambda one: -one.score)
