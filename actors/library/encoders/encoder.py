@@ -101,19 +101,19 @@ def _endpoint(url: str, model: str) -> Encoder:
 
 
 def _on_this_machine(setting: str, cache: Path) -> Encoder:
-    _require("numpy", "onnxruntime", "tokenizers")
-    from actors.library.encoders import onnx
-
     folder = Path(setting).expanduser()
-    if setting in PACKAGES:
-        return onnx.from_package(setting, PACKAGES[setting])
-    if folder.is_dir():
-        return onnx.from_folder(folder)
-    if setting.startswith((".", "/", "~", "\\")) or "/" not in setting:
+    is_local = setting in PACKAGES or folder.is_dir()
+    if not is_local and (setting.startswith((".", "/", "~", "\\")) or "/" not in setting):
         raise EncoderUnavailable(
             f"The encoder {setting} is no folder, and no package of weights that is known "
             f"({', '.join(PACKAGES)}); a model of fastembed's catalogue is named as OWNER/MODEL."
         )
+    _require("numpy", "onnxruntime", "tokenizers")
+    if is_local:
+        from actors.library.encoders import onnx
+
+        package = PACKAGES.get(setting)
+        return onnx.from_package(setting, package) if package else onnx.from_folder(folder)
     _require("fastembed")
     from actors.library.encoders.catalogue import CatalogueEncoder
 

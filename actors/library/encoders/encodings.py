@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from actors.errors import StorageUnavailable
-from actors.library.encoders.worker import RETRY_S, EncoderWorker, LoadedEncoder
+from actors.library.encoders.worker import EncoderWorker, LoadedEncoder
 from actors.library.retrieval import EXCERPTS_FOUND, Found
 from actors.library.statements import digest
 from actors.sqlite import Database
@@ -24,9 +24,6 @@ from actors.tasks.evidence import Excerpt
 
 if TYPE_CHECKING:
     from actors.library.encoders.vectors import Vector, VectorIndex
-
-QUERY_S = 3.0
-"""The time that the encoder may add to one question."""
 
 TEXTS_AT_ONCE = 16
 """Texts of one call in the background. A question waits for one call at most, about 0.3 s."""
@@ -85,7 +82,7 @@ class Encodings:
             self._changed = trio.Event()
             try:
                 if not await self.fill():
-                    await trio.sleep(RETRY_S)
+                    await trio.sleep(self._worker.retry_s)
                     continue
             except StorageUnavailable as error:
                 log.warning("some excerpts have no vectors yet: %s", error.message)
@@ -129,7 +126,7 @@ class Encodings:
 
     async def find(self, text: str, find: Callable[..., Found]) -> Found | None:
         """What `find` finds with the vectors nearest to a text; None without an encoder in time."""
-        with trio.move_on_after(QUERY_S), self._worker.urgent():
+        with trio.move_on_after(self._worker.query_s), self._worker.urgent():
             if (nearest := await self.nearest(text, EXCERPTS_FOUND)) is not None:
                 found = await self._database.read(partial(find, near=nearest.cosines))
                 excerpts = await self.with_similarity(nearest, found.excerpts)
@@ -138,13 +135,13 @@ class Encodings:
 
     async def nearest_in_time(self, text: str, most: int) -> Nearest | None:
         """The vectors nearest to a text; None without an encoder in time."""
-        with trio.move_on_after(QUERY_S), self._worker.urgent():
+        with trio.move_on_after(self._worker.query_s), self._worker.urgent():
             return await self.nearest(text, most)
         return None
 
     async def compared(self, text: str, excerpts: Sequence[Excerpt]) -> tuple[Excerpt, ...]:
         """Excerpts with their similarity to a text; as they are without an encoder in time."""
-        with trio.move_on_after(QUERY_S), self._worker.urgent():
+        with trio.move_on_after(self._worker.query_s), self._worker.urgent():
             if (nearest := await self.nearest(text, 1)) is not None:
                 return await self.with_similarity(nearest, excerpts) or tuple(excerpts)
         return tuple(excerpts)

@@ -54,8 +54,9 @@ def cosines(query: Vector, rows: Sequence[bytes]) -> list[float]:
 class VectorIndex:
     """Vectors by number, in increasing order."""
 
-    def __init__(self, dimensions: int) -> None:
+    def __init__(self, dimensions: int, most: int = MOST_VECTORS) -> None:
         self._dimensions = dimensions
+        self._most = most
         self._numbers = np.empty(0, np.int64)
         self._rows = np.empty((0, dimensions), np.int8)
         self._scales = np.empty(0, np.float32)
@@ -72,7 +73,7 @@ class VectorIndex:
     @property
     def room(self) -> int:
         """How many more vectors fit."""
-        return MOST_VECTORS - self._count
+        return self._most - self._count
 
     def append(self, rows: Sequence[tuple[int, bytes]]) -> None:
         """Add vectors, all with higher numbers than `last`."""
@@ -102,7 +103,7 @@ class VectorIndex:
     def _reserve(self, count: int) -> None:
         """Room for `count` vectors, doubled when it ends."""
         if count > len(self._numbers):
-            more = max(count, min(2 * len(self._numbers), MOST_VECTORS)) - self._count
+            more = max(count, min(2 * len(self._numbers), self._most)) - self._count
             held = slice(0, self._count)
             empty = np.zeros((more, self._dimensions), np.int8)
             self._numbers = np.concatenate((self._numbers[held], np.zeros(more, np.int64)))

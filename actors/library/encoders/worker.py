@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 import trio
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+QUERY_S = 3.0
+"""The time that an encoder may add to one question."""
 RETRY_S = 30.0
 """An encoder that has failed is left alone for this long."""
 
@@ -56,12 +59,16 @@ class LoadedEncoder:
 class EncoderWorker:
     """Calls an encoder in a thread."""
 
-    def __init__(self, load: LoadEncoder) -> None:
+    def __init__(
+        self, load: LoadEncoder, *, query_s: float = QUERY_S, retry_s: float = RETRY_S
+    ) -> None:
+        self.query_s = query_s
+        self.retry_s = retry_s
         self._load = load
         self._loaded: LoadedEncoder | None = None
         self._one_at_a_time = trio.CapacityLimiter(1)
         self._loading = trio.Lock()
-        self._failed_at = -RETRY_S
+        self._failed_at = -inf
         self._warned = ""
         self._urgent = 0
         self.problem = ""
@@ -117,7 +124,7 @@ class EncoderWorker:
         return vectors
 
     def _rests(self) -> bool:
-        return bool(self.problem) and trio.current_time() < self._failed_at + RETRY_S
+        return bool(self.problem) and trio.current_time() < self._failed_at + self.retry_s
 
     def _failed(self, error: EncoderUnavailable) -> None:
         self._failed_at = trio.current_time()
