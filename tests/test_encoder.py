@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import trio
 from conftest import Served
 from numpy.typing import NDArray
 
+from actors.agents.extractive.choose import Choice, choose
 from actors.library.encoders.encoder import Encoder, EncoderUnavailable
 from actors.library.encoders.vectors import VectorIndex, cosines, packed
 from actors.library.encoders.worker import EncoderWorker
@@ -28,6 +30,8 @@ from actors.library.schema import FILE_NAME, SCHEMA
 from actors.settings import Settings
 from actors.sqlite import MemoryDatabase
 from actors.system import open_system
+from actors.tasks.evidence import Evidence, Excerpt
+from actors.tasks.plan import Question
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PARIS = b"Paris is the capital of France."
@@ -305,6 +309,44 @@ def test_an_index_holds_no_more_than_it_may() -> None:
     assert index.room == 0
 
 
+# --- Choosing ---------------------------------------------------------------------------------
+
+
+def excerpt(text: str, similarity: float | None, start: int = 0) -> Excerpt:
+    place = ("d1", "Notes", (), 1, start, start + len(text))
+    return Excerpt(*place, "paragraph", text, score=1.0, similarity=similarity)
+
+
+def chosen(*excerpts: Excerpt, question: str = "towns") -> Choice:
+    asked = Question("s1", question, question)
+    return choose(Evidence(asked, excerpts=excerpts, weights={"town": 1.0}, units=10))
+
+
+def test_of_excerpts_with_the_same_words_the_more_similar_comes_first() -> None:
+    far, near = excerpt("A town of frogs.", 0.2), excerpt("A town of toads.", 0.5, 20)
+
+    assert chosen(far, near).excerpts[0] == near
+    assert chosen(replace(far, similarity=0.8), near).excerpts[0].text == far.text
+
+
+def test_an_excerpt_without_similarity_counts_as_the_average() -> None:
+    excerpts = [excerpt(f"A town of {n}.", s, n) for n, s in enumerate((0.2, None, 0.7))]
+
+    assert [one.similarity for one in chosen(*excerpts).excerpts] == [0.7, None, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("similarity", "shown", "answers"),
+    [(None, 0, False), (0.37, 0, False), (0.42, 1, False), (0.51, 1, True)],
+)
+def test_similarity_decides_where_words_say_nothing(
+    similarity: float | None, shown: int, answers: bool
+) -> None:
+    choice = chosen(excerpt("Paris lies on the Seine.", similarity))
+
+    assert (len(choice.excerpts), choice.answers) == (shown, answers)
+
+
 # --- Failures ---------------------------------------------------------------------------------
 
 
@@ -387,10 +429,12 @@ async def test_candidates_without_a_vector_are_encoded_while_a_question_waits(
     library = Library(memory, InlineParser(), lambda: NOON, EncoderWorker(WordEncoder))
     await library.add(PARIS)
 
+    assert (await library.counts())["encoded"] == 0
+
     found = await library.find(Query("capital"), limit=3)
 
-    assert (await library.counts())["encoded"] == 0
     assert [one.similarity is None for one in found.excerpts] == [False]
+    assert (await library.counts())["encoded"] == 1
 
 
 async def test_health_counts_what_is_encoded_and_names_a_broken_encoder(

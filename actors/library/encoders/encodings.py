@@ -175,7 +175,9 @@ class Encodings:
             vectors = await self._worker.encode([texts[each] for each in part])
             if vectors is None:
                 return ()
-            known |= dict(zip(part, map(packed, vectors), strict=True))
+            rows = [*zip(part, map(packed, vectors), strict=True)]
+            await self._database.write(partial(_store, model=model, rows=rows))
+            known |= dict(rows)
         found = dict(zip(known, cosines(nearest.query, [*known.values()]), strict=True))
         similarity = nearest.by.similarity
         return tuple(replace(e, similarity=similarity(found[_digest(e)])) for e in excerpts)
