@@ -61,9 +61,6 @@ KEYED_TASKS = uuid.UUID("2f6f1a0e-6d2b-5a4e-9a55-7c1d5a0c7e11")
 STORAGE_RETRY_S = 2.0
 """Seconds before a task whose log could not be written is resumed."""
 
-CANCELS_PER_TICK = 64
-"""Runs cancelled between two checkpoints by a drain."""
-
 
 @dataclass(frozen=True, slots=True)
 class Slots:
@@ -406,12 +403,9 @@ class Supervisor:
         tasks.draining = True
         with trio.move_on_after(grace_s):
             await self._runs_ended()
-        running = [live for live in tasks.live.values() if live.scope]
-        for number, live in enumerate(running):
+        for live in tasks.live.values():
             if live.scope:
                 live.scope.cancel()
-            if number % CANCELS_PER_TICK == 0:
-                await trio.lowlevel.checkpoint()
         await self._runs_ended()
 
     async def _runs_ended(self) -> None:
