@@ -15,7 +15,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Self, TypeVar
@@ -72,8 +72,8 @@ class Tuning:
     """
 
     supervisor_concurrency: int = 64
-    tail: TailBounds = TailBounds()
-    window: Window = Window()
+    tail: TailBounds = field(default_factory=TailBounds)
+    window: Window = field(default_factory=Window)
 
 
 TUNING = Tuning()
