@@ -34,23 +34,23 @@ from actors.errors import (
 from actors.journal.journal import Delete
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.runs.agents import Agents
-from actors.runs.live_tasks import CancelReason, LastEnd, LiveTask, LiveTasks
+from actors.runs.live_tasks import (
+    UNCHARGED,
+    CancelReason,
+    LastEnd,
+    LiveTask,
+    LiveTasks,
+    dump_uncharged,
+    load_uncharged,
+)
 from actors.runs.run import ResumeState, Run, RunLimits
 from actors.runs.steps import load_output
 from actors.runtime import Call
 from actors.tasks import events as e
-from actors.tasks.context import Context, context_of
+from actors.tasks.context import CONTEXT, Context, context_of, dump_context, load_context
 from actors.tasks.failure import Failure
 from actors.tasks.life import FINAL, Task
 from actors.tasks.limits import check_budget, check_new_task
-from actors.tasks.outputs import (
-    CONTEXT,
-    UNCHARGED,
-    dump_context,
-    dump_uncharged,
-    load_context,
-    load_uncharged,
-)
 from actors.usage import Meter
 
 log = logging.getLogger(__name__)
