@@ -15,7 +15,7 @@ from actors.library.parsing.formats.html_tree import BLOCK_TAGS, Page, attribute
 
 BREAK = "\0"
 _NOTE = re.compile(
-    r"\b(?:foot|end)?note-?(?:ref|mark|call|anchor)|\bnoteref\b|\bfn-?ref|\bcitation-ref|\breference\b|\bfootnote\b",
+    r"\b(?:foot|end)?note-?(?:ref|mark|call|anchor)|\bnoteref\b|\bfn-?ref|\bcitation-ref",
     re.IGNORECASE,
 )
 _NOTE_TARGET = re.compile(r"#.*(?:fn|note|cite|ref)", re.IGNORECASE)
@@ -137,7 +137,8 @@ def _is_note_mark(node: LexborNode, link: LexborNode | None) -> bool:
     if _NOTE.search(classes(link)) or "noteref" in attribute(link, "role"):
         return True
     is_raised = "sup" in (node.tag, link.parent.tag if link.parent else "")
-    raises = link.css_first("sup") is not None
+    raised = link.css_first("sup")
+    raises = raised is not None and collapsed(raised.text()) == text
     return (is_raised or raises or text[0] == "[") and (
         href.startswith("#") or _NOTE_TARGET.search(href) is not None
     )

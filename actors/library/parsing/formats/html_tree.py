@@ -19,7 +19,7 @@ _FURNITURE = """script, style, noscript, template, nav, select, textarea, object
     video, annotation, annotation-xml, [role=navigation], [role=search], [role=contentinfo],
     [role=menu], [role=menubar], [role=toolbar], .headerlink, .anchorjs-link, .sphinxsidebar,
     .linenos, .copybtn, .copy-button, .visually-hidden-focusable, .mw-editsection, .footnote-backref,
-    .footnote-back, .fn-backref, .reversefootnote, [role=doc-backlink], [rev=footnote]"""
+    .footnote-back, .fn-backref, .reversefootnote, [rev=footnote]"""
 _NAMED = """cookie-banner cookie-bar cookie-consent cookie-notice cookie-popup cookieconsent
     cookie-law-info-bar consent-banner onetrust-consent-sdk onetrust-banner-sdk CybotCookiebotDialog
     cc-window sidebar footer site-footer page-footer breadcrumb breadcrumbs skip-link related
@@ -71,6 +71,7 @@ class Page:
         self.around = _around(tree) if by_name else []
         dropped = [*tree.css(_FURNITURE), *self.around]
         dropped += [n for n in tree.css("footer, body > header") if _is_frame(n)]
+        dropped += [n for n in tree.css("[role=doc-backlink]") if not _closest(n, HEADINGS)]
         dropped += [n for n in tree.css(".label") if n.parent and "footnote" in classes(n.parent)]
         self._dropped = {node.mem_id for node in dropped}
         dropped += self._counted()

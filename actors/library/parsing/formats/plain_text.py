@@ -76,7 +76,7 @@ def _body_indent(groups: Sequence[Sequence[str]]) -> int:
     weights: Counter[int] = Counter()
     for group in groups:
         if item_of(group[0]) is None and is_prose(group) and len(collapsed(" ".join(group))) > 40:
-            weights[indent_of(group)] += len(group)
+            weights[indent_of(group[1:] or group)] += len(group)
     return weights.most_common(1)[0][0] if weights else 0
 
 
