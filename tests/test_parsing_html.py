@@ -168,6 +168,28 @@ def test_what_is_hidden_until_a_click_is_read_below_its_label() -> None:
     ]
 
 
+def test_tabs_and_boxes_of_other_tools_are_known() -> None:
+    html = """<ul class="nav"><li><a data-toggle="tab" href="#t1">macOS</a></li></ul>
+        <div class="tab-content"><div id="t1" class="tab-pane"><p>brew</p></div></div>
+        <div class="admonitionblock"><table><tr><td><div class="title">Tip</div></td>
+        <td><p>Unplug it.</p></td></tr></table></div>
+        <div class="admonition"><p class="admonition-title">See also</p><p>More.</p></div>
+        <table><tr><td><b>Plan</b></td><td><b>Price</b></td></tr><tr><td>A</td><td>5</td></tr></table>
+        <p>1,5<sup>*</sup></p>"""
+
+    assert lines(html) == [
+        "[term] macOS",
+        "[paragraph 1] brew",
+        "[term] Tip",
+        "[paragraph 1] Unplug it.",
+        "[term] See also",
+        "[paragraph 1] More.",
+        "[header] Plan | Price",
+        "[row] A | 5",
+        "[paragraph] 1,5*",
+    ]
+
+
 def test_a_box_keeps_its_title_and_ends_it() -> None:
     html = """<p>Intro.</p><div class="sidebar"><div><p class="title"><b>TOOL cacher</b></p></div>
         <p>It keeps a copy.</p></div><p>After.</p>

@@ -21,7 +21,7 @@ _NOTE = re.compile(
 _NOTE_TARGET = re.compile(r"#.*(?:fn|note|cite|ref)", re.IGNORECASE)
 _MARK = re.compile(r"[\[(]?(?:\d{1,4}|[a-z]{1,2}|[*†‡§¶#]{1,3}|note \d+)[\])]?", re.IGNORECASE)
 _EXPONENT = re.compile(r"[+\-−–]?[\w.,]+")
-_ORDINAL = re.compile(r"[^\W\d_]{2,}\.?|[eoaª°rdsèé]|[™®℠©°′″]+")
+_ORDINAL = re.compile(r"[*†‡§¶#]{1,3}|[^\W\d_]{2,}\.?|[eoaª°rdsèé]|[™®℠©°′″]+")
 
 
 def add_special(page: Page, node: LexborNode, out: list[str]) -> bool:

@@ -20,6 +20,8 @@ def is_layout(table: LexborNode) -> bool:
     """Whether a table only places things on the page."""
     if attribute(table, "role") in ("presentation", "none") or "highlighttable" in classes(table):
         return True
+    if table.parent is not None and "admonition" in classes(table.parent):
+        return True
     if any(node.mem_id != table.mem_id for node in table.css("table, h1, h2, h3, h4")):
         return True
     if table.css_first("th, caption") is not None:
@@ -35,6 +37,7 @@ def table_rows(page: Page, table: LexborNode) -> Iterator[tuple[Kind, str]]:
         yield "paragraph", text_of(page, caption)
     below: dict[int, tuple[int, str]] = {}
     previous: Kind = "header"
+    bold = _bold_row(table)
     for row in table.css("tr"):
         cells, below = _cells(page, row, below)
         texts = [text for text, _ in cells]
@@ -42,7 +45,8 @@ def table_rows(page: Page, table: LexborNode) -> Iterator[tuple[Kind, str]]:
             yield ("paragraph" if previous == "header" else "row"), texts[0]
             continue
         is_header = all(head for _, head in cells) and (len(cells) > 1 or previous == "header")
-        kind: Kind = "header" if is_header or _is_in_head(row) else "row"
+        is_header = is_header or _is_in_head(row) or row.mem_id == bold
+        kind: Kind = "header" if is_header else "row"
         previous = kind
         yield kind, row_text(texts)
 
@@ -93,6 +97,18 @@ def _cells(
 
 def _is_one_cell(row: LexborNode) -> bool:
     return len(row.css("td, th")) == 1
+
+
+def _bold_row(table: LexborNode) -> int:
+    """The id of the first row, if it is bold and the second is not; else 0."""
+    rows = table.css("tr")[:2]
+    bold = [all(_is_bold(cell) for cell in row.css("td")) for row in rows]
+    has_heads = table.css_first("th") is not None
+    return rows[0].mem_id if bold == [True, False] and not has_heads else 0
+
+
+def _is_bold(cell: LexborNode) -> bool:
+    return letters(cell) == sum(letters(part) for part in cell.css("b, strong"))
 
 
 def _is_in_head(row: LexborNode) -> bool:

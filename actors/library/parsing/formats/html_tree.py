@@ -15,6 +15,12 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from actors.library.parsing.blocks import collapsed
 
+_TABS = (
+    "[role=tab], [data-toggle=tab], [data-toggle=pill], [data-bs-toggle=tab], [data-bs-toggle=pill]"
+)
+_TAB_PANELS = "[role=tabpanel], .tab-pane"
+_TAB_TARGETS = ("aria-controls", "data-bs-target", "data-target", "href")
+
 _FURNITURE = """script, style, noscript, template, nav, select, textarea, object, canvas, audio,
     video, annotation, annotation-xml, [role=navigation], [role=search], [role=contentinfo],
     [role=menu], [role=menubar], [role=toolbar], .headerlink, .anchorjs-link, .sphinxsidebar,
@@ -176,11 +182,13 @@ class Page:
 
     def _tabs(self) -> Iterator[LexborNode]:
         """The tabs whose panels are labelled by them from now on."""
-        tabs, panels = self._tree.css("[role=tab]"), self._tree.css("[role=tabpanel]")
+        tabs, panels = self._tree.css(_TABS), self._tree.css(_TAB_PANELS)
         by_id = {attribute(panel, "id"): panel for panel in panels}
         by_label = {attribute(panel, "aria-labelledby"): panel for panel in panels}
         for number, tab in enumerate(tabs):
-            panel = by_id.get(attribute(tab, "aria-controls")) or by_label.get(attribute(tab, "id"))
+            targets = (attribute(tab, name).removeprefix("#") for name in _TAB_TARGETS)
+            panel = next((by_id[target] for target in targets if target in by_id), None)
+            panel = panel or by_label.get(attribute(tab, "id"))
             if panel is None and len(tabs) == len(panels):
                 panel = panels[number]
             if panel is not None:

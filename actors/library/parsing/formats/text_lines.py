@@ -103,10 +103,10 @@ def manual_page(lines: list[str]) -> str:
 
 def is_contents(lines: Sequence[str]) -> bool:
     """Whether lines are a table of contents: most lead to a page with dots."""
-    return sum(map(_leads, lines)) * 2 > len(lines)
+    return sum(map(leads_to_page, lines)) * 2 > len(lines)
 
 
-def _leads(line: str) -> bool:
+def leads_to_page(line: str) -> bool:
     """Whether a line ends with dots and a number."""
     line = line.rstrip()
     before = line.rstrip("0123456789")
