@@ -51,6 +51,12 @@ def test_what_sites_put_around_a_page_is_left_out_by_its_name() -> None:
     assert kinds(html) == [("paragraph", "Text.")]
 
 
+def test_lines_that_lead_to_the_next_page_are_left_out() -> None:
+    html = '<p>Next: <a rel="next" href=a>A</a>, <a rel="prev" href=b>B</a></p><p>Text.</p>'
+
+    assert kinds(html) == [("paragraph", "Text.")]
+
+
 def test_a_name_does_not_hide_the_page_itself() -> None:
     html = '<div class="sidebar footer"><h1>Title</h1><p>Text.</p></div><p id="cookie">More.</p>'
 
@@ -217,6 +223,13 @@ def test_tables_have_captions_headers_and_cells_that_span_others() -> None:
         "[header] Plan | A \\| B | A \\| B",
         "[row] Basic | 1 | 2",
         "[row] Basic | 3 | 4",
+    ]
+    two_rows = """<table><tr><th rowspan=2>City</th><th colspan=2>Temp</th></tr>
+        <tr><th>Day</th><th>Night</th></tr><tr><th>Graz</th><td>1</td><td>2</td></tr></table>"""
+    assert lines(two_rows) == [
+        "[header] City | Temp | Temp",
+        "[header] City | Day | Night",
+        "[row] Graz | 1 | 2",
     ]
 
 

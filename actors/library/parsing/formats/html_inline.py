@@ -44,7 +44,7 @@ def add_special(page: Page, node: LexborNode, out: list[str]) -> bool:
         case "a" if _is_note_mark(node, node):
             _end_word(out)
         case "math":
-            out.append(f" {_formula(node)} ")
+            out.append(_formula(node))
         case _:
             return False
     return True
@@ -114,7 +114,7 @@ def _add_raised(page: Page, node: LexborNode, out: list[str]) -> None:
     if not before or not is_base or _ORDINAL.fullmatch(text):
         out.append(text)
     else:
-        out.append(f"^{text}" if _EXPONENT.fullmatch(text) else f"^({text})")
+        out.append(f"^{text}" if _EXPONENT.fullmatch(text) else f"^({text.strip('()')})")
 
 
 def _end_word(out: list[str]) -> None:

@@ -12,6 +12,8 @@ from actors.library.parsing.formats.html_tree import Page, attribute, classes, l
 
 _LONG_CELL = 600
 _MOST_COLUMNS = 200
+_Spanning = dict[int, tuple[int, tuple[str, bool]]]
+
 _MOST_ROWS = 1_000
 """Of one cell that spans rows."""
 
@@ -35,7 +37,7 @@ def table_rows(page: Page, table: LexborNode) -> Iterator[tuple[Kind, str]]:
     """The caption, header rows and rows of a table as blocks."""
     for caption in table.css("caption"):
         yield "paragraph", text_of(page, caption)
-    below: dict[int, tuple[int, str]] = {}
+    below: _Spanning = {}
     previous: Kind = "header"
     bold = _bold_row(table)
     for row in table.css("tr"):
@@ -67,18 +69,18 @@ def markers(items: LexborNode) -> Iterator[str]:
 
 
 def _cells(
-    page: Page, row: LexborNode, above: dict[int, tuple[int, str]]
-) -> tuple[list[tuple[str, bool]], dict[int, tuple[int, str]]]:
+    page: Page, row: LexborNode, above: _Spanning
+) -> tuple[list[tuple[str, bool]], _Spanning]:
     """The cells of a row, each with whether it is a header, and what reaches into the next rows.
 
-    `above` maps a column to how many more rows a cell above reaches down, and its text.
+    `above` maps a column to how many more rows a cell above reaches down, and that cell.
     """
     cells: list[tuple[str, bool]] = []
-    below = {column: (rows - 1, text) for column, (rows, text) in above.items() if rows > 1}
+    below = {column: (rows - 1, cell) for column, (rows, cell) in above.items() if rows > 1}
 
     def fill() -> None:
         while len(cells) in above:
-            cells.append((above[len(cells)][1], False))
+            cells.append(above[len(cells)][1])
 
     for cell in row.css("td, th"):
         fill()
@@ -87,7 +89,7 @@ def _cells(
         columns = max(1, _number(attribute(cell, "colspan"), 1))
         for _ in range(min(columns, _MOST_COLUMNS - len(cells))):
             if rows > 1:
-                below[len(cells)] = (rows - 1, text)
+                below[len(cells)] = (rows - 1, (text, cell.tag == "th"))
             cells.append((text, cell.tag == "th"))
         if len(cells) >= _MOST_COLUMNS and columns == 1:
             cells.append((text, cell.tag == "th"))

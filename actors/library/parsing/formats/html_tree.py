@@ -80,6 +80,7 @@ class Page:
         dropped += [n for n in tree.css("[role=doc-backlink]") if not _closest(n, HEADINGS)]
         dropped += [n for n in tree.css(".label") if n.parent and "footnote" in classes(n.parent)]
         self._dropped = {node.mem_id for node in dropped}
+        dropped += _steps(tree)
         dropped += self._counted()
         dropped += [n for n in tree.css("button") if self._is_control(n)]
         dropped += self._tabs()
@@ -235,6 +236,17 @@ def mostly_links(node: LexborNode) -> bool:
     return linked(node) > _MOSTLY * letters(node)
 
 
+def _steps(tree: LexborHTMLParser) -> Iterator[LexborNode]:
+    """Lines that lead to the next and the previous page."""
+    seen: Counter[int] = Counter()
+    for link in tree.css("a[rel=next], a[rel=prev], a[rel=previous], a[rel=up]"):
+        line = link.parent
+        if line is not None and line.tag in ("p", "div", "td", "span", "ul"):
+            seen[line.mem_id] += 1
+            if seen[line.mem_id] == 2 and letters(line) < _LONGEST_STEPS:
+                yield line
+
+
 def _around(tree: LexborHTMLParser) -> list[LexborNode]:
     surroundings = _Surroundings()
     return [node for node in tree.css(_AROUND + _BOXES) if surroundings.is_around(node)]
@@ -315,7 +327,7 @@ def _has_words(what: str, node: LexborNode) -> bool:
             return any(map(str.isalnum, node.text()))
 
 
-_FARTHEST = 6
+_FARTHEST, _LONGEST_STEPS = 6, 300
 
 
 def _closest(node: LexborNode, tags: frozenset[str]) -> LexborNode | None:
