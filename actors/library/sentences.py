@@ -14,9 +14,9 @@ _OPENERS = "\"'“‘«([{`*_¿¡"
 
 # Possessive quantifiers: a run is matched once, so ten thousand dots take linear time.
 _BOUNDARY = re.compile(
-    rf"""(?P<stop>(?<!\.)\.++|(?<![?!])[?!]++|…)         # a stop,
+    rf"""(?P<stop>(?<!\.)\.++|(?<![?!؟])[?!؟]++|…)         # a stop,
         [{_CLOSERS}]*+(?P<gap>\s+)                      # what closes with it, and a gap
-      | (?P<wide>[。！？]+)[」』”’）]*                      # scripts that write no spaces
+      | (?P<wide>[。！？।]+)[」』”’）]*                      # scripts that write no spaces
       | (?P<blank>\n[^\S\n]*\n\s*)                        # a blank line ends anything
     """,
     re.VERBOSE,

@@ -23,7 +23,7 @@ from actors.library.passages import PassageCut
 
 PARSE_S = 30.0
 MORE_S = 10.0
-"""Seconds for each further MiB of a document; the slowest parser reads about 0.3 MiB a second."""
+"""Seconds more for each MiB of a document. The slowest parser, rst, reads about 0.1 MiB a second."""
 
 MOST_CHILDREN = 2
 CHILD = (sys.executable, "-P", "-m", "actors.library.parsing.child")

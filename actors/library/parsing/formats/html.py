@@ -35,7 +35,7 @@ _BOX_NAMES = """admonition admonitionblock note warning tip important caution da
     error seealso callout markdown-alert"""
 _LABELS, _ADMONITIONS = frozenset(_LABEL_NAMES.split()), frozenset(_BOX_NAMES.split())
 _LISTINGS = frozenset({"fragment", "programlisting", "screen", "code-block", "sourceCode"})
-_BOXES = frozenset({"aside", "details", "li", "dd", "blockquote", "figure", "td"})
+_BOXES = frozenset({"aside", "details", "li", "dd", "blockquote", "figure"})
 _DEEPEST = 120
 _FARTHEST = 5
 """Levels between a box and its title."""
@@ -293,7 +293,7 @@ class _Reading:
     def _keep(self, text: str, kind: Kind) -> None:
         if not text.strip(" |\n"):
             return
-        if self.links:
+        if self.links or kind == "links":
             self.outline.keep(text.replace("\n", " "), "links")
             self.item = None
         elif self.item is not None and kind in ("paragraph", "code"):
