@@ -31,6 +31,9 @@ ELSEWHERE = 0.2
 """Weight of leaving the documents chosen from, by how little of the evidence is there."""
 
 MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS = 5, 190, 80
+MOST_CANDIDATES = 80
+"""Excerpts that are scored, those first that match best."""
+
 STOP = 0.4
 """An excerpt with less than this share of the best score is not shown."""
 
@@ -79,8 +82,12 @@ def _scored(evidence: Evidence) -> list[_Scored]:
     shares = _document_shares(evidence.excerpts)
     best_passage = max((e.passage_score for e in evidence.excerpts), default=0.0) or 1.0
     best_unit = max((e.score for e in evidence.excerpts), default=0.0) or 1.0
+
+    def matched(excerpt: Excerpt) -> float:
+        return excerpt.passage_score / best_passage + excerpt.score / best_unit
+
     found: dict[str, _Scored] = {}
-    for excerpt in evidence.excerpts:
+    for excerpt in sorted(evidence.excerpts, key=matched, reverse=True)[:MOST_CANDIDATES]:
         own = frozenset(terms(excerpt.text))
         heading = frozenset(terms(" ".join(excerpt.headings)))
         title = frozenset(terms(excerpt.title))
@@ -91,8 +98,7 @@ def _scored(evidence: Evidence) -> list[_Scored]:
         coverage = covered(own | heading | title)
         lead = (LEAD_OF_NAMED_TITLE if covered(title) else LEAD) if excerpt.lead else 0.0
         score = (
-            excerpt.passage_score / best_passage
-            + excerpt.score / best_unit
+            matched(excerpt)
             + COVERAGE * coverage
             + OWN_COVERAGE * covered(own)
             + HEADING * covered(heading)
@@ -120,11 +126,10 @@ def _greedy(evidence: Evidence, scored: list[_Scored]) -> list[_Scored]:
     """The best excerpt of each side of a comparison, then the best of what is left."""
     shares = _document_shares(evidence.excerpts)
     chosen: list[_Scored] = []
-    for side in evidence.question.sides:
-        wanted = frozenset(telling_terms(side))
+    for wanted, unwanted in _sides(evidence.question.sides):
         naming = [one for one in scored if one not in chosen and wanted & _all_terms(one)]
-        if naming and not any(wanted <= _all_terms(one) for one in chosen):
-            chosen.append(max(naming, key=lambda one: len(wanted & _all_terms(one)) + one.score))
+        if naming:
+            chosen.append(max(naming, key=lambda one: _fit(one, wanted, unwanted)))
     floor = STOP * scored[0].score
     words = sum(_words(one) for one in chosen)
     while len(chosen) < MOST_EXCERPTS and words < MOST_WORDS:
@@ -137,6 +142,23 @@ def _greedy(evidence: Evidence, scored: list[_Scored]) -> list[_Scored]:
         chosen.append(best)
         words += _words(best)
     return chosen
+
+
+def _sides(sides: tuple[str, ...]) -> list[tuple[frozenset[str], frozenset[str]]]:
+    """For each side its terms, and the terms that only the other side has."""
+    named = [frozenset(telling_terms(side)) for side in sides]
+    return [
+        (own, frozenset().union(*(other for other in named if other is not own)) - own)
+        for own in named
+    ]
+
+
+def _fit(one: _Scored, wanted: frozenset[str], unwanted: frozenset[str]) -> float:
+    """How well an excerpt stands for one side: it names that side, and better not the other."""
+    named = _all_terms(one)
+    return (
+        one.score + len(wanted & named) / len(wanted) - len(unwanted & named) / (len(unwanted) or 1)
+    )
 
 
 def _value(one: _Scored, chosen: list[_Scored], shares: Mapping[str, float]) -> float:
