@@ -96,12 +96,16 @@ def _packed(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
     """Pieces of one section put together to passages, none but the last much too short."""
     passage: list[_Piece] = []
     finished: list[_Piece] = []
+    size = 0
     for together in _wholes(pieces):
-        if passage and _words(passage) + _words(together) > _MOST_WORDS:
+        more = _words(together)
+        if passage and size + more > _MOST_WORDS:
             if finished:
                 yield finished
             finished, passage = _parted(passage)
+            size = _words(passage)
         passage += together
+        size += more
     if finished and passage and _words(passage) < _TAIL_WORDS:
         finished, passage = finished + passage, []
     yield from (part for part in (finished, passage) if part)
@@ -139,7 +143,7 @@ def _size(text: str) -> int:
 def _pieces(block: Block) -> Iterator[_Piece]:
     """The block as it will stand in passages, in parts if it is too long for one."""
     for part in [block.text] if _size(block.text) <= _MOST_WORDS else _parts(block):
-        text = rendered(replace(block, text=part))
+        text = rendered(block if part is block.text else replace(block, text=part))
         yield _Piece(block.kind, text, _size(part))
 
 
