@@ -1,8 +1,7 @@
 """Choose the excerpts that answer a question, best first.
 
     score = BM25 of the passage + BM25 of the excerpt          each relative to the best found
-          + coverage of the question by excerpt, heading, title
-          + coverage by the excerpt alone + a little for its heading, its document, its place
+          + coverage of the question by the excerpt, a little for its heading, document and place
 
 then one excerpt after another: the best that is unlike those chosen, with a preference for the
 document that answered first.
@@ -21,7 +20,7 @@ from actors.library.sentences import sentences
 from actors.tasks.evidence import Evidence, Excerpt
 from actors.tasks.words import telling_terms, terms
 
-COVERAGE, OWN_COVERAGE, HEADING, DOCUMENT = 0.4, 0.3, 0.1, 0.2
+COVERAGE, HEADING, DOCUMENT = 0.5, 0.2, 0.2
 LEAD, LEAD_OF_NAMED_TITLE = 0.1, 0.2
 """Weights beside the two BM25 scores, which weigh 1 each. `tests/bench/answers.py` measures them."""
 
@@ -30,7 +29,7 @@ SAME = 0.8
 ELSEWHERE = 0.2
 """Weight of leaving the documents chosen from, by how little of the evidence is there."""
 
-MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS = 5, 190, 80
+MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS = 5, 170, 60
 MOST_CANDIDATES = 80
 """Excerpts that are scored, those first that match best."""
 
@@ -99,8 +98,7 @@ def _scored(evidence: Evidence) -> list[_Scored]:
         lead = (LEAD_OF_NAMED_TITLE if covered(title) else LEAD) if excerpt.lead else 0.0
         score = (
             matched(excerpt)
-            + COVERAGE * coverage
-            + OWN_COVERAGE * covered(own)
+            + COVERAGE * covered(own)
             + HEADING * covered(heading)
             + DOCUMENT * shares[excerpt.document_id]
             + lead
