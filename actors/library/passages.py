@@ -55,7 +55,6 @@ def cut_passages(layout: Layout) -> tuple[PassageCut, ...]:
 
 def _packed(pieces: list[Piece]) -> Iterator[list[Piece]]:
     """Pieces of one section put together to passages, none but the last much too short."""
-<<<<<<< HEAD
     passage: list[Piece] = []
     finished: list[Piece] = []
     for together in _wholes(pieces):
@@ -65,21 +64,6 @@ def _packed(pieces: list[Piece]) -> Iterator[list[Piece]]:
             finished, passage = _split_lead_in(passage)
         passage += together
     if finished and passage and _words(passage) < SHORT_WORDS:
-=======
-    passage: list[_Piece] = []
-    finished: list[_Piece] = []
-    size = 0
-    for together in _wholes(pieces):
-        more = _words(together)
-        if passage and size + more > _MOST_WORDS:
-            if finished:
-                yield finished
-            finished, passage = _parted(passage)
-            size = _words(passage)
-        passage += together
-        size += more
-    if finished and passage and _words(passage) < _TAIL_WORDS:
->>>>>>> h-parse
         finished, passage = finished + passage, []
     yield from (part for part in (finished, passage) if part)
 
@@ -112,53 +96,3 @@ def _split_lead_in(passage: list[Piece]) -> tuple[list[Piece], list[Piece]]:
 
 def _words(pieces: Sequence[Piece]) -> int:
     return sum(piece.words for piece in pieces)
-<<<<<<< HEAD
-=======
-
-
-def _size(text: str) -> int:
-    """Its words; long ones count as several, so that a passage is bounded in every script."""
-    return max(len(text.split()), len(text) // _LETTERS_PER_WORD)
-
-
-def _pieces(block: Block) -> Iterator[_Piece]:
-    """The block as it will stand in passages, in parts if it is too long for one."""
-    for part in [block.text] if _size(block.text) <= _MOST_WORDS else _parts(block):
-        text = rendered(block if part is block.text else replace(block, text=part))
-        yield _Piece(block.kind, text, _size(part))
-
-
-def _parts(block: Block) -> Iterator[str]:
-    """A long block in slices of at most about 200 words."""
-    as_lines = block.kind == "code"
-    units = block.text.split("\n") if as_lines else sentences(block.text)
-    start = end = size = 0
-    for unit in (short for long in units for short in _short(long)):
-        begin = block.text.index(unit, end)
-        if size and size + _size(unit) > TARGET_WORDS:
-            yield block.text[start:end]
-            start, size = begin, 0
-        end = begin + len(unit)
-        size += _size(unit)
-    yield block.text[start:end]
-
-
-def _short(unit: str) -> Iterator[str]:
-    """A sentence or line as it is, or cut between words, or even within one, if it is endless."""
-    if _size(unit) <= TARGET_WORDS:
-        yield unit
-        return
-    at = 0
-    while at < len(unit):
-        window = unit[at : at + TARGET_WORDS * _LETTERS_PER_WORD]
-        words = window.split(" ")
-        head = window
-        if len(words) > TARGET_WORDS:
-            head = " ".join(words[:TARGET_WORDS])
-        elif at + len(window) < len(unit) and " " in window[1:]:
-            head = window[: window.rindex(" ", 1)]
-        if head.strip():
-            yield head
-        at += len(head)
-        at += len(unit[at : at + 1]) - len(unit[at : at + 1].lstrip(" "))
->>>>>>> h-parse

@@ -12,11 +12,7 @@ from collections.abc import Iterator
 _CLOSERS = "\"'”’»)\\]}`*_"
 _OPENERS = "\"'“‘«([{`*_¿¡"
 
-<<<<<<< HEAD
-# Possessive quantifiers: a run is matched once, so ten thousand dots take linear time.
-=======
 # A run of stops is matched once, from its beginning, so that ten thousand dots take linear time.
->>>>>>> h-parse
 _BOUNDARY = re.compile(
     rf"""(?P<stop>(?<!\.)\.++|(?<![?!؟])[?!؟]++|…)         # a stop,
         [{_CLOSERS}]*+(?P<gap>\s+)                      # what closes with it, and a gap

@@ -100,6 +100,10 @@ class Page:
                 return found[0]
         return body
 
+    def count(self, selector: str) -> int:
+        """How many nodes a selector finds."""
+        return len(self._tree.css(selector))
+
     def first(self, selector: str) -> LexborNode | None:
         found = self._tree.css_first(selector)
         return found if found is not None and found.mem_id not in self._dropped else None
