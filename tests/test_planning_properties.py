@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from slice_calls import most_calls
 
@@ -17,11 +17,9 @@ from actors.tasks.planning import MAX_QUESTIONS
 WORDS = "how what why when and or then compare threads with vs. it that one recommend explain the a"
 SIGNS = [*',.?;:()"`-', "```", "1.", "2)", "\n", "\n\n", "😀", "é", "中文。", "asyncio.run()"]
 PIECES = st.sampled_from(WORDS.split() + SIGNS)
-UNHURRIED = settings(deadline=None)  # A busy machine is no failure.
 TEXTS = st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=60).map(" ".join))
 
 
-@UNHURRIED
 @given(TEXTS)
 def test_any_text_gives_a_plan_that_can_be_run(text: str) -> None:
     made = plan(text)  # Its constructor refuses anything but a graph that can be run.
@@ -33,7 +31,6 @@ def test_any_text_gives_a_plan_that_can_be_run(text: str) -> None:
     assert made.intents
 
 
-@UNHURRIED
 @given(TEXTS)
 def test_the_same_text_gives_the_same_plan(text: str) -> None:
     assert plan(text) == plan(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.agents.extractive.planning import plan
@@ -13,7 +13,6 @@ from actors.agents.extractive.weighing import weigh
 from actors.tasks.evidence import Evidence, Findings, Passage
 from actors.tasks.report import numbered_sources
 
-UNHURRIED = settings(deadline=None)  # A busy machine is no failure.
 CITED = re.compile(r"(?P<text>.+) \[(?P<n>\d+)\]")
 
 SUBJECTS = st.sampled_from(
@@ -65,7 +64,6 @@ def cited(task: str, findings: Findings) -> list[tuple[str, int]]:
     return [(match["text"], int(match["n"])) for match in matches if match]
 
 
-@UNHURRIED
 @given(TASKS, PASSAGES)
 def test_every_cited_sentence_stands_word_for_word_in_its_source(
     task: str, passages: list[Passage]
@@ -77,7 +75,6 @@ def test_every_cited_sentence_stands_word_for_word_in_its_source(
         assert text in collapsed(by_number[number].text)
 
 
-@UNHURRIED
 @given(TASKS, PASSAGES)
 def test_no_sentence_stands_twice(task: str, passages: list[Passage]) -> None:
     texts = [text.casefold() for text, _ in cited(task, found(task, passages))]
@@ -85,7 +82,6 @@ def test_no_sentence_stands_twice(task: str, passages: list[Passage]) -> None:
     assert len(texts) == len(set(texts))
 
 
-@UNHURRIED
 @given(TASKS, PASSAGES)
 def test_sources_are_numbered_by_first_citation(task: str, passages: list[Passage]) -> None:
     findings = found(task, passages)
@@ -96,7 +92,6 @@ def test_sources_are_numbered_by_first_citation(task: str, passages: list[Passag
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-@UNHURRIED
 @given(TASKS, PASSAGES)
 def test_every_finding_is_written_as_a_part_of_its_own(task: str, passages: list[Passage]) -> None:
     findings = found(task, passages)

@@ -15,7 +15,7 @@ from actors.tasks.evidence import Passage
 
 
 def test_what_several_rankings_hold_comes_before_what_one_does() -> None:
-    scores = fused([[1, 2, 3], [4, 3]])
+    scores = fused([[1, 2, 3], [4, 3]], 9)
 
     assert list(scores) == [3, 1, 4, 2]
     assert scores[3] == pytest.approx(1 / 63 + 1 / 62)
@@ -23,7 +23,7 @@ def test_what_several_rankings_hold_comes_before_what_one_does() -> None:
 
 
 def test_one_ranking_stays_as_it_is() -> None:
-    assert list(fused([[3, 1, 2], []])) == [3, 1, 2]
+    assert list(fused([[3, 1, 2], []], 2)) == [3, 1]
 
 
 # --- Selection --------------------------------------------------------------------------------

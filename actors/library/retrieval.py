@@ -10,7 +10,7 @@ import json
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -37,10 +37,10 @@ RANK_OFFSET = 60
 Source: Cormack, Clarke and Büttcher, "Reciprocal rank fusion", 2009.
 """
 
+NOTHING_NEAR: Mapping[int, float] = MappingProxyType({})
+
 CONTEXT_WEIGHT = 0.5
 MAX_TERMS, MAX_CONTEXT_TERMS = 64, 12
-
-NOTHING_NEAR: Mapping[int, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,37 +95,26 @@ def find(
             return Found((), (), weights, units)
         passages = _best(db, "passage_terms", expression, limit)
         excerpts = _best(db, "excerpt_terms", expression, EXCERPTS_FOUND)
+        order: dict[int, float] = {}
         if near:
             by_meaning = _near_excerpts(db, near)
-            excerpts = {**_scores(db, "excerpt_terms", expression, by_meaning), **excerpts}
-            order = [*fused([[*passages], [*dict.fromkeys(by_meaning.values())]])][:limit]
-            passages = _scores(db, "passage_terms", expression, order)
-        for side in query.sides:
-            if narrow := match_expression(side):
-                found = _best(db, "passage_terms", narrow, PASSAGES_PER_SIDE)
-                passages = {**found, **passages}
-                found = _best(db, "excerpt_terms", narrow, EXCERPTS_PER_SIDE)
-                excerpts = {**found, **excerpts}
-        if near:
-            order += [number for number in passages if number not in order]
-        else:
-            order = sorted(passages, key=lambda number: (-passages[number], number))
+            excerpts |= _scores(
+                db, "excerpt_terms", expression, by_meaning.keys() - excerpts.keys()
+            )
+            order = fused([passages, by_meaning.values()], limit)
+            passages = _scores(db, "passage_terms", expression, order.keys())
+        for side in filter(None, map(match_expression, query.sides)):
+            more = _best(db, "passage_terms", side, PASSAGES_PER_SIDE)
+            passages |= _scores(db, "passage_terms", expression, more.keys() - passages.keys())
+            more = _best(db, "excerpt_terms", side, EXCERPTS_PER_SIDE)
+            excerpts |= _scores(db, "excerpt_terms", expression, more.keys() - excerpts.keys())
         read = _passages(db, passages)
         return Found(
-            tuple(read[number] for number in order),
-            tuple(_excerpts(db, list(passages), excerpts, expression, read)),
+            tuple(_in_order(read, order)),
+            tuple(_excerpts(db, passages.keys(), excerpts, expression, read)),
             weights,
             units,
         )
-
-
-def fused(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
-    """The numbers of several rankings with the sums of their reciprocal ranks, best first."""
-    scores: defaultdict[int, float] = defaultdict(float)
-    for ranking in rankings:
-        for rank, number in enumerate(ranking, start=1):
-            scores[number] += 1 / (RANK_OFFSET + rank)
-    return dict(sorted(scores.items(), key=lambda one: -one[1]))
 
 
 def matching_passages(
@@ -141,11 +130,37 @@ def matching_passages(
     with snapshot(db):
         scores = _best(db, "passage_terms", expression, depth) if expression else {}
         if near:
-            by_meaning = [*dict.fromkeys(_near_excerpts(db, near).values())]
-            both = fused([[*scores], by_meaning] if expression else [by_meaning])
-            scores = dict([*both.items()][:depth])
+            scores = fused([scores, _near_excerpts(db, near).values()], depth)
         read = _passages(db, scores)
     return sorted(read.values(), key=lambda passage: -passage.score)
+
+
+def fused(rankings: Iterable[Iterable[int]], most: int) -> dict[int, float]:
+    """The numbers of several rankings with the sums of their reciprocal ranks, best first."""
+    scores: defaultdict[int, float] = defaultdict(float)
+    for ranking in rankings:
+        for rank, number in enumerate(dict.fromkeys(ranking), start=1):
+            scores[number] += 1 / (RANK_OFFSET + rank)
+    return dict(sorted(scores.items(), key=lambda one: -one[1])[:most])
+
+
+def _in_order(read: Mapping[int, Passage], ranks: Mapping[int, float]) -> list[Passage]:
+    """The passages by their fused ranks, then those that have none by their scores."""
+    numbers = sorted(read, key=lambda number: (-ranks.get(number, 0.0), -read[number].score))
+    return [read[number] for number in numbers]
+
+
+def _near_excerpts(db: sqlite3.Connection, near: Mapping[int, float]) -> dict[int, int]:
+    """The excerpts with these encodings and the passage of each, nearest first, no furniture."""
+    sql = """SELECT encoding, excerpt, passage, number FROM encodings JOIN excerpts USING (digest)
+        JOIN passages USING (number, position) WHERE encoding IN (SELECT value FROM json_each(?))
+        ORDER BY excerpt"""
+    rows = _among(db, sql, near)
+    documents: defaultdict[int, set[int]] = defaultdict(set)
+    for encoding, _, _, number in rows:
+        documents[encoding].add(number)
+    rows.sort(key=lambda row: -near[row[0]])
+    return {row[1]: row[2] for row in rows if len(documents[row[0]]) <= FURNITURE}
 
 
 def openings(db: sqlite3.Connection, count: int) -> Found:
@@ -154,7 +169,7 @@ def openings(db: sqlite3.Connection, count: int) -> Found:
         sql = "SELECT passage FROM passages WHERE NOT links AND position <= ?"
         first = {number: 0.0 for (number,) in db.execute(sql, (count,)).fetchall()}
         read = _passages(db, first)
-        excerpts = tuple(_excerpts(db, list(first), {}, None, read))
+        excerpts = tuple(_excerpts(db, first.keys(), {}, None, read))
     return Found(tuple(read.values()), excerpts)
 
 
@@ -192,27 +207,17 @@ def _best(db: sqlite3.Connection, table: str, expression: str, most: int) -> dic
 
 
 def _scores(
-    db: sqlite3.Connection, table: str, expression: str, among: Iterable[int]
+    db: sqlite3.Connection,
+    table: str,
+    expression: str | None,
+    numbers: Collection[int],
 ) -> dict[int, float]:
-    """The scores of these rows, 0 for one that does not match."""
-    numbers = [*among]
-    sql = f"""SELECT rowid, -bm25({table}, {WEIGHTS[table]}) FROM {table} WHERE {table} MATCH ?
-        AND rowid IN (SELECT value FROM json_each(?))"""
-    matching = db.execute(sql, (expression, json.dumps(numbers))).fetchall()
-    return {**dict.fromkeys(numbers, 0.0), **dict(matching)}
-
-
-def _near_excerpts(db: sqlite3.Connection, near: Mapping[int, float]) -> dict[int, int]:
-    """The excerpts with these encodings and the passage of each, nearest first, no furniture."""
-    sql = """SELECT encoding, excerpt, passage, number FROM encodings JOIN excerpts USING (digest)
-        JOIN passages USING (number, position) WHERE encoding IN (SELECT value FROM json_each(?))
-        ORDER BY excerpt"""
-    rows = _among(db, sql, list(near))
-    documents: defaultdict[int, set[int]] = defaultdict(set)
-    for encoding, _, _, number in rows:
-        documents[encoding].add(number)
-    rows.sort(key=lambda row: -near[row[0]])
-    return {row[1]: row[2] for row in rows if len(documents[row[0]]) <= FURNITURE}
+    """The scores of these rows; 0 for those that do not match."""
+    sql = f"""SELECT rowid, -bm25({table}, {WEIGHTS[table]}) FROM {table}
+        WHERE {table} MATCH ? AND rowid IN (SELECT value FROM json_each(?))"""
+    ids = json.dumps(sorted(numbers))
+    found = db.execute(sql, (expression, ids)).fetchall() if expression else ()
+    return {**dict.fromkeys(numbers, 0.0), **dict(found)}
 
 
 def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, Passage]:
@@ -222,7 +227,7 @@ def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, 
         WHERE passage IN (SELECT value FROM json_each(?))"""
     found = {}
     for number, document_id, title, position, begin, finish, content, crc in _among(
-        db, sql, list(scores)
+        db, sql, scores
     ):
         row = f"Document {document_id}, passage {position},"
         headings, _, text = checked_text(content, crc, row).partition("\0")
@@ -234,7 +239,7 @@ def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, 
 
 def _excerpts(
     db: sqlite3.Connection,
-    passages: Sequence[int],
+    passages: Iterable[int],
     scores: Mapping[int, float],
     expression: str | None,
     read: Mapping[int, Passage],
@@ -242,11 +247,9 @@ def _excerpts(
     """The excerpts of the passages and those that match by themselves, in the order of the text."""
     within = """SELECT excerpt FROM excerpts JOIN passages USING (number, position)
         WHERE passage IN (SELECT value FROM json_each(?))"""
-    numbers = {row[0] for row in _among(db, within, list(passages))} | set(scores)
-    unscored = sorted(numbers - set(scores))
-    every = dict(scores)
-    if expression:
-        every |= _scores(db, "excerpt_terms", expression, unscored)
+    within_passages = {row[0] for row in _among(db, within, passages)} - scores.keys()
+    rest = _scores(db, "excerpt_terms", expression, within_passages)
+    scores = {**scores, **rest}
     by_place = {(one.document_id, one.position): one.score for one in read.values()}
     sql = """SELECT excerpt, document_id, title, position, begin, finish, kind, lead,
             CAST(headings || char(0) || text AS BLOB), crc
@@ -255,7 +258,7 @@ def _excerpts(
             SELECT count(DISTINCT number) FROM (SELECT number FROM excerpts AS other
                 WHERE other.digest = one.digest LIMIT 64)) <= ?
         ORDER BY number, begin"""
-    for row in db.execute(sql, (json.dumps(sorted(numbers)), FURNITURE)).fetchall():
+    for row in db.execute(sql, (json.dumps(sorted(scores)), FURNITURE)).fetchall():
         number, document_id, title, position, begin, finish, kind, lead, content, crc = row
         name = f"Document {document_id}, excerpt at {begin},"
         headings, _, text = checked_text(content, crc, name).partition("\0")
@@ -270,11 +273,11 @@ def _excerpts(
             text,
             bool(lead),
             by_place.get((document_id, position), 0.0),
-            every.get(number, 0.0),
+            scores[number],
         )
 
 
-def _among(db: sqlite3.Connection, sql: str, numbers: Sequence[int]) -> list[Any]:
+def _among(db: sqlite3.Connection, sql: str, numbers: Iterable[int]) -> list[Any]:
     """All rows of a statement over these numbers.
 
     All are fetched: a cursor that an error leaves open would keep its state of the file.

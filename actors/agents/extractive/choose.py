@@ -1,8 +1,7 @@
 """Choose the excerpts that answer a question, best first.
 
     score = BM25 of the passage + BM25 of the excerpt          each relative to the best found
-          + coverage of the question by excerpt, heading, title
-          + coverage by the excerpt alone + a little for its heading, its document, its place
+          + coverage of the question by the excerpt, a little for its heading, document and place
 
 then one excerpt after another: the best that is unlike those chosen, with a preference for the
 document that answered first.
@@ -21,7 +20,7 @@ from actors.library.sentences import sentences
 from actors.tasks.evidence import Evidence, Excerpt
 from actors.tasks.words import telling_terms, terms
 
-COVERAGE, OWN_COVERAGE, HEADING, DOCUMENT = 0.4, 0.3, 0.1, 0.2
+COVERAGE, HEADING, DOCUMENT = 0.5, 0.2, 0.2
 LEAD, LEAD_OF_NAMED_TITLE = 0.1, 0.2
 """Weights beside the two BM25 scores, which weigh 1 each. `tests/bench/answers.py` measures them."""
 
@@ -30,7 +29,11 @@ SAME = 0.8
 ELSEWHERE = 0.2
 """Weight of leaving the documents chosen from, by how little of the evidence is there."""
 
-MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS = 5, 190, 80
+MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS, BELOW_WORDS = 5, 170, 60, 110
+"""Excerpts and words for one question; words of a paragraph, and of what is below it or of a list."""
+MOST_CANDIDATES = 80
+"""Excerpts that are scored, those first that match best."""
+
 STOP = 0.4
 """An excerpt with less than this share of the best score is not shown."""
 
@@ -39,7 +42,7 @@ NOTHING_AT, CLOSEST_AT = (0.05, 0.05), (0.10, 0.075)
 more words of a question meet in one excerpt of a large library."""
 
 
-SIMILARITY = 2.0
+SIMILARITY = 1.0
 """Weight of the similarity to the question, where there is an encoder. An excerpt without one (a
 tool's, say) counts as the average."""
 SIMILAR_CLOSEST_AT, SIMILAR_ANSWER_AT = 0.40, 0.50
@@ -70,7 +73,7 @@ def choose(evidence: Evidence) -> Choice:
     best = max(one.coverage for one in scored)
     units = math.log10(max(evidence.units, 10))
     nothing, closest = (a + b * units for a, b in (NOTHING_AT, CLOSEST_AT))
-    similar = max((one.excerpt.similarity or 0.0 for one in scored), default=0.0)
+    similar = max(one.excerpt.similarity or 0.0 for one in scored)
     if best < nothing and similar < SIMILAR_CLOSEST_AT:
         return Choice((), answers=False)
     chosen = _greedy(evidence, scored)
@@ -87,10 +90,20 @@ def _scored(evidence: Evidence) -> list[_Scored]:
     shares = _document_shares(evidence.excerpts)
     best_passage = max((e.passage_score for e in evidence.excerpts), default=0.0) or 1.0
     best_unit = max((e.score for e in evidence.excerpts), default=0.0) or 1.0
+
     known = [e.similarity for e in evidence.excerpts if e.similarity is not None]
     average = sum(known) / len(known) if known else 0.0
+
+    def matched(excerpt: Excerpt) -> float:
+        similarity = average if excerpt.similarity is None else excerpt.similarity
+        return (
+            excerpt.passage_score / best_passage
+            + excerpt.score / best_unit
+            + SIMILARITY * similarity
+        )
+
     found: dict[str, _Scored] = {}
-    for excerpt in evidence.excerpts:
+    for excerpt in sorted(evidence.excerpts, key=matched, reverse=True)[:MOST_CANDIDATES]:
         own = frozenset(terms(excerpt.text))
         heading = frozenset(terms(" ".join(excerpt.headings)))
         title = frozenset(terms(excerpt.title))
@@ -101,14 +114,11 @@ def _scored(evidence: Evidence) -> list[_Scored]:
         coverage = covered(own | heading | title)
         lead = (LEAD_OF_NAMED_TITLE if covered(title) else LEAD) if excerpt.lead else 0.0
         score = (
-            excerpt.passage_score / best_passage
-            + excerpt.score / best_unit
-            + COVERAGE * coverage
-            + OWN_COVERAGE * covered(own)
+            matched(excerpt)
+            + COVERAGE * covered(own)
             + HEADING * covered(heading)
             + DOCUMENT * shares[excerpt.document_id]
             + lead
-            + SIMILARITY * (average if excerpt.similarity is None else excerpt.similarity)
         )
         found.setdefault(excerpt.text, _Scored(excerpt, own, score, coverage))
     return sorted(found.values(), key=lambda one: -one.score)
@@ -131,11 +141,10 @@ def _greedy(evidence: Evidence, scored: list[_Scored]) -> list[_Scored]:
     """The best excerpt of each side of a comparison, then the best of what is left."""
     shares = _document_shares(evidence.excerpts)
     chosen: list[_Scored] = []
-    for side in evidence.question.sides:
-        wanted = frozenset(telling_terms(side))
+    for wanted, unwanted in _sides(evidence.question.sides):
         naming = [one for one in scored if one not in chosen and wanted & _all_terms(one)]
-        if naming and not any(wanted <= _all_terms(one) for one in chosen):
-            chosen.append(max(naming, key=lambda one: len(wanted & _all_terms(one)) + one.score))
+        if naming:
+            chosen.append(max(naming, key=lambda one: _fit(one, wanted, unwanted)))
     floor = STOP * scored[0].score
     words = sum(_words(one) for one in chosen)
     while len(chosen) < MOST_EXCERPTS and words < MOST_WORDS:
@@ -148,6 +157,21 @@ def _greedy(evidence: Evidence, scored: list[_Scored]) -> list[_Scored]:
         chosen.append(best)
         words += _words(best)
     return chosen
+
+
+def _sides(sides: tuple[str, ...]) -> list[tuple[frozenset[str], frozenset[str]]]:
+    """For each side its terms, and the terms that only the other side has."""
+    named = [frozenset(telling_terms(side)) for side in sides]
+    return [
+        (own, frozenset().union(*(other for other in named if other is not own)) - own)
+        for own in named
+    ]
+
+
+def _fit(one: _Scored, wanted: frozenset[str], unwanted: frozenset[str]) -> float:
+    """How well an excerpt stands for one side: it names that side, and better not the other."""
+    other = len(unwanted & one.terms) / (len(unwanted) or 1)
+    return one.score + len(wanted & _all_terms(one)) / len(wanted) - other
 
 
 def _value(one: _Scored, chosen: list[_Scored], shares: Mapping[str, float]) -> float:
@@ -177,10 +201,19 @@ def _words(one: _Scored) -> int:
 
 
 def _shortened(excerpt: Excerpt, weights: Mapping[str, float]) -> Excerpt:
-    """A long paragraph cut to the run of whole sentences that covers most of the question."""
-    text, separator, below = excerpt.text.partition("\n\n")
-    if excerpt.kind != "paragraph" or len(text.split()) <= PARAGRAPH_WORDS:
-        return excerpt
+    """A long paragraph cut to some of its sentences, a long list or definition to its beginning."""
+    if excerpt.kind == "paragraph":
+        head, separator, below = excerpt.text.partition("\n\n")
+        return replace(excerpt, text=_best_run(head, weights) + separator + _beginning(below))
+    if excerpt.kind in ("list", "definition"):
+        return replace(excerpt, text=_beginning(excerpt.text))
+    return excerpt
+
+
+def _best_run(text: str, weights: Mapping[str, float]) -> str:
+    """The run of whole sentences that covers most of the question, the first of several."""
+    if len(text.split()) <= PARAGRAPH_WORDS:
+        return text
     units = list(sentences(text))
     best: tuple[float, int, int] = (-1.0, 0, 1)
     for first in range(len(units)):
@@ -195,5 +228,17 @@ def _shortened(excerpt: Excerpt, weights: Mapping[str, float]) -> Excerpt:
     _, first, last = best
     begin = text.index(units[first])
     end = text.index(units[last - 1], begin) + len(units[last - 1])
-    marks = ("… " if first else "", " …" if last < len(units) else "")
-    return replace(excerpt, text=f"{marks[0]}{text[begin:end]}{marks[1]}{separator}{below}")
+    return f"{'… ' if first else ''}{text[begin:end]}{' …' if last < len(units) else ''}"
+
+
+def _beginning(text: str) -> str:
+    """The first lines, as many as `BELOW_WORDS` words allow, at least one."""
+    lines = text.split("\n")
+    words = kept = 0
+    while kept < len(lines) and (kept == 0 or words + len(lines[kept].split()) <= BELOW_WORDS):
+        words += len(lines[kept].split())
+        kept += 1
+    if kept == len(lines):
+        return text
+    found = "\n".join(lines[:kept]).rstrip()
+    return found if lines[kept - 1].startswith("    ") else f"{found} …"

@@ -86,7 +86,11 @@ def _unmarked(line: str) -> str:
 def _parts(sentence: str) -> list[str]:
     """The sentence, or its two parts if both ask something with words of their own."""
     cut = _SECOND_PART.search(sentence)
-    if cut and _has_terms(sentence[: cut.start()], OWN_TERMS):
+    if (
+        cut
+        and _has_terms(sentence[: cut.start()], OWN_TERMS)
+        and _has_terms(sentence[cut.end() :], 1)
+    ):
         return [sentence[: cut.start()], sentence[cut.end() :]]
     return [sentence]
 
