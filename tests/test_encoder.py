@@ -224,7 +224,7 @@ async def test_stored_vectors_are_not_computed_again(tmp_path: Path) -> None:
     async with opened(tmp_path, again) as library:
         assert (await first(library, TOWN))[0] == PARIS.decode()
 
-    assert PARIS.decode() not in again.encoded
+    assert not any(PARIS.decode() in text for text in again.encoded)
 
 
 async def test_another_encoder_makes_vectors_of_its_own(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ async def test_another_encoder_makes_vectors_of_its_own(tmp_path: Path) -> None:
     async with opened(tmp_path, another) as library:
         await library.encode_all()
 
-    assert PARIS.decode() in another.encoded
+    assert any(PARIS.decode() in text for text in another.encoded)
     assert stored(tmp_path) == 1
 
 

@@ -152,7 +152,7 @@ def _in_order(read: Mapping[int, Passage], ranks: Mapping[int, float]) -> list[P
 
 def _near_excerpts(db: sqlite3.Connection, near: Mapping[int, float]) -> dict[int, int]:
     """The excerpts with these encodings and the passage of each, nearest first, no furniture."""
-    sql = """SELECT encoding, excerpt, passage, number FROM encodings JOIN excerpts USING (digest)
+    sql = """SELECT encoding, excerpt, passage, number FROM encodings JOIN excerpts USING (content)
         JOIN passages USING (number, position) WHERE encoding IN (SELECT value FROM json_each(?))
         ORDER BY excerpt"""
     rows = _among(db, sql, near)

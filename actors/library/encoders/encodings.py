@@ -1,6 +1,6 @@
 """The vectors of the excerpts of one database: computed in the background, kept, and searched.
 
-Rule: a vector belongs to the content of an excerpt, so the same text is encoded once. What has no
+Rule: a vector belongs to what an excerpt says (title, headings, text), which is encoded once. What has no
 vector yet is encoded while a question waits, within its time; after that words decide.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -166,9 +166,11 @@ class Encodings:
         """The excerpts with their similarity to the query; none if the encoder fails."""
         from actors.library.encoders.vectors import cosines, packed
 
-        texts = {_digest(one): encoded_text(one.headings, one.text) for one in excerpts}
+        texts = {
+            _content(one): encoded_text(one.title, *one.headings, one.text) for one in excerpts
+        }
         model = nearest.by.encoder.name
-        known = await self._database.read(partial(_vectors, model=model, digests=[*texts]))
+        known = await self._database.read(partial(_vectors, model=model, contents=[*texts]))
         missing = [each for each in texts if each not in known]
         for start in range(0, len(missing), TEXTS_AT_ONCE):
             part = missing[start : start + TEXTS_AT_ONCE]
@@ -180,7 +182,7 @@ class Encodings:
             known |= dict(rows)
         found = dict(zip(known, cosines(nearest.query, [*known.values()]), strict=True))
         similarity = nearest.by.similarity
-        return tuple(replace(e, similarity=similarity(found[_digest(e)])) for e in excerpts)
+        return tuple(replace(e, similarity=similarity(found[_content(e)])) for e in excerpts)
 
     async def _refreshed(self, loaded: LoadedEncoder) -> VectorIndex:
         """The index, brought up to date with the database."""
@@ -199,13 +201,13 @@ class Encodings:
         return index
 
 
-def encoded_text(headings: Iterable[str], text: str) -> str:
-    """The text of an excerpt that its vector is computed from."""
-    return "\n".join((*headings, text))
+def encoded_text(*parts: str) -> str:
+    """The text that a vector is computed from: title, headings and text of an excerpt."""
+    return "\n".join(part for part in parts if part)
 
 
-def _digest(excerpt: Excerpt) -> bytes:
-    return digest("\n".join(excerpt.headings), excerpt.text)
+def _content(excerpt: Excerpt) -> bytes:
+    return digest(excerpt.title, "\n".join(excerpt.headings), excerpt.text)
 
 
 # --- statements -------------------------------------------------------------------------------
@@ -213,7 +215,7 @@ def _digest(excerpt: Excerpt) -> bytes:
 
 def _count_encoded(db: sqlite3.Connection, model: str) -> int:
     sql = """SELECT count(*) FROM excerpts WHERE EXISTS (SELECT 1 FROM encodings
-        WHERE encodings.digest = excerpts.digest AND model = ?)"""
+        WHERE encodings.content = excerpts.content AND model = ?)"""
     return int(db.execute(sql, (model,)).fetchone()[0])
 
 
@@ -226,33 +228,31 @@ def _forget_others(db: sqlite3.Connection, model: str) -> None:
 def _unencoded(
     db: sqlite3.Connection, model: str, after: int, limit: int
 ) -> list[tuple[int, bytes, str]]:
-    """Excerpts without a vector, in order, after excerpt number `after`: number, digest, text.
+    """Excerpts without a vector, in order, after excerpt number `after`: number, content, text.
 
     What is not UTF-8 any more is replaced: reading such an excerpt reports the damage.
     """
-    sql = """SELECT excerpt, digest, CAST(headings AS BLOB), CAST(text AS BLOB) FROM excerpts
+    sql = """SELECT excerpt, content, CAST(title AS BLOB), CAST(headings AS BLOB),
+            CAST(text AS BLOB) FROM excerpts JOIN documents USING (number)
         WHERE excerpt > ? AND NOT EXISTS (SELECT 1 FROM encodings
-            WHERE encodings.digest = excerpts.digest AND model = ?)
+            WHERE encodings.content = excerpts.content AND model = ?)
         ORDER BY excerpt LIMIT ?"""
     return [
-        (number, each, encoded_text([headings] if headings else [], text))
-        for number, each, headings, text in (
-            (number, each, headings.decode(errors="replace"), text.decode(errors="replace"))
-            for number, each, headings, text in db.execute(sql, (after, model, limit)).fetchall()
-        )
+        (number, content, encoded_text(*(part.decode(errors="replace") for part in parts)))
+        for number, content, *parts in db.execute(sql, (after, model, limit)).fetchall()
     ]
 
 
 def _store(db: sqlite3.Connection, model: str, rows: Sequence[tuple[bytes, bytes]]) -> None:
     """Store vectors of content that is still there."""
-    sql = """INSERT OR IGNORE INTO encodings (digest, model, vector) SELECT ?1, ?2, ?3
-        WHERE EXISTS (SELECT 1 FROM excerpts WHERE digest = ?1)"""
+    sql = """INSERT OR IGNORE INTO encodings (content, model, vector) SELECT ?1, ?2, ?3
+        WHERE EXISTS (SELECT 1 FROM excerpts WHERE content = ?1)"""
     db.executemany(sql, [(each, model, vector) for each, vector in rows])
 
 
-def _vectors(db: sqlite3.Connection, model: str, digests: Sequence[bytes]) -> dict[bytes, bytes]:
-    sql = "SELECT digest, vector FROM encodings WHERE digest = ? AND model = ?"
-    rows = (db.execute(sql, (each, model)).fetchone() for each in digests)
+def _vectors(db: sqlite3.Connection, model: str, contents: Sequence[bytes]) -> dict[bytes, bytes]:
+    sql = "SELECT content, vector FROM encodings WHERE content = ? AND model = ?"
+    rows = (db.execute(sql, (each, model)).fetchone() for each in contents)
     return dict(row for row in rows if row)
 
 
