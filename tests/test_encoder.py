@@ -370,6 +370,16 @@ async def test_an_encoder_that_cannot_be_loaded_costs_one_warning(
     assert caplog.text.count("no file model.onnx") == 1
 
 
+async def test_a_package_that_cannot_be_imported_is_an_encoder_that_is_missing() -> None:
+    def load() -> Encoder:
+        raise ImportError("libonnxruntime.so: cannot open shared object file")
+
+    worker = EncoderWorker(load)
+
+    assert await worker.encode(["text"]) is None
+    assert "cannot open shared object file" in worker.problem
+
+
 async def test_an_encoder_that_answers_again_is_used_again(
     memory: MemoryDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -135,7 +135,14 @@ class EncoderWorker:
 
 
 def _loaded(load: LoadEncoder) -> LoadedEncoder:
-    encoder = load()
+    try:
+        encoder = load()
+    except EncoderUnavailable:
+        raise
+    except (
+        Exception
+    ) as error:  # Packages of other people may raise anything when they are imported.
+        raise EncoderUnavailable(f"The encoder cannot be loaded: {error!r}") from error
     vectors = encoder.encode(_UNRELATED)
     count = len(_UNRELATED)
     alike = float((vectors @ vectors.T).sum()) - count
