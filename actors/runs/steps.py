@@ -159,7 +159,8 @@ def _findings_summary(findings: Findings, given: StepInput) -> dict[str, Any]:
 
 
 async def _write(given: StepInput) -> Write:
-    (findings,) = (given.outputs[needed] for needed in given.step.depends_on)
+    needed = (given.outputs[step_id] for step_id in given.step.depends_on)
+    findings = next(output for output in needed if isinstance(output, Findings))
     return Write(
         given.key,
         given.task.task_description,

@@ -156,7 +156,7 @@ ROUTES = [
         "Find passages",
         {200: views.SearchResults},
         query=views.SearchQuery,
-        problems=(422,),
+        problems=(422, 431),
     ),
     Route(
         "GET",
