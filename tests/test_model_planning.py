@@ -81,6 +81,23 @@ async def test_a_question_that_nearly_equals_the_task_is_dropped(same: str) -> N
     assert made.questions[0].context == "amphibians"
 
 
+@pytest.mark.parametrize(
+    ("other", "dropped"),
+    [
+        ("Which red frogs sing loudly at night?", True),
+        ("Which red frogs sing at dawn?", False),
+        ("Which red frogs sing at night near water loudly?", False),
+    ],
+)
+def test_questions_are_one_from_a_share_of_their_terms_on(other: str, dropped: bool) -> None:
+    task = QuestionDraft("Which red frogs sing at night?")
+
+    accepted = accept_questions(ProposedPlan.model_validate(proposed((other, ""))), task)
+
+    assert (len(accepted.questions) == 1) is dropped
+    assert accepted.places == ((0,) if dropped else (1,))
+
+
 async def test_a_task_of_many_words_is_searched_beside_the_models_questions() -> None:
     task = "Frogs sing at night. " * 900 + "Why?"
     model = ScriptedModel(plans=[GOOD])

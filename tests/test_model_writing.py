@@ -253,7 +253,7 @@ async def test_a_model_without_a_first_text_in_time_is_not_waited_for(
 ) -> None:
     began = trio.current_time()
 
-    options = {"fallback_to_extractive": True, "first_text_s": 60}
+    options: dict[str, Any] = {"fallback_to_extractive": True, "first_text_s": 60}
     text, report, _ = await written([61.0, "Frogs are green [1]."], **options)
 
     assert trio.current_time() - began == pytest.approx(60)
@@ -263,7 +263,7 @@ async def test_a_model_without_a_first_text_in_time_is_not_waited_for(
 
 
 async def test_after_its_first_text_a_model_may_take_longer(autojump_clock: MockClock) -> None:
-    options = {"fallback_to_extractive": True, "first_text_s": 60}
+    options: dict[str, Any] = {"fallback_to_extractive": True, "first_text_s": 60}
     text, report, _ = await written([59.0, "Frogs are ", 59.0, "green [1]."], **options)
 
     assert "Frogs are green [1]." in text

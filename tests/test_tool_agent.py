@@ -100,7 +100,7 @@ async def test_text_that_only_looks_like_json_is_text(nursery: Any, text: str) -
 async def test_an_error_that_the_tool_answers_with_is_named_as_missed(nursery: Any) -> None:
     found = await evidence(Pond(ToolResult("", error="The tool pond/search: no frogs")), nursery)
 
-    assert found.passages == found.excerpts == ()
+    assert not found.passages and not found.excerpts
     assert found.missed == (Failure("tool_failed", "The tool pond/search: no frogs"),)
     assert found.degraded == found.missed[0]
 
