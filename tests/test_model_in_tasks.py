@@ -64,6 +64,25 @@ async def test_with_a_dead_provider_the_task_goes_on_without_unless_that_is_forb
     assert "Backpressure is a signal" in degraded[-1].data["final_output"]
 
 
+async def test_a_slow_planner_is_not_waited_for(server: ModelServer) -> None:
+    more = {"fallback": ("extractive",), "step_timeout_s": 2.0}
+    log = await run(server, Says(STALL), REPORT, **more)
+
+    (planned,) = step(log, "step_completed", "analysis")
+    assert planned["attempt"] == 1
+    assert planned["error"]["message"] == "openai:m made no plan within 1 s."
+
+
+async def test_a_writer_that_writes_until_its_time_is_over_is_stopped(server: ModelServer) -> None:
+    words = Says(*["It is a signal from a slow consumer [1]. "] * 500)
+    log = await run(server, PLAN, words, step_timeout_s=2.0)
+
+    (written,) = step(log, "step_completed", "writing")
+    assert written["attempt"] == 1
+    assert "took too long to write" in written["error"]["message"]
+    assert log[-1].data["final_output"].count("slow consumer [1].") > 10
+
+
 async def test_a_slow_writer_is_not_waited_for(server: ModelServer) -> None:
     more = {"fallback": ("extractive",), "step_timeout_s": 2.0}
     log = await run(server, PLAN, Says(STALL), **more)
@@ -77,12 +96,12 @@ async def test_a_slow_writer_is_not_waited_for(server: ModelServer) -> None:
 async def test_a_writer_gets_the_passages_of_an_analyzer_without_a_model(
     server: ModelServer,
 ) -> None:
-    documents = {"Flow": DOCUMENT, "Other": b"Backpressure and nothing else."}
+    documents = {f"Flow {n}": b"Backpressure of kind %d." % n for n in range(20)}
     log = await run(server, REPORT, analyzer_model="extractive", documents=documents)
 
     (request,) = server.requests
     prompt = request.body["messages"][1]["content"]
-    assert "passage 1: " in prompt and "passage 2: " in prompt
+    assert "passage 8: " in prompt and "passage 9: " not in prompt
     assert log[-1].event_type == "task_completed" and not log[-1].data["degraded"]
 
 

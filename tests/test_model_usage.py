@@ -55,6 +55,7 @@ async def test_without_a_count_usage_is_a_marked_estimate(
 
     (written,) = step(log, "step_completed", "writing")
     assert written["usage"]["output_tokens"] == 16 and written["usage"]["estimated"]
+    assert written["usage"]["input_tokens"] > 100
     assert log[-1].data["usage"]["estimated"]
 
 
