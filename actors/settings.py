@@ -270,9 +270,10 @@ class Settings(BaseModel):
         default=None, description=f"Language model of the writer alone: {FORMS}."
     )
     fallback: Annotated[tuple[ModelText, ...], AfterValidator(_extractive_last)] = Field(
-        default=(),
+        default=(EXTRACTIVE,),
         max_length=8,
-        description=f"Models to ask in this order when one does not answer: {FORMS}.",
+        description=f"Models to ask in this order when one does not answer: {FORMS}; "
+        "without extractive the step fails in the end.",
     )
     openai_base_url: BaseUrl | None = Field(
         default=None,
