@@ -210,7 +210,7 @@ class Settings(BaseModel):
         (), description='Agents of your own, such as "my_agents.py:PriceList".'
     )
     retrieved_passages: int = Field(
-        default=24,
+        default=14,
         ge=1,
         le=100,
         description="Passages the retriever fetches for one question, at most.",
