@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from actors.tasks.words import terms
 
 
 class ToRebuild(NamedTuple):
-    """A document from before there were excerpts. `left` counts them, this one included."""
+    """A document from before there were excerpts."""
 
     number: int
     document_id: str
@@ -32,7 +33,6 @@ class ToRebuild(NamedTuple):
     crc: int | None
     sections: tuple[str, ...]
     """The names of its sections."""
-    left: int
 
 
 _COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at, notes"
@@ -203,32 +203,39 @@ def counts(db: sqlite3.Connection) -> dict[str, int]:
 # --- rebuilding -------------------------------------------------------------------------------
 
 
-def next_rebuild(db: sqlite3.Connection) -> ToRebuild | None:
-    """A document without excerpts, if there is one."""
-    row = db.execute(
-        """SELECT number, document_id, CAST(text AS BLOB), crc, CAST(sections AS BLOB),
-                (SELECT count(*) FROM rebuilds)
-            FROM rebuilds JOIN documents USING (number) LEFT JOIN texts USING (number)
-            ORDER BY number LIMIT 1"""
-    ).fetchone()
-    if row is None:
-        return None
-    number, document_id, content, crc, names, left = row
-    sections = tuple(json.loads(names.decode(errors="replace")))
-    return ToRebuild(number, document_id, content, crc, sections, left)
+def next_rebuilds(db: sqlite3.Connection, documents: int, text_bytes: int) -> list[ToRebuild]:
+    """The next documents without excerpts, until there are so many or their texts so long."""
+    sql = """SELECT number, document_id, CAST(text AS BLOB), crc, CAST(sections AS BLOB)
+        FROM rebuilds JOIN documents USING (number) LEFT JOIN texts USING (number)
+        ORDER BY number LIMIT ?"""
+    found: list[ToRebuild] = []
+    with closing(db.execute(sql, (documents,))) as rows:
+        for number, document_id, content, crc, names in rows:
+            sections = tuple(json.loads(names.decode(errors="replace")))
+            found.append(ToRebuild(number, document_id, content, crc, sections))
+            text_bytes -= len(content or b"")
+            if text_bytes <= 0:
+                break
+    return found
 
 
-def rebuild(db: sqlite3.Connection, number: int, parsed: ParsedText) -> None:
-    """Give a document from before there were excerpts its passages and excerpts."""
-    (title,) = db.execute("SELECT title FROM documents WHERE number = ?", (number,)).fetchone()
-    _delete_content(db, number)
-    _insert_content(db, number, title, parsed.text, parsed.passages, parsed.excerpts)
-    _end_rebuild(db, number, len(parsed.passages))
+def rebuild(db: sqlite3.Connection, rebuilt: Mapping[int, ParsedText | None]) -> None:
+    """Give documents from before there were excerpts their passages and excerpts.
+
+    One without a text is kept as a document without passages.
+    """
+    for number, parsed in rebuilt.items():
+        if parsed is not None:
+            sql = "SELECT title FROM documents WHERE number = ?"
+            (title,) = db.execute(sql, (number,)).fetchone()
+            _delete_content(db, number)
+            _insert_content(db, number, title, parsed.text, parsed.passages, parsed.excerpts)
+        _end_rebuild(db, number, len(parsed.passages) if parsed else 0)
 
 
-def leave_unbuilt(db: sqlite3.Connection, number: int) -> None:
-    """Keep a document whose text cannot be rebuilt, as one without passages."""
-    _end_rebuild(db, number, 0)
+def rebuilds_left(db: sqlite3.Connection) -> int:
+    """How many documents are still to be rebuilt."""
+    return int(db.execute("SELECT count(*) FROM rebuilds").fetchone()[0])
 
 
 def _end_rebuild(db: sqlite3.Connection, number: int, passages: int) -> None:
