@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_fakes import FakeService, answer_with, opened
@@ -13,9 +13,11 @@ from command_fakes import FakeService, answer_with, opened
 from actors.errors import ActorError, Draining, UnreadableDocument
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from web.command import main
-from web.command.document_files import FoundFiles, find_documents
-from web.command.ingest import FileOrUrl, IngestResult, ingest_found
+from web.command.document_files import find_documents
+from web.command.ingest import ingest_found
+from web.command.ingest_result import FileOrUrl, IngestResult
 from web.command.search import query_pattern, snippet
+from web.service import Outcome
 
 Text = pytest.CaptureFixture[str]
 MIB = 1_048_576
@@ -36,71 +38,6 @@ def notes(tmp_path: Path) -> Path:
     for name in ("b.txt", "a.md", "below/c.html"):
         (folder / name).write_text(f"Note {name}")
     return folder
-
-
-def names(found: FoundFiles) -> list[str]:
-    return [path.name for path in found.files]
-
-
-def test_a_folder_is_walked_in_order_without_hidden_files(notes: Path) -> None:
-    (notes / ".hidden.md").touch()
-    (notes / "_sources").mkdir()
-    (notes / "_sources" / "page.rst.txt").touch()
-    (notes / ".git").mkdir()
-    (notes / ".git" / "x.md").touch()
-
-    assert names(find_documents([notes], MIB)) == ["a.md", "b.txt", "c.html"]
-
-
-@pytest.mark.parametrize("ending", ["txt", "TEXT", "md", "markdown", "html", "htm", "xhtml", "PDF"])
-def test_the_file_type_follows_from_the_extension(tmp_path: Path, ending: str) -> None:
-    (tmp_path / f"x.{ending}").touch()
-
-    assert len(find_documents([tmp_path], MIB).files) == 1
-
-
-def test_unsupported_files_are_counted_in_folders_and_listed_when_named(notes: Path) -> None:
-    for name in ("x.png", "y.PNG", "Makefile"):
-        (notes / name).touch()
-
-    found = find_documents([notes, notes / "z.rst"], MIB)
-    assert found.skipped == {".png": 2, "no extension": 1}
-
-    named = find_documents([notes / "x.png"], MIB)
-    assert (
-        named.unreadable[0][0] == notes / "x.png"
-        and ".png is not supported" in named.unreadable[0][1]
-    )
-
-
-def test_loops_of_links_end_and_a_file_is_found_once(notes: Path) -> None:
-    (notes / "below" / "up").symlink_to(notes)
-    (notes / "again.md").symlink_to(notes / "a.md")
-    os.link(notes / "b.txt", notes / "d.txt")
-
-    found = find_documents([notes, notes / "a.md", notes], MIB)
-
-    assert names(found) == ["a.md", "b.txt", "c.html"]
-
-
-def test_broken_links_pipes_and_large_files_are_listed(notes: Path) -> None:
-    (notes / "broken.md").symlink_to(notes / "nowhere")
-    os.mkfifo(notes / "pipe.txt")
-    (notes / "large.txt").write_bytes(b"x" * 101)
-
-    found = find_documents([notes], 100)
-
-    assert {path.name: reason for path, reason in found.unreadable} == {
-        "broken.md": "No such file or directory",
-        "pipe.txt": "It is not a regular file",
-        "large.txt": "101 bytes; the limit is 100",
-    }
-
-
-def test_a_name_that_is_not_utf_8_is_listed(notes: Path) -> None:
-    (notes / os.fsdecode(b"caf\xe9.md")).touch()
-
-    assert find_documents([notes], MIB).unreadable[0][1] == "Its name is not UTF-8"
 
 
 def test_ingest_adds_new_files_and_skips_known_ones(
@@ -138,6 +75,50 @@ def test_nothing_readable_is_a_failure(
     service.on_add = lambda path: UnreadableDocument("No text was found.")
 
     assert main(["ingest", str(notes), *data]) == 1
+
+
+@pytest.mark.parametrize("names", [("x.png",), ("x.png", "Makefile")])
+def test_a_folder_of_files_that_are_not_read_is_a_failure(
+    data: list[str],
+    tmp_path: Path,
+    names: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Text,
+) -> None:
+    answer_with(monkeypatch, FakeService())
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+
+    assert main(["ingest", str(folder), *data]) == 1
+
+    out, err = capsys.readouterr()
+    assert out.startswith("added 0,") and "Skipped files of other types: 1 " in err
+
+
+def test_what_is_left_out_is_said(
+    data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    answer_with(monkeypatch, FakeService())
+    (notes / "node_modules").mkdir()
+    (notes / ".gitignore").write_text("b.txt\n")
+
+    assert main(["ingest", str(notes), *data]) == 0
+
+    out, err = capsys.readouterr()
+    assert out == "added 2, unchanged 0, could not read 0\n"
+    assert "Left out: 1 ignored by .gitignore, 1 node_modules folder." in err
+
+
+def test_documents_to_send_again_are_counted(
+    data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    answer_with(monkeypatch, FakeService()).outdated = 1_234
+
+    assert main(["ingest", str(notes), *data]) == 0
+
+    assert "1,234 documents of the library were read by an older version" in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_no_failure(
@@ -197,7 +178,7 @@ async def test_two_files_at_a_time(notes: Path) -> None:
     busy, most = set[str](), 0
 
     class Counting(FakeService):
-        async def add(self, path: Path):
+        async def add(self, path: Path) -> tuple[dict[str, Any], Outcome]:
             nonlocal most
             busy.add(path.name)
             most = max(most, len(busy))
