@@ -122,14 +122,14 @@ async def test_an_interrupted_rebuild_goes_on_where_it_stopped(tmp_path: Path) -
         class Stopping:
             read, compute = staticmethod(database.read), staticmethod(database.compute)
 
-            async def write(self, work):  # type: ignore[no-untyped-def]
+            async def write(self, work):
                 nonlocal writes
                 if (writes := writes + 1) > 2:
                     raise _Stopped
                 return await database.write(work)
 
         with pytest.raises(_Stopped):
-            await rebuild(Stopping())  # type: ignore[arg-type]
+            await rebuild(Stopping())
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
         assert db.execute("SELECT count(*), min(number) FROM rebuilds").fetchone() == (16, 65)
 

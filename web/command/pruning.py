@@ -55,7 +55,7 @@ async def _prune_folder(
     too_many = len(going) > MAX_SHARE * len(before)
     if (is_empty or too_many) and not result.prune:
         if going:
-            files = [source for one in going for source in one["sources"]]
+            files = sorted(source for one in going for source in one["sources"])
             result.unpruned.append(Unpruned(folder, len(before), files))
         return
     new = {str(path) for path in found.files} - set(sources)
