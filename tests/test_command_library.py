@@ -12,11 +12,12 @@ from command_fakes import FakeService, answer_with, opened
 
 from actors.errors import ActorError, Draining, UnreadableDocument
 from actors.fetching.fetcher import Fetcher, FetchLimits
+from actors.tasks.words import telling_terms
 from web.command import main
 from web.command.document_files import find_documents
 from web.command.ingest import ingest_found
 from web.command.ingest_result import FileOrUrl, IngestResult
-from web.command.search import query_pattern, snippet
+from web.command.search import snippet
 from web.service import Outcome
 
 Text = pytest.CaptureFixture[str]
@@ -260,7 +261,7 @@ def test_a_limit_out_of_range_is_bad_usage(data: list[str], limit: str, capsys: 
 
 
 def marked(text: str, query: str) -> list[str]:
-    shown = snippet(text, query_pattern(query))
+    shown = snippet(text, frozenset(telling_terms(query)))
     return [shown.plain[span.start : span.end] for span in shown.spans]
 
 
@@ -272,6 +273,20 @@ def test_matches_are_highlighted_in_their_other_forms_too() -> None:
     assert found == ["Threads", "thread", "caching", "caches", "libraries"]
 
 
+@pytest.mark.parametrize(
+    ("text", "query", "found"),
+    [
+        ("我们每天晚上备份数据库。", "数据库", ["数据", "据库"]),
+        ("İstanbul ofisi", "istanbul", ["İstanbul"]),
+        ("Die Pru\u0308fung", "Prüfung", ["Pru\u0308fung"]),
+        ("Daten\u00adbank", "Datenbank", ["Daten\u00adbank"]),
+        ("Version 3.11 of 3", "3.11", ["3.11"]),
+    ],
+)
+def test_matches_of_any_language_are_highlighted(text: str, query: str, found: list[str]) -> None:
+    assert marked(text, query) == found
+
+
 def test_a_query_without_words_highlights_nothing() -> None:
     assert marked("Anything (.*)", "?? .*") == []
 
@@ -279,8 +294,16 @@ def test_a_query_without_words_highlights_nothing() -> None:
 def test_a_snippet_is_cut_where_the_matches_are() -> None:
     text = "filler " * 200 + "the needle and the needles " + "filler " * 200
 
-    shown = snippet(text, query_pattern("needle"), 100)
+    shown = snippet(text, {"needl"}, 100)
 
     assert "needle and the needles" in shown.plain
     assert shown.plain.startswith("… ") and shown.plain.endswith(" …")
     assert len(shown.plain) <= 104
+
+
+def test_a_snippet_of_a_text_without_blanks_is_cut_where_the_matches_are() -> None:
+    text = "我" * 400 + "数据库" + "我" * 400
+
+    shown = snippet(text, {"数据"}, 100)
+
+    assert "数据库" in shown.plain and len(shown.plain) <= 104
