@@ -15,6 +15,7 @@ from zlib import crc32
 
 import pytest
 
+from actors.library import statements
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
 from actors.library.rebuilding import rebuild
@@ -149,8 +150,8 @@ async def test_a_damaged_text_is_the_fault_of_its_document_only(
 
     async with opened(tmp_path) as library:
         assert await found(library, "zebra") == ["id-4"]
-        warned = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-        assert [line.split()[1] for line in warned] == ["id-1", "id-2", "id-3"]
+        lines = [r.getMessage() for r in caplog.records if "cannot be rebuilt" in r.msg]
+        assert [line.split()[1] for line in lines] == ["id-1", "id-2", "id-3"]
         assert (await library.document("id-1")).passages == 0
         with pytest.raises(DamagedRecord):
             await library.text("id-1")
@@ -168,7 +169,6 @@ async def test_a_damaged_text_is_the_fault_of_its_document_only(
 async def test_a_rebuild_says_what_it_does_and_what_to_send_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "actors")
     await make_old(tmp_path, 4, [ZEBRA] * 3)
 
     async with opened(tmp_path):
@@ -178,6 +178,14 @@ async def test_a_rebuild_says_what_it_does_and_what_to_send_again(
     assert told[0] == "rebuilding the library: 3 documents to go"
     assert told[1] == "the library is rebuilt: 3 documents"
     assert "3 documents" in told[2] and "terzetto ingest" in told[2]
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+    caplog.clear()
+    caplog.set_level(logging.INFO, "actors")
+    async with opened(tmp_path):
+        pass
+
+    assert [(r.levelno, r.getMessage()) for r in caplog.records] == [(logging.INFO, told[2])]
 
 
 async def test_names_of_sections_that_are_damaged_stop_no_rebuild(tmp_path: Path) -> None:
@@ -191,3 +199,12 @@ async def test_names_of_sections_that_are_damaged_stop_no_rebuild(tmp_path: Path
 
 def test_the_steps_of_the_schema_are_those_of_the_releases_and_one_more() -> None:
     assert len(SCHEMA.steps) == max(OLD_STEPS) + 1
+
+
+async def test_one_transaction_holds_no_more_text_than_its_bound(tmp_path: Path) -> None:
+    await make_old(tmp_path, 4, ["x" * 10, "y" * 10, "z" * 10])
+
+    async with open_database(SCHEMA, tmp_path / FILE_NAME) as database:
+        for documents, text_bytes, expected in [(2, 99, 2), (9, 10, 1), (9, 11, 2), (9, 0, 1)]:
+            few = partial(statements.next_rebuilds, documents=documents, text_bytes=text_bytes)
+            assert len(await database.read(few)) == expected

@@ -1,7 +1,8 @@
 """Rebuild documents from before there were excerpts, from their stored text.
 
 Rule: a few documents are one transaction, so that an interrupted rebuild goes on where it stopped.
-What the stored text lacks a rebuild cannot give: such documents should be sent again.
+What the stored text lacks a rebuild cannot give: such documents should be sent again. A command shows
+warnings only, so the progress of a rebuild is one.
 """
 
 from __future__ import annotations
@@ -36,16 +37,17 @@ async def rebuild(database: Database) -> None:
     while olds := await database.read(few):
         if trio.current_time() >= next_line:
             left = await database.read(statements.rebuilds_left)
-            log.info("rebuilding the library: %s documents to go", f"{left:,}")
+            log.warning("rebuilding the library: %s documents to go", f"{left:,}")
             next_line = trio.current_time() + PROGRESS_S
         rebuilt = await database.compute(partial(_rebuilt, olds))
         await database.write(partial(statements.rebuild, rebuilt=rebuilt))
         done += len(olds)
     if done:
-        log.info("the library is rebuilt: %s documents", f"{done:,}")
+        log.warning("the library is rebuilt: %s documents", f"{done:,}")
     outdated = (await database.read(statements.counts))["outdated"]
     if outdated:
-        log.info(
+        log.log(
+            logging.WARNING if done else logging.INFO,
             "an older version read %s documents of the library; send them again (terzetto ingest) "
             "to have them read by this one",
             f"{outdated:,}",
