@@ -211,3 +211,19 @@ def test_only_what_is_surely_not_there_is_gone(notes: Path) -> None:
     assert is_gone(notes / "nowhere.md") and is_gone(notes / "a.md" / "below.md")
     assert not is_gone(notes / "a.md") and not is_gone(notes / "broken.md")
     assert not is_gone(notes / ("too-long" * 100))
+
+
+def test_a_deep_folder_is_walked(tmp_path: Path) -> None:
+    folders = [tmp_path]
+    for _ in range(1_200):
+        folders.append(folders[-1] / "d")
+        os.mkdir(str(folders[-1]))
+    note = folders[-1] / "x.md"
+    note.write_text("Text")
+
+    found = find_documents([tmp_path], MIB)
+
+    assert found.files == [note]
+    note.unlink()
+    for folder in folders[:0:-1]:  # pytest would remove them by recursion.
+        folder.rmdir()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,40 +76,43 @@ class _Walk:
         self._seen: set[tuple[int, int]] = set()
 
     def start(self, path: Path) -> None:
-        """Visit a file or folder that a person named."""
+        """Visit a file or folder that a person named, and all that is in it."""
         if os.path.isdir(path):
             self.found.folders.append(path)
-            self._visit(path, gitignore_above(path), named=True)
+            waiting = [*self._visit(path, gitignore_above(path), named=True)]
+            while waiting:
+                waiting += self._visit(*waiting.pop())
         elif is_gone(path):
             self.found.missing.append(path)
         else:
             self._visit(path, GitIgnore(), named=True)
 
-    def _visit(self, path: Path, ignore: GitIgnore, *, named: bool = False) -> None:
+    def _visit(
+        self, path: Path, ignore: GitIgnore, *, named: bool = False
+    ) -> Sequence[tuple[Path, GitIgnore]]:
+        """Visit one file or folder; what is in a folder is to be visited next, from the last."""
         self._check()
         try:
             status = path.stat()
             is_folder = stat.S_ISDIR(status.st_mode)
             if not named and ignore.ignores(path, is_folder=is_folder):
                 self.found.ignored[path] = "ignored by .gitignore"
-                return
+                return ()
             if (identity := (status.st_dev, status.st_ino)) in self._seen:
-                return
+                return ()
             names = sorted(os.listdir(path)) if is_folder else []
-            if is_folder and not named and (reason := generated(path, names)):
-                self.found.ignored[path] = reason
-                return
-            self._seen.add(identity)
         except OSError as error:
             self.found.unreadable.append((path, error.strerror or str(error)))
-            return
-        if is_folder:
-            inside = ignore.within(path)
-            for name in names:
-                if not name.startswith("."):
-                    self._visit(path / name, inside)
-        else:
+            return ()
+        if is_folder and not named and (reason := generated(path, names)):
+            self.found.ignored[path] = reason
+            return ()
+        self._seen.add(identity)
+        if not is_folder:
             self._visit_file(path, status, named)
+            return ()
+        inside = ignore.within(path)
+        return [(path / name, inside) for name in reversed(names) if not name.startswith(".")]
 
     def _visit_file(self, path: Path, status: os.stat_result, named: bool) -> None:
         if media_type_of_file(path) is None and not named:
