@@ -39,6 +39,11 @@ async def service(request: pytest.FixtureRequest, served: Served) -> AsyncIterat
 @pytest.fixture
 def ingest(service: Service) -> Ingest:
     """What `terzetto ingest` does, without its output."""
+    return ingesting(service)
+
+
+def ingesting(service: Service) -> Ingest:
+    """The same for this service."""
 
     async def run(*paths: Path, prune: bool = False) -> IngestResult:
         found = find_documents(paths, MIB)
@@ -219,6 +224,24 @@ async def test_a_document_stays_while_something_else_holds_it(
     result = await ingest(copies)
 
     assert result.unpruned[0].files == [str(copies / "a.md")]
+
+
+async def test_documents_that_were_uploaded_too_do_not_count_as_going(
+    notes: Path, tmp_path: Path
+) -> None:
+    async with open_system(Settings()) as system:
+        ingest = ingesting(LocalService(system))
+        await ingest(notes)
+        for name in ("a.md", "b.md"):
+            await system.library.add((notes / name).read_bytes())
+        for name in ("a.md", "b.md", "below/c.md"):
+            (notes / name).unlink()
+
+        result = await ingest(notes)
+
+        assert (result.removed, result.unpruned) == ([str(notes / "below" / "c.md")], [])
+        assert await library(LocalService(system)) == {"below/d.md"}
+        assert (await system.library.counts())["documents"] == 3
 
 
 async def test_a_folder_within_is_its_own_source(

@@ -83,7 +83,10 @@ def test_each_row_stands_under_the_header_of_its_table() -> None:
         ("paragraph", "Prose."),
         ("row", "| other |\n| z |"),
     ]
-    assert excerpts(Block("a | b", "row")) == [("row", "| a | b |")]
+    assert excerpts(*table(0), Block("Prose."), Block("a | b", "row"))[1:] == [
+        ("paragraph", "Prose."),
+        ("row", "| a | b |"),
+    ]
     assert excerpts(Block("alone", "header")) == [("row", "| alone |")]
 
 
@@ -113,6 +116,18 @@ def test_a_term_stands_with_its_definition() -> None:
         ("definition", "f(x)\n\nf(x, y)\n\n  Calls it.\n\n    f(1)"),
         ("definition", "g(x)"),
         ("paragraph", "Prose."),
+    ]
+
+
+def test_a_long_definition_ends_after_the_paragraph_that_makes_it_long() -> None:
+    long = Block(" ".join([SENTENCE] * (LIST_WORDS // 8 + 1)), "paragraph", (), "", 1)
+
+    found = excerpts(Block("f(x)", "term"), long, long, long)
+
+    assert found == [
+        ("definition", f"f(x)\n\n  {long.text}"),
+        ("paragraph", long.text),
+        ("paragraph", long.text),
     ]
 
 

@@ -284,7 +284,6 @@ def _replace_content(db: sqlite3.Connection, number: int, parsed: ParsedDocument
     """Parse again: the document keeps its id, its date and its sources."""
     document = parsed.document
     _delete_content(db, number)
-    db.execute("DELETE FROM rebuilds WHERE number = ?", (number,))
     db.execute(
         """UPDATE documents SET title = ?, media_type = ?, passages = ?, notes = ?, parser = ?,
             language = ? WHERE number = ?""",
@@ -388,7 +387,7 @@ def _is_orphan(db: sqlite3.Connection, number: int) -> bool:
 
 def _delete_document(db: sqlite3.Connection, number: int) -> None:
     _delete_content(db, number)
-    for table in ("rebuilds", "sources", "documents"):
+    for table in ("sources", "documents"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
 
 
