@@ -58,6 +58,10 @@ class NoLibrary:
         """Finds nothing."""
         return Found()
 
+    async def counts(self) -> dict[str, int]:
+        """Counts nothing."""
+        return {"documents": 0, "excerpts": 0, "outdated": 0}
+
 
 def plan_for(text: str, questions: int = 2) -> Plan:
     """A plan with so many questions, whose steps are s1, s2, ... in their order."""

@@ -45,7 +45,17 @@ async def health(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
         "read_ahead_bytes": context.readers.ahead.bytes,
     }
     gauges = {**context.system.gauges(), **streams, **context.connections.gauges()}
-    return render(200, {"status": status, "version": VERSION, "gauges": gauges})
+    library = await _library_counts(context)
+    shown = {"status": status, "version": VERSION, "gauges": gauges, "library": library}
+    return render(200, shown)
+
+
+async def _library_counts(context: RequestContext[views.NoQuery, views.NoBody]) -> dict[str, int]:
+    """The counts of the library; none while it cannot be read, as the server lives all the same."""
+    try:
+        return views.library_counts(await context.system.library.counts())
+    except ActorError:
+        return {}
 
 
 ROUTES = [
