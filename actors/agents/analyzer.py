@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
-from actors.agents.extractive.questions import questions_of
+from actors.agents.extractive.questions import questioned
 from actors.agents.extractive.synthesis import synthesized
 from actors.messages import Analyze, Synthesize
 from actors.runtime.call import Call
@@ -41,7 +41,7 @@ class AnalyzerAgent:
 
 async def plan_task(request: Analyze) -> Plan:
     """The plan of a task, in the person's own words."""
-    drafts = questions_of(request.task_description, request.about)
+    drafts = await with_pauses(questioned(request.task_description, request.about))
     return assemble_plan(drafts, request.tool_options)
 
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actors.library.sentences import sentences
+from actors.runtime.cooperative import Cooperative
 from actors.tasks.evidence import Evidence, Excerpt
 from actors.tasks.words import telling_terms, terms
 
@@ -33,6 +34,9 @@ ELSEWHERE = 0.2
 MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS = 5, 190, 80
 STOP = 0.4
 """An excerpt with less than this share of the best score is not shown."""
+
+EXCERPTS_PER_SLICE = 8
+"""Excerpts that are compared with the question between two pauses."""
 
 NOTHING_AT, CLOSEST_AT = (0.05, 0.05), (0.10, 0.075)
 """Coverage below a + b lg n, n the excerpts of the library: no answer; no direct answer. By chance
@@ -55,9 +59,9 @@ class _Scored:
     coverage: float
 
 
-def choose(evidence: Evidence) -> Choice:
+def choose(evidence: Evidence) -> Cooperative[Choice]:
     """The excerpts that answer the question of the evidence best."""
-    scored = _scored(evidence)
+    scored = yield from _scored(evidence)
     if not scored:
         return Choice((), answers=False)
     best = max(one.coverage for one in scored)
@@ -73,14 +77,16 @@ def choose(evidence: Evidence) -> Choice:
 # --- scoring ------------------------------------------------------------------------------------
 
 
-def _scored(evidence: Evidence) -> list[_Scored]:
+def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
     """Each excerpt with its score; repeated text only once."""
     total = sum(evidence.weights.values()) or 1.0
     shares = _document_shares(evidence.excerpts)
     best_passage = max((e.passage_score for e in evidence.excerpts), default=0.0) or 1.0
     best_unit = max((e.score for e in evidence.excerpts), default=0.0) or 1.0
     found: dict[str, _Scored] = {}
-    for excerpt in evidence.excerpts:
+    for number, excerpt in enumerate(evidence.excerpts):
+        if number % EXCERPTS_PER_SLICE == 0:
+            yield
         own = frozenset(terms(excerpt.text))
         heading = frozenset(terms(" ".join(excerpt.headings)))
         title = frozenset(terms(excerpt.title))
