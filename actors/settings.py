@@ -243,28 +243,6 @@ class Settings(BaseModel):
         default=True, description="Fetch the web pages that the text of a task names."
     )
 
-    tail_events: int = Field(
-        default=256,
-        ge=1,
-        le=65_536,
-        description="Events of a live task kept in memory for its readers.",
-    )
-    tail_bytes: int = Field(
-        default=262_144,
-        ge=4_096,
-        le=67_108_864,
-        description="Bytes of a live task's events kept in memory.",
-    )
-    ahead_events: int = Field(
-        default=64, ge=1, le=4_096, description="Events a run may be ahead of the disk."
-    )
-    ahead_bytes: int = Field(
-        default=65_536,
-        ge=4_096,
-        le=524_288,
-        description="Bytes of events a run may be ahead of the disk.",
-    )
-
     tools: Mapping[ToolServerName, ToolServerSettings] = Field(
         default_factory=dict,
         max_length=32,

@@ -361,9 +361,11 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, file: Path, schema: Schema) -> None:
     """Check whose file it is before anything is written, then bring it to the newest schema."""
-    (mark,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    with connection:  # One snapshot: another process may be creating the same file.
+        connection.execute("BEGIN")
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (mark,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
     if mark != schema.application_id and (mark or version or tables):
         raise UnusableDatabase(
             f"{file} belongs to another program: it is not a Terzetto {schema.noun}. It was left "

@@ -15,7 +15,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Self, TypeVar
@@ -59,8 +59,24 @@ from actors.wiring import AgentSpec, addresses, agent_specs, built_in_agents
 R = TypeVar("R")
 
 SUPERVISOR_MAILBOX = 1024
-SUPERVISOR_CONCURRENCY = 64
+
 JOURNAL_MAILBOX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Internal bounds, which are no settings: nobody can know better values.
+
+    `supervisor_concurrency`: requests that the supervisor handles at once, each a Trio task. `tail`:
+    committed events of a task in memory. `window`: how far a run may be ahead of the disk.
+    """
+
+    supervisor_concurrency: int = 64
+    tail: TailBounds = field(default_factory=TailBounds)
+    window: Window = field(default_factory=Window)
+
+
+TUNING = Tuning()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,13 +312,12 @@ async def open_system(
     agents: Mapping[str, Callable[[], Actor]] | None = None,
     now: Now = wall_clock,
     rng: Random | None = None,
-    supervisor_concurrency: int = SUPERVISOR_CONCURRENCY,
+    tuning: Tuning = TUNING,
 ) -> AsyncIterator[System]:
     """A running system. Leaving the block stops it; unfinished tasks go on at the next start.
 
     `store`, `library`, `agents` (factories by name), `now` and `rng` replace the real ones, for tests
-    and for programs that bring their own. `supervisor_concurrency` is how many requests the supervisor
-    handles at once; a test that opens many systems lowers it, because each costs a Trio task.
+    and for programs that bring their own; `tuning` is for tests that reach its bounds.
     """
     settings = settings or Settings()
     plugins = load_plugins(settings.agents)
@@ -316,7 +331,7 @@ async def open_system(
         built_in = built_in_agents(settings, lib, models, tools, plugins)
         specs = agent_specs(settings, {**built_in, **(agents or {})}, tools, plugins)
         async with trio.open_nursery() as nursery, trio.open_nursery() as runs:
-            view = CommittedView(the_store, TailBounds(settings.tail_events, settings.tail_bytes))
+            view = CommittedView(the_store, tuning.tail)
             journal = spawn(
                 nursery,
                 "journal",
@@ -330,8 +345,7 @@ async def open_system(
                 )
                 for name, spec in specs.items()
             }
-            window = Window(settings.ahead_events, settings.ahead_bytes)
-            tasks = LiveTasks(view, journal, now, window, runs)
+            tasks = LiveTasks(view, journal, now, tuning.window, runs)
             tasks.last_end = "shutdown" if orderly else "crash"
             run_agents = addresses(specs, handles, tools, plugins, settings.tools)
             supervisor = spawn(
@@ -341,7 +355,7 @@ async def open_system(
                     Supervisor, tasks, run_agents, _run_limits(settings, now, rng), _slots(settings)
                 ),
                 capacity=SUPERVISOR_MAILBOX,
-                concurrency=supervisor_concurrency,
+                concurrency=tuning.supervisor_concurrency,
             )
             await supervisor.ask(Recover())
             system = System(settings, lib, tasks, supervisor, journal, handles, specs)

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 import trio
 
@@ -44,6 +45,9 @@ _OF_EXTRAS = {
     "test_tools_remote.py": {"mcp"},
 }
 collect_ignore = [file for file, extras in _OF_EXTRAS.items() if extras & MISSING]
+
+hypothesis.settings.register_profile("gate", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("gate")  # A slow machine is no failure, and each run is the same.
 
 Served = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 

@@ -20,7 +20,10 @@ from api_client import (
 from scripted import Cast
 
 from actors.errors import AgentFailed, OutputTooLarge, StepTimeout
+from actors.journal.ledger import Window
+from actors.journal.tail import TailBounds
 from actors.settings import Settings
+from actors.system import Tuning
 
 QUICK = Settings(retry_delays_s=(0.0, 0.01, 0.01, 0.01))
 ODD = "a\u0085b\u2028c\u2029d\r\ne\vf\fg\x1ch\x1di\x1ej\ufeffk\U0001f438"
@@ -236,8 +239,8 @@ async def test_every_after_gives_exactly_the_rest_on_every_route(served):
 
 
 async def test_a_small_memory_gives_the_same_bytes(served):
-    settings = Settings(tail_events=1, ahead_events=1)
-    async with scripted_api(served, Cast(parts=["x"] * 30), settings=settings) as api:
+    tuning = Tuning(tail=TailBounds(events=1), window=Window(events=1))
+    async with scripted_api(served, Cast(parts=["x"] * 30), tuning=tuning) as api:
         task_id = await api.create()
         lines = await api.run(task_id)
         check_log(lines)

@@ -8,7 +8,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.agents.model.draft import sentence_figures
@@ -16,7 +16,6 @@ from actors.agents.model.markup import urls
 from actors.agents.model.text import MOST_HELD, CheckedText
 from actors.runtime.cooperative import Cooperative, at_once
 
-UNHURRIED = settings(deadline=None)  # A busy machine is no failure.
 KNOWN = (1, 2, 3)
 GOOD_URL = "https://good.example/a?b=1"
 
@@ -193,7 +192,6 @@ PIECES = st.sampled_from(
 TEXTS = st.one_of(st.lists(PIECES, max_size=40).map("".join), st.text(max_size=80))
 
 
-@UNHURRIED
 @given(TEXTS, st.lists(st.integers(0, 400), max_size=12))
 def test_however_a_text_is_cut_the_result_is_the_same(text: str, cuts: list[int]) -> None:
     whole, once = run(text)
@@ -207,7 +205,6 @@ def test_however_a_text_is_cut_the_result_is_the_same(text: str, cuts: list[int]
     assert (once.cited, once.removed_citations) == (each.cited, each.removed_citations)
 
 
-@UNHURRIED
 @given(TEXTS)
 def test_what_comes_out_is_sound(text: str) -> None:
     shown = checked(text)
@@ -223,7 +220,6 @@ def test_what_comes_out_is_sound(text: str) -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)
 
 
-@UNHURRIED
 @given(TEXTS)
 def test_little_is_held_back(text: str) -> None:
     checker = CheckedText(KNOWN, urls([GOOD_URL]))
@@ -233,7 +229,6 @@ def test_little_is_held_back(text: str) -> None:
         assert checker.held <= 3 * MOST_HELD
 
 
-@UNHURRIED
 @given(st.lists(st.sampled_from(["Frogs", "sing", "[1]", "\n", "- ", "a", "é", ".", "2"])))
 def test_plain_text_loses_nothing_but_space(words: list[str]) -> None:
     text = " ".join(words)
@@ -241,7 +236,6 @@ def test_plain_text_loses_nothing_but_space(words: list[str]) -> None:
     assert checked(text).split() == text.split()
 
 
-@UNHURRIED
 @given(TEXTS, st.integers(0, 400))
 def test_what_was_kept_is_gone_on_from_as_if_nothing_had_been(text: str, cut: int) -> None:
     before = CheckedText(KNOWN, urls([GOOD_URL]))

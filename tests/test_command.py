@@ -176,7 +176,7 @@ def test_a_model_is_a_flag(arguments: list[str], capsys: Text) -> None:
 
     err = capsys.readouterr().err
     assert "model = nope  (flag --model)" in err
-    assert "say openai:NAME" in err
+    assert "Use openai:NAME" in err
 
 
 def test_the_leaf_errors_of_nested_groups_come_in_order() -> None:

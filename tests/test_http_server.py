@@ -14,10 +14,8 @@ import trio
 import trio.testing
 from http_raw import GOOD, HOST, Endless, echo, listening, plain
 
+from actors.runtime.fairness import ACCEPTS_PER_TICK, CLOSES_PER_TICK, REQUESTS_PER_TICK
 from web.http.connection_table import (
-    ACCEPTS_PER_TICK,
-    CLOSES_PER_TICK,
-    REQUESTS_PER_TICK,
     ConnectionTable,
 )
 from web.http.request_cycle import STREAM, ErrorResponse, RequestCycle

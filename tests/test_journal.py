@@ -20,7 +20,6 @@ from actors.journal.journal import (
     GROUP_APPENDS,
     GROUP_BYTES,
     IDLE_TAILS,
-    LINES_PER_TICK,
     CommittedView,
     Delete,
     Journal,
@@ -39,6 +38,7 @@ from actors.journal.memory import MemoryStore
 from actors.journal.sqlite import SCHEMA, SqliteStore, open_sqlite_store
 from actors.journal.tail import TailBounds
 from actors.runtime import ActorHandle, spawn
+from actors.runtime.fairness import LINES_PER_TICK
 from actors.sqlite import MemoryDatabase, open_database
 from actors.tasks import events as e
 from actors.tasks.failure import Failure

@@ -169,7 +169,7 @@ async def test_the_error_for_a_missing_extra_has_the_command(
 
     told = await refusal(Settings(model=f"{provider}:m"))
 
-    assert told.endswith(f"needs more: pip install 'terzetto[{provider}]'")
+    assert told.endswith(f"needs the extra {provider}: pip install 'terzetto[{provider}]'")
 
 
 @pytest.mark.extra("anthropic", "openai")

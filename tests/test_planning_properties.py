@@ -9,7 +9,7 @@ from time import thread_time
 
 import pytest
 from hostile_texts import UNITS, hard_choice
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from slice_calls import executed_lines, most_calls
 
@@ -22,7 +22,6 @@ from actors.tasks.planning import MAX_CONTEXT, MAX_HEADING, MAX_QUERY, MAX_QUEST
 WORDS = "how what why when and or then compare threads with vs. it that one or between a list und"
 SIGNS = [*',.?;:()"`-', "```", "1.", "2)", "\n", "\n\n", "😀", "é", "中文。", "asyncio.run()"]
 PIECES = st.sampled_from(WORDS.split() + SIGNS)
-UNHURRIED = settings(deadline=None)  # A busy machine is no failure.
 TEXTS = st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=60).map(" ".join))
 
 
@@ -30,7 +29,6 @@ def plan(text: str) -> Plan:
     return assemble_plan(at_once(questioned(text)))
 
 
-@UNHURRIED
 @given(TEXTS)
 def test_any_text_gives_a_plan_that_can_be_run(text: str) -> None:
     made = plan(text)  # Its constructor refuses anything but a graph that can be run.
@@ -45,7 +43,6 @@ def test_any_text_gives_a_plan_that_can_be_run(text: str) -> None:
         assert len(question.sides) in (0, 2)
 
 
-@UNHURRIED
 @given(TEXTS)
 def test_the_questions_are_the_words_of_the_person(text: str) -> None:
     said = " ".join(text.split())
@@ -57,7 +54,6 @@ def test_the_questions_are_the_words_of_the_person(text: str) -> None:
             assert side in said
 
 
-@UNHURRIED
 @given(TEXTS)
 def test_the_same_text_gives_the_same_plan(text: str) -> None:
     assert plan(text) == plan(text)

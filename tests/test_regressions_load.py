@@ -12,7 +12,6 @@ import trio
 
 from actors.clock import virtual_clock
 from actors.errors import TaskNotFound
-from actors.journal import journal
 from actors.journal.journal import CommittedView, Journal
 from actors.journal.ledger import Ledger, Window
 from actors.journal.log import Append, Piece
@@ -20,7 +19,7 @@ from actors.journal.memory import MemoryStore
 from actors.journal.tail import TailBounds
 from actors.runs.run import Run
 from actors.runtime import Call, Request, spawn
-from actors.runtime.actor import CALLS_PER_TICK
+from actors.runtime.fairness import CALLS_PER_TICK, REPLIES_PER_TICK
 from actors.tasks import events as e
 from actors.testing import HANG, Cast, Delay, FaultyStore, scripted_system
 
@@ -146,7 +145,7 @@ async def test_a_big_commit_is_shown_a_few_appends_per_tick(
 
     assert shown.total() == 60
     # The first of a commit, and in the same round some of the rest of the one before.
-    assert max(shown.values()) <= 2 * journal.REPLIES_PER_TICK
+    assert max(shown.values()) <= 2 * REPLIES_PER_TICK
 
 
 class Counts(trio.abc.Instrument):
@@ -244,4 +243,4 @@ async def test_a_cancel_is_told_before_all_else_that_was_committed_with_it(
             nursery.start_soon(create)
         await trio.testing.wait_all_tasks_blocked()
         nursery.start_soon(cancel)
-    assert done.index("cancel") < journal.REPLIES_PER_TICK
+    assert done.index("cancel") < REPLIES_PER_TICK

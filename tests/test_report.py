@@ -50,7 +50,7 @@ def test_the_only_question_has_no_heading() -> None:
     assert text.startswith("# What is a frog?\n\nA frog is green. [1]\n\n## Sources")
 
 
-def test_the_title_is_the_task_as_it_was_written() -> None:
+def test_the_title_is_the_task_with_a_capital() -> None:
     task = "please  explain\nthe `GIL` to <me>"
 
     assert written(Section(FROGS), task=task).startswith(

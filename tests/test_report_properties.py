@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from hypothesis import given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -17,7 +17,6 @@ from actors.agents.extractive.report import parts
 from actors.tasks.evidence import ExcerptKind, Finding, Findings, Passage, Section
 from actors.tasks.plan import Question
 
-UNHURRIED = settings(deadline=None, max_examples=300)  # A busy machine is no failure.
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 HOSTILE = [
@@ -110,7 +109,6 @@ def bare(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
 
-@UNHURRIED
 @given(QUESTIONS, findings())
 def test_no_document_makes_links_images_markup_or_headings(task: str, found: Findings) -> None:
     text = "".join(parts(task, found))
@@ -126,7 +124,6 @@ def test_no_document_makes_links_images_markup_or_headings(task: str, found: Fin
     assert kinds["hr"] == kinds["code_inline"] == 0
 
 
-@UNHURRIED
 @given(QUESTIONS, findings())
 def test_every_citation_is_ours_and_every_source_is_cited(task: str, found: Findings) -> None:
     text = "".join(parts(task, found))
@@ -138,12 +135,11 @@ def test_every_citation_is_ours_and_every_source_is_cited(task: str, found: Find
     assert list(dict.fromkeys(numbers)) == list(range(1, len(found.sources) + 1))
 
 
-@UNHURRIED
 @given(QUESTIONS, findings())
 def test_a_reader_sees_the_words_of_the_documents_as_they_are(task: str, found: Findings) -> None:
     seen = re.sub(r"\[\d+\]", "", shown("".join(parts(task, found))))
 
-    assert bare(re.sub(r"\[\d+\]", "", task)) in seen
+    assert bare(re.sub(r"\[\d+\]", "", task)).casefold() in seen.casefold()
     for section in found.sections:
         for finding in section.findings:
             for word in finding.text.replace("|", " ").split():
@@ -152,7 +148,6 @@ def test_a_reader_sees_the_words_of_the_documents_as_they_are(task: str, found: 
                     assert word in seen
 
 
-@UNHURRIED
 @given(QUESTIONS, findings())
 def test_the_same_findings_give_the_same_parts(task: str, found: Findings) -> None:
     assert list(parts(task, found)) == list(parts(task, found))

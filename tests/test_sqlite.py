@@ -147,11 +147,11 @@ def test_a_failed_write_for_lack_of_room_is_no_broken_disk(
 # --- Opening ----------------------------------------------------------------------------------
 
 
-@both
 def _first_row(db: sqlite3.Connection, sql: str) -> Any:
     return db.execute(sql).fetchone()
 
 
+@both
 async def test_a_commit_is_on_the_disk_when_it_returns(schema: Schema, tmp_path: Path) -> None:
     """`synchronous` 2 is FULL: the WAL is flushed at each commit."""
     async with open_database(schema, tmp_path / "some.db") as database:

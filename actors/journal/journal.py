@@ -20,6 +20,7 @@ from actors.journal.log import Append, Piece, Position, Store
 from actors.journal.tail import Tail, TailBounds
 from actors.messages import Ping
 from actors.runtime import Call, Request
+from actors.runtime.fairness import LINES_PER_TICK, REPLIES_PER_TICK
 from actors.tasks.events import decode
 from actors.tasks.life import Task, evolve
 
@@ -28,12 +29,6 @@ GROUP_APPENDS = 512
 
 GROUP_BYTES = 4 * 1024 * 1024
 """A commit takes no further append once its lines have this many bytes."""
-
-REPLIES_PER_TICK = 4
-"""The most appends answered between two checkpoints; each answer wakes a run and readers."""
-
-LINES_PER_TICK = 100
-"""The most lines decoded between two checkpoints while a task is loaded, which takes about 4 ms."""
 
 IDLE_TAILS = 256
 """The most tails cached while nobody uses them; the least recently used is dropped first."""

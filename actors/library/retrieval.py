@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,16 +79,19 @@ def find(db: sqlite3.Connection, query: Query, limit: int) -> Found:
             return Found((), (), weights, units)
         passages = _best(db, "passage_terms", PASSAGE_WEIGHTS, expression, limit)
         excerpts = _best(db, "excerpt_terms", EXCERPT_WEIGHTS, expression, EXCERPTS_FOUND)
-        for side in query.sides:
-            if narrow := match_expression(side):
-                found = _best(db, "passage_terms", PASSAGE_WEIGHTS, narrow, PASSAGES_PER_SIDE)
-                passages = {**found, **passages}
-                found = _best(db, "excerpt_terms", EXCERPT_WEIGHTS, narrow, EXCERPTS_PER_SIDE)
-                excerpts = {**found, **excerpts}
+        for side in filter(None, map(match_expression, query.sides)):
+            more = _best(db, "passage_terms", PASSAGE_WEIGHTS, side, PASSAGES_PER_SIDE)
+            passages |= _scores(
+                db, "passage_terms", PASSAGE_WEIGHTS, expression, more.keys() - passages.keys()
+            )
+            more = _best(db, "excerpt_terms", EXCERPT_WEIGHTS, side, EXCERPTS_PER_SIDE)
+            excerpts |= _scores(
+                db, "excerpt_terms", EXCERPT_WEIGHTS, expression, more.keys() - excerpts.keys()
+            )
         read = _passages(db, passages)
         return Found(
             tuple(sorted(read.values(), key=lambda passage: -passage.score)),
-            tuple(_excerpts(db, list(passages), excerpts, expression, read)),
+            tuple(_excerpts(db, passages.keys(), excerpts, expression, read)),
             weights,
             units,
         )
@@ -108,7 +111,7 @@ def openings(db: sqlite3.Connection, count: int) -> Found:
         sql = "SELECT passage FROM passages WHERE NOT links AND position <= ?"
         first = {number: 0.0 for (number,) in db.execute(sql, (count,)).fetchall()}
         read = _passages(db, first)
-        excerpts = tuple(_excerpts(db, list(first), {}, None, read))
+        excerpts = tuple(_excerpts(db, first.keys(), {}, None, read))
     return Found(tuple(read.values()), excerpts)
 
 
@@ -147,6 +150,21 @@ def _best(
     return dict(db.execute(sql, (expression, most)).fetchall())
 
 
+def _scores(
+    db: sqlite3.Connection,
+    table: str,
+    weights: str,
+    expression: str | None,
+    numbers: Collection[int],
+) -> dict[int, float]:
+    """The scores of these rows; 0 for those that do not match."""
+    sql = f"""SELECT rowid, -bm25({table}, {weights}) FROM {table}
+        WHERE {table} MATCH ? AND rowid IN (SELECT value FROM json_each(?))"""
+    ids = json.dumps(sorted(numbers))
+    found = db.execute(sql, (expression, ids)).fetchall() if expression else ()
+    return {**dict.fromkeys(numbers, 0.0), **dict(found)}
+
+
 def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, Passage]:
     sql = """SELECT passage, document_id, title, position, begin, finish,
             CAST(headings || char(0) || text AS BLOB), crc
@@ -154,7 +172,7 @@ def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, 
         WHERE passage IN (SELECT value FROM json_each(?))"""
     found = {}
     for number, document_id, title, position, begin, finish, content, crc in _among(
-        db, sql, list(scores)
+        db, sql, scores
     ):
         row = f"Document {document_id}, passage {position},"
         headings, _, text = checked_text(content, crc, row).partition("\0")
@@ -166,7 +184,7 @@ def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, 
 
 def _excerpts(
     db: sqlite3.Connection,
-    passages: Sequence[int],
+    passages: Iterable[int],
     scores: Mapping[int, float],
     expression: str | None,
     read: Mapping[int, Passage],
@@ -174,12 +192,9 @@ def _excerpts(
     """The excerpts of the passages and those that match by themselves, in the order of the text."""
     within = """SELECT excerpt FROM excerpts JOIN passages USING (number, position)
         WHERE passage IN (SELECT value FROM json_each(?))"""
-    numbers = {row[0] for row in _among(db, within, list(passages))} | set(scores)
-    scored = f"""SELECT rowid, -bm25(excerpt_terms, {EXCERPT_WEIGHTS}) FROM excerpt_terms
-        WHERE excerpt_terms MATCH ? AND rowid IN (SELECT value FROM json_each(?))"""
-    unscored = json.dumps(sorted(numbers - set(scores)))
-    more = db.execute(scored, (expression, unscored)).fetchall() if expression else ()
-    every = {**scores, **dict(more)}
+    within_passages = {row[0] for row in _among(db, within, passages)} - scores.keys()
+    rest = _scores(db, "excerpt_terms", EXCERPT_WEIGHTS, expression, within_passages)
+    scores = {**scores, **rest}
     by_place = {(one.document_id, one.position): one.score for one in read.values()}
     sql = """SELECT excerpt, document_id, title, position, begin, finish, kind, lead,
             CAST(headings || char(0) || text AS BLOB), crc
@@ -188,7 +203,7 @@ def _excerpts(
             SELECT count(DISTINCT number) FROM (SELECT number FROM excerpts AS other
                 WHERE other.digest = one.digest LIMIT 64)) <= ?
         ORDER BY number, begin"""
-    for row in db.execute(sql, (json.dumps(sorted(numbers)), FURNITURE)).fetchall():
+    for row in db.execute(sql, (json.dumps(sorted(scores)), FURNITURE)).fetchall():
         number, document_id, title, position, begin, finish, kind, lead, content, crc = row
         name = f"Document {document_id}, excerpt at {begin},"
         headings, _, text = checked_text(content, crc, name).partition("\0")
@@ -203,11 +218,11 @@ def _excerpts(
             text,
             bool(lead),
             by_place.get((document_id, position), 0.0),
-            every.get(number, 0.0),
+            scores[number],
         )
 
 
-def _among(db: sqlite3.Connection, sql: str, numbers: Sequence[int]) -> list[Any]:
+def _among(db: sqlite3.Connection, sql: str, numbers: Iterable[int]) -> list[Any]:
     """All rows of a statement over these numbers.
 
     All are fetched: a cursor that an error leaves open would keep its state of the file.

@@ -8,12 +8,13 @@ Rule: facts only. Decisions are the supervisor's.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 import trio
+from pydantic import TypeAdapter
 
 from actors.clock import Now
 from actors.errors import TaskNotFound
@@ -122,3 +123,22 @@ class LiveTasks:
         """
         if live.idle and self.live.get(live.ledger.task_id) is live:
             del self.live[live.ledger.task_id]
+
+
+# --- attempts that are not charged ----------------------------------------------------------------
+
+UNCHARGED = "forgiven"
+"""Where `dump_uncharged` is stored, beside the outputs of the steps."""
+
+_UNCHARGED = TypeAdapter(tuple[int, dict[str, int]])
+
+
+def dump_uncharged(run: int, uncharged: Mapping[str, int]) -> bytes:
+    """Per step of this run, the attempts that are not charged to it."""
+    return _UNCHARGED.dump_json((run, dict(uncharged)))
+
+
+def load_uncharged(body: bytes | None, run: int) -> dict[str, int]:
+    """What `dump_uncharged` wrote for this run; nothing for another one, or if there is none."""
+    written, uncharged = _UNCHARGED.validate_json(body) if body else (run, {})
+    return uncharged if written == run else {}

@@ -34,23 +34,23 @@ from actors.errors import (
 from actors.journal.journal import Delete
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.runs.agents import Agents
-from actors.runs.live_tasks import CancelReason, LastEnd, LiveTask, LiveTasks
+from actors.runs.live_tasks import (
+    UNCHARGED,
+    CancelReason,
+    LastEnd,
+    LiveTask,
+    LiveTasks,
+    dump_uncharged,
+    load_uncharged,
+)
 from actors.runs.run import ResumeState, Run, RunLimits
 from actors.runs.steps import load_output
 from actors.runtime import Call
 from actors.tasks import events as e
-from actors.tasks.context import Context, context_of
+from actors.tasks.context import CONTEXT, Context, context_of, dump_context, load_context
 from actors.tasks.failure import Failure
 from actors.tasks.life import FINAL, Task
 from actors.tasks.limits import check_budget, check_new_task
-from actors.tasks.outputs import (
-    CONTEXT,
-    UNCHARGED,
-    dump_context,
-    dump_uncharged,
-    load_context,
-    load_uncharged,
-)
 from actors.usage import Meter
 
 log = logging.getLogger(__name__)
@@ -60,9 +60,6 @@ KEYED_TASKS = uuid.UUID("2f6f1a0e-6d2b-5a4e-9a55-7c1d5a0c7e11")
 
 STORAGE_RETRY_S = 2.0
 """Seconds before a task whose log could not be written is resumed."""
-
-CANCELS_PER_TICK = 64
-"""Runs cancelled between two checkpoints by a drain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,12 +403,9 @@ class Supervisor:
         tasks.draining = True
         with trio.move_on_after(grace_s):
             await self._runs_ended()
-        running = [live for live in tasks.live.values() if live.scope]
-        for number, live in enumerate(running):
+        for live in tasks.live.values():
             if live.scope:
                 live.scope.cancel()
-            if number % CANCELS_PER_TICK == 0:
-                await trio.lowlevel.checkpoint()
         await self._runs_ended()
 
     async def _runs_ended(self) -> None:

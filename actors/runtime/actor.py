@@ -31,15 +31,13 @@ import trio
 from actors.errors import ActorError, ActorStopped, AgentCrashed, StepTimeout
 from actors.runtime.backoff import RestartLimit
 from actors.runtime.call import DEFERRED, Call, CallState
+from actors.runtime.fairness import CALLS_PER_TICK
 from actors.runtime.ref import Mailbox, Ref, askers
 
 log = logging.getLogger(__name__)
 
 CONTROL_CAPACITY = 4096
 """Control requests that may wait. Their handlers never wait, so the lane is mostly empty."""
-
-CALLS_PER_TICK = 16
-"""Calls a worker handles without a checkpoint, if none of them waits."""
 
 
 class Actor(Protocol):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter
+
 from actors.tasks.evidence import Passage, Report
 from actors.tasks.life import Task
 
@@ -25,6 +27,21 @@ class Context:
 
 
 NO_CONTEXT = Context()
+
+CONTEXT = "context"
+"""Where `dump_context` is stored, beside the outputs of the steps. Fields are only ever added."""
+
+_CONTEXT = TypeAdapter(Context)
+
+
+def dump_context(context: Context) -> bytes:
+    """The context as JSON."""
+    return _CONTEXT.dump_json(context)
+
+
+def load_context(body: bytes | None) -> Context:
+    """What `dump_context` wrote; an empty context if there is none."""
+    return _CONTEXT.validate_json(body) if body else NO_CONTEXT
 
 
 def context_of(task: Task, report: Report) -> Context:

@@ -32,6 +32,8 @@ _RUN = re.compile(f"[{_UNSPACED}]+|[{_HANGUL}]+")
 _WORD = re.compile(
     f"[{_UNSPACED}]+|[{_HANGUL}]+|\\d+(?:[.,]\\d+)+(?![^\\W_])|(?:(?![{_UNSPACED}{_HANGUL}])[^\\W_])(?:(?![{_UNSPACED}{_HANGUL}])[^\\W_]|[\u0900-\u0dff\u0f00-\u0fff])*"
 )
+_ASCII_WORD = re.compile(r"\d+(?:[.,]\d+)+(?![^\W_])|[^\W_]+")
+"""As `_WORD`, for text in ASCII, which is most of it."""
 _COMPOUND = re.compile(r"[^\W_]+(?:[._:/@+#-]+[^\W_]+)+")
 
 MAX_STEM = 8
@@ -86,8 +88,11 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The folded words in order. A run of Chinese, Japanese, Korean or Thai is cut into bigrams."""
+    folded = fold(text)
+    if folded.isascii():
+        return _ASCII_WORD.findall(folded)
     found: list[str] = []
-    for word in _WORD.findall(fold(text)):
+    for word in _WORD.findall(folded):
         if _RUN.fullmatch(word) and len(word) > 1:
             found += [word[at : at + 2] for at in range(len(word) - 1)]
         else:

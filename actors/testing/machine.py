@@ -17,7 +17,7 @@ from actors.journal.log import Store
 from actors.journal.memory import MemoryStore
 from actors.runtime import Actor
 from actors.settings import Settings
-from actors.system import SUPERVISOR_CONCURRENCY, System, open_system
+from actors.system import TUNING, System, Tuning, open_system
 from actors.testing.faults import FaultyStore, ProcessDied
 from actors.testing.scripted import Cast, NoLibrary
 
@@ -35,7 +35,7 @@ class Machine:
         agents: Mapping[str, Callable[[], Actor]] | None = None,
         disk: Store | None = None,
         jitter: Random | None = None,
-        supervisor_concurrency: int = SUPERVISOR_CONCURRENCY,
+        tuning: Tuning = TUNING,
     ) -> None:
         self.disk: Store = disk or MemoryStore()
         self.store = FaultyStore(self.disk)
@@ -43,7 +43,7 @@ class Machine:
         self._settings = settings or Settings()
         self._agents = agents or Cast().factories()
         self._jitter = jitter
-        self._supervisor_concurrency = supervisor_concurrency
+        self._tuning = tuning
         self._process = trio.CancelScope()
 
     @asynccontextmanager
@@ -61,7 +61,7 @@ class Machine:
                     agents=self._agents,
                     now=virtual_clock,
                     rng=self._jitter or Random(0),
-                    supervisor_concurrency=self._supervisor_concurrency,
+                    tuning=self._tuning,
                 ) as system:
                     yield system
                 self.last_end = "shutdown"

@@ -2,7 +2,7 @@
 
     python tests/bench/http_ticks.py [--clients 600]
 
-Each line leaves out one of the bounds of `web.http.connection_table`: for as long as the longest tick
+Each line leaves out one of the bounds of `actors.runtime.fairness`: for as long as the longest tick
 takes, all other clients wait.
 """
 
@@ -83,10 +83,10 @@ def main() -> None:
             here = [sys.executable, __file__, "--clients", str(asked.clients), "--without", case]
             subprocess.run(here, check=True)
         return
-    import web.http.connection_table
+    import actors.runtime.fairness
 
     if name := CASES[asked.without]:
-        setattr(web.http.connection_table, name, NO_BOUND)
+        setattr(actors.runtime.fairness, name, NO_BOUND)
     connect, ask, leave = (1_000 * took for took in trio.run(measure, asked.clients))
     case = asked.without if asked.without == "as built" else f"without {asked.without}"
     print(f"{case:16} connect {connect:5.0f} ms   ask {ask:5.0f} ms   leave {leave:5.0f} ms")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +16,11 @@ from typing import Any
 import trio
 
 from actors.errors import AgentFailed, InvalidPlan
+from actors.journal.ledger import Window
 from actors.journal.memory import MemoryStore
+from actors.journal.tail import TailBounds
 from actors.runtime import Call, Request
+from actors.system import Tuning
 from actors.tasks.life import Task
 from actors.testing import HANG, Act, Cast, Machine, ScriptedCrash, Stubborn
 
@@ -104,7 +107,7 @@ class Model:
         """Whether an actor that has crashed too often did so because the program says so."""
         return planted(error.__cause__)
 
-    def machine(self, settings: Any, jitter: Any) -> Machine:
+    def machine(self, settings: Any, jitter: Any, bounds: Mapping[str, int]) -> Machine:
         """The machine this program runs on."""
         agents = {name: self._player(name) for name in ("analyzer", "retriever", "writer")}
         return Machine(
@@ -112,7 +115,11 @@ class Model:
             agents=agents,
             disk=self.disk,
             jitter=jitter,
-            supervisor_concurrency=SUPERVISOR_CONCURRENCY,
+            tuning=Tuning(
+                SUPERVISOR_CONCURRENCY,
+                TailBounds(events=bounds["tail_events"]),
+                Window(events=bounds["ahead_events"]),
+            ),
         )
 
     # --- agents -----------------------------------------------------------------------------

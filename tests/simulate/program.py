@@ -25,7 +25,8 @@ class Op:
 
 @dataclass(frozen=True)
 class Program:
-    """What one seed does. `settings` are those of the system, `seed` that of the scheduler.
+    """What one seed does. `settings` are those of the system, two of its internal bounds
+    included; `seed` is that of the scheduler.
 
     `stays`: the last process does not end before everything has; otherwise a new one goes on.
     """

@@ -68,9 +68,11 @@ class World:
         self.model = model
         self._judge = judge
         self._ops = deque(model.program.ops)
-        settings = Settings(**model.program.settings)
+        chosen = dict(model.program.settings)
+        bounds = {name: chosen.pop(name) for name in ("tail_events", "ahead_events")}
+        settings = Settings(**chosen)
         self._settings = settings
-        self._machine = model.machine(settings, Random(model.program.seed))
+        self._machine = model.machine(settings, Random(model.program.seed), bounds)
         self._down_s = 0.0
 
     async def run(self) -> None:

@@ -1,6 +1,6 @@
 """The connections of one server: which are open, which are idle, and how much a tick may do for them.
 
-Rule: every number here is bounded, by a limit or by a constant beside what it counts.
+Rule: every number here is bounded, by a limit or by a constant of `actors.runtime.fairness`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,7 @@ from typing import Protocol
 
 import trio
 
-REQUESTS_PER_TICK = 4
-CLOSES_PER_TICK = 4
-"""Requests that begin, and clients whose departure is handled, between two ticks of the event loop.
-Each takes up to a millisecond until it waits, so a thousand at once would stop all others for a
-second: `tests/bench/http_ticks.py`."""
-
-ACCEPTS_PER_TICK = 16
-"""Connections that a listener accepts between two ticks, bounded for the same reason. One, as
-`trio.serve_listeners` does it, makes the last of a thousand clients wait for a thousand ticks, each of
-which takes long under load."""
+from actors.runtime.fairness import CLOSES_PER_TICK, REQUESTS_PER_TICK
 
 
 class Closable(Protocol):

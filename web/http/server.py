@@ -25,8 +25,9 @@ from hypercorn.trio.lifespan import Lifespan
 from hypercorn.typing import LifespanState
 from hypercorn.utils import repr_socket_addr, wrap_app
 
+from actors.runtime.fairness import ACCEPTS_PER_TICK
 from web.http.connection import READ_BYTES, Connection
-from web.http.connection_table import ACCEPTS_PER_TICK, ConnectionTable
+from web.http.connection_table import ConnectionTable
 from web.http.limits import Limits
 from web.http.request_cycle import RenderError
 

@@ -1,8 +1,7 @@
 """Choose the excerpts that answer a question, best first.
 
     score = BM25 of the passage + BM25 of the excerpt          each relative to the best found
-          + coverage of the question by excerpt, heading, title
-          + coverage by the excerpt alone + a little for its heading, its document, its place
+          + coverage of the question by the excerpt, a little for its heading, document and place
 
 then one excerpt after another: the best that is unlike those chosen, with a preference for the
 document that answered first.
@@ -22,7 +21,7 @@ from actors.runtime.cooperative import Cooperative
 from actors.tasks.evidence import Evidence, Excerpt
 from actors.tasks.words import telling_terms, terms
 
-COVERAGE, OWN_COVERAGE, HEADING, DOCUMENT = 0.4, 0.3, 0.1, 0.2
+COVERAGE, HEADING, DOCUMENT = 0.5, 0.2, 0.2
 LEAD, LEAD_OF_NAMED_TITLE = 0.1, 0.2
 """Weights beside the two BM25 scores, which weigh 1 each. `tests/bench/answers.py` measures them."""
 
@@ -31,7 +30,10 @@ SAME = 0.8
 ELSEWHERE = 0.2
 """Weight of leaving the documents chosen from, by how little of the evidence is there."""
 
-MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS = 5, 190, 80
+MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS = 5, 170, 60
+MOST_CANDIDATES = 80
+"""Excerpts that are scored, those first that match best."""
+
 STOP = 0.4
 """An excerpt with less than this share of the best score is not shown."""
 
@@ -83,8 +85,13 @@ def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
     shares = _document_shares(evidence.excerpts)
     best_passage = max((e.passage_score for e in evidence.excerpts), default=0.0) or 1.0
     best_unit = max((e.score for e in evidence.excerpts), default=0.0) or 1.0
+
+    def matched(excerpt: Excerpt) -> float:
+        return excerpt.passage_score / best_passage + excerpt.score / best_unit
+
     found: dict[str, _Scored] = {}
-    for number, excerpt in enumerate(evidence.excerpts):
+    best_first = sorted(evidence.excerpts, key=matched, reverse=True)[:MOST_CANDIDATES]
+    for number, excerpt in enumerate(best_first):
         if number % EXCERPTS_PER_SLICE == 0:
             yield
         own = frozenset(terms(excerpt.text))
@@ -97,10 +104,8 @@ def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
         coverage = covered(own | heading | title)
         lead = (LEAD_OF_NAMED_TITLE if covered(title) else LEAD) if excerpt.lead else 0.0
         score = (
-            excerpt.passage_score / best_passage
-            + excerpt.score / best_unit
-            + COVERAGE * coverage
-            + OWN_COVERAGE * covered(own)
+            matched(excerpt)
+            + COVERAGE * covered(own)
             + HEADING * covered(heading)
             + DOCUMENT * shares[excerpt.document_id]
             + lead
@@ -126,11 +131,10 @@ def _greedy(evidence: Evidence, scored: list[_Scored]) -> list[_Scored]:
     """The best excerpt of each side of a comparison, then the best of what is left."""
     shares = _document_shares(evidence.excerpts)
     chosen: list[_Scored] = []
-    for side in evidence.question.sides:
-        wanted = frozenset(telling_terms(side))
+    for wanted, unwanted in _sides(evidence.question.sides):
         naming = [one for one in scored if one not in chosen and wanted & _all_terms(one)]
-        if naming and not any(wanted <= _all_terms(one) for one in chosen):
-            chosen.append(max(naming, key=lambda one: len(wanted & _all_terms(one)) + one.score))
+        if naming:
+            chosen.append(max(naming, key=lambda one: _fit(one, wanted, unwanted)))
     floor = STOP * scored[0].score
     words = sum(_words(one) for one in chosen)
     while len(chosen) < MOST_EXCERPTS and words < MOST_WORDS:
@@ -143,6 +147,23 @@ def _greedy(evidence: Evidence, scored: list[_Scored]) -> list[_Scored]:
         chosen.append(best)
         words += _words(best)
     return chosen
+
+
+def _sides(sides: tuple[str, ...]) -> list[tuple[frozenset[str], frozenset[str]]]:
+    """For each side its terms, and the terms that only the other side has."""
+    named = [frozenset(telling_terms(side)) for side in sides]
+    return [
+        (own, frozenset().union(*(other for other in named if other is not own)) - own)
+        for own in named
+    ]
+
+
+def _fit(one: _Scored, wanted: frozenset[str], unwanted: frozenset[str]) -> float:
+    """How well an excerpt stands for one side: it names that side, and better not the other."""
+    named = _all_terms(one)
+    return (
+        one.score + len(wanted & named) / len(wanted) - len(unwanted & named) / (len(unwanted) or 1)
+    )
 
 
 def _value(one: _Scored, chosen: list[_Scored], shares: Mapping[str, float]) -> float:

@@ -32,7 +32,7 @@ def parts(task_description: str, findings: Findings) -> Iterator[str]:
     several = len(findings.sections) > 1
     for section in findings.sections:
         if several:
-            yield f"## {escaped(_title(section.question.text))}{PARAGRAPH}"
+            yield f"## {title_of(section.question.text)}{PARAGRAPH}"
         yield from _section(section)
     if findings.sources:
         yield f"## Sources{PARAGRAPH}"
@@ -40,9 +40,10 @@ def parts(task_description: str, findings: Findings) -> Iterator[str]:
         yield f"{source.n}. {escaped(place(source))}\n"
 
 
-def title_of(task_description: str) -> str:
-    """The task as the title of its report."""
-    return escaped(_title(task_description))
+def title_of(text: str) -> str:
+    """A task or question as a heading, its first letter a capital."""
+    line = _title(text)
+    return escaped(line[:1].upper() + line[1:])
 
 
 def excerpts(findings: Findings) -> Iterator[str]:

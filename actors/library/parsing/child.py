@@ -1,7 +1,7 @@
 """The child process that parses documents: `python -m actors.library.parsing.child`.
 
-Rule: it holds nothing that matters. It may be killed at any moment, ends when its input does, and
-whatever a document does to it, it does to nobody else.
+Rule: it keeps no state between documents, so it can be killed at any moment without loss. It ends
+when its input ends, and a document that crashes it affects no other document.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _CUTS_PART = 100
 
 
 def main() -> None:
-    """Parse what comes in until nothing comes any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to decide about.
+    """Parse documents until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what Ctrl-C does.
     _limit_memory()
     incoming, outgoing = sys.stdin.buffer, _private_output()
     while (head := _read(incoming)) is not None and (body := _read(incoming)) is not None:
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _replies(job: Job) -> Iterator[dict[str, Any]]:
-    """What goes back for one document."""
+    """The replies for one document."""
     try:
         yield from _parsed(job)
     except ActorError as error:
@@ -66,7 +66,7 @@ def _parsed(job: Job) -> Iterator[dict[str, Any]]:
 
 
 def _read(pipe: BinaryIO) -> bytes | None:
-    """The next frame, or None when the parent is gone."""
+    """The next frame, or None at the end of the input."""
     head = pipe.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None
@@ -76,7 +76,7 @@ def _read(pipe: BinaryIO) -> bytes | None:
 
 
 def _private_output() -> BinaryIO:
-    """The pipe to the parent, out of reach of a parser that prints."""
+    """The pipe to the parent; what a parser prints goes to standard error instead."""
     private = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(private, "wb")

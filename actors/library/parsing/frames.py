@@ -1,4 +1,4 @@
-"""How the library and the child process that parses for it talk: frames over two pipes.
+"""The protocol between the library and the child process that parses: frames over two pipes.
 
 Rule: a frame is its length in four bytes and then that many bytes. To the child: the job as JSON,
 then the document. From the child: JSON replies, each small, the last one with `end` or `error`.
@@ -31,5 +31,5 @@ class Job:
 
 
 def frame(payload: bytes) -> bytes:
-    """A payload as it goes over the pipe."""
+    """A payload with its length before it."""
     return LENGTH.pack(len(payload)) + payload

@@ -74,8 +74,13 @@ def _titled(parsed: Parsed, title: str | None, file_name: str | None) -> Parsed:
 
 
 def _storable(blocks: Iterable[Block], title: str) -> Iterator[Block]:
+    paths: dict[tuple[str, ...], tuple[str, ...]] = {}
     for block in blocks:
-        path = tuple(titled(heading)[:_LONGEST_TITLE] for heading in block.headings)
-        path = path[1:] if path and path[0] == title else path
-        if text := storable(block.text):
+        if block.headings not in paths:
+            path = tuple(titled(heading)[:_LONGEST_TITLE] for heading in block.headings)
+            paths[block.headings] = path[1:] if path[:1] == (title,) else path
+        text, path = storable(block.text), paths[block.headings]
+        if text == block.text and path == block.headings:
+            yield block
+        elif text:
             yield replace(block, text=text, headings=path)

@@ -1,7 +1,7 @@
-"""Parsing in child processes that can be killed: by the clock, by a cancellation, at the end.
+"""Parse documents in child processes, which are killed on a timeout, a cancellation or shutdown.
 
-Rule: a child is either idle, or works for exactly one caller; a caller that does not get the last
-reply, for whatever reason, kills its child, and the next document gets a new one.
+Rule: a child is idle or works for exactly one caller. A caller that does not receive the last reply
+kills its child, and the next document gets a new one.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from actors.library.passages import PassageCut
 
 PARSE_S = 30.0
 MORE_S = 10.0
-"""Seconds for each further MiB of a document; the slowest parser reads about 0.3 MiB a second."""
+"""Seconds more for each MiB of a document. The slowest parser, rst, reads about 0.1 MiB a second."""
 
 MOST_CHILDREN = 2
 CHILD = (sys.executable, "-P", "-m", "actors.library.parsing.child")
 
 
 class Parser(Protocol):
-    """Whoever turns the bytes of a document into passages."""
+    """Turns the bytes of a document into passages."""
 
     async def parse(self, job: Job) -> ParsedText: ...
 
@@ -57,7 +57,7 @@ class ProcessParser:
         self._idle: list[_Child] = []
 
     async def parse(self, job: Job) -> ParsedText:
-        """The document's title, text and passages; whatever goes wrong is the document's fault."""
+        """The title, text and passages of a document; a failure is `UnreadableDocument`."""
         limit_s = self._limit_s + job.mebibytes * MORE_S
         async with self._places:
             child = await self._child()
@@ -86,7 +86,7 @@ class ProcessParser:
             return parsed
 
     async def _child(self) -> _Child:
-        """An idle child that still lives (the system may have killed it), or a new one."""
+        """An idle child that is still alive (the system may have killed it), or a new one."""
         while self._idle:
             child = self._idle.pop()
             if child.is_alive():
@@ -95,13 +95,13 @@ class ProcessParser:
         return await _Child.start(self._command)
 
     async def kill(self) -> None:
-        """End the children that are idle; those at work end with their callers."""
+        """End the idle children; the others end with their callers."""
         while self._idle:
             await self._idle.pop().kill()
 
 
 class _Refused(Exception):
-    """The child is fine, the document is not."""
+    """The child refused the document, and can parse the next one."""
 
     def __init__(self, code: str, message: str) -> None:
         kind = CODES.get(code, UnreadableDocument)
@@ -121,7 +121,9 @@ class _Child:
     async def start(cls, command: Sequence[str]) -> _Child:
         """A new process; raises `Overloaded` if the system has no room for one."""
         try:
-            with trio.CancelScope(shield=True):  # A half-started process would be nobody's.
+            with trio.CancelScope(
+                shield=True
+            ):  # A process that is half started would never be ended.
                 process = await trio.lowlevel.open_process(
                     command,
                     stdin=subprocess.PIPE,

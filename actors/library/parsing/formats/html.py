@@ -35,7 +35,7 @@ _BOX_NAMES = """admonition admonitionblock note warning tip important caution da
     error seealso callout markdown-alert"""
 _LABELS, _ADMONITIONS = frozenset(_LABEL_NAMES.split()), frozenset(_BOX_NAMES.split())
 _LISTINGS = frozenset({"fragment", "programlisting", "screen", "code-block", "sourceCode"})
-_BOXES = frozenset({"aside", "details", "li", "dd", "blockquote", "figure", "td"})
+_BOXES = frozenset({"aside", "details", "li", "dd", "blockquote", "figure"})
 _DEEPEST = 120
 _FARTHEST = 5
 """Levels between a box and its title."""
@@ -54,7 +54,10 @@ _ONE_LISTING = 0.8
 
 
 def parse_html(text: str) -> Parsed:
-    """A page; its title is its first h1, else its <title>, else its first heading."""
+    """A page; its title is its only h1, else its <title>, else its first heading.
+
+    A page with several h1 numbers its chapters by them ("1. Overview").
+    """
     _check_nesting(text)
     tree = LexborHTMLParser(text)
     page = Page(tree)
@@ -62,7 +65,9 @@ def parse_html(text: str) -> Parsed:
     if page.around and _is_little(reading, page):
         page = Page(tree, by_name=False)
         reading = _read(page)
-    heads = (page.first("h1"), page.first("head > title"))
+    heads = [page.first("h1"), page.first("head > title")]
+    if page.count("h1") > 1:
+        heads.reverse()
     titles = [text_of(page, head) for head in heads if head is not None]
     title = next((title for title in (*titles, reading.outline.first_heading) if title), "")
     return Parsed(title, tuple(reading.outline.blocks), tuple(_notes(page)), page.language())
@@ -293,7 +298,7 @@ class _Reading:
     def _keep(self, text: str, kind: Kind) -> None:
         if not text.strip(" |\n"):
             return
-        if self.links:
+        if self.links or kind == "links":
             self.outline.keep(text.replace("\n", " "), "links")
             self.item = None
         elif self.item is not None and kind in ("paragraph", "code"):

@@ -15,13 +15,13 @@ from actors.library.parsing.formats.html_tree import BLOCK_TAGS, Page, attribute
 
 BREAK = "\0"
 _NOTE = re.compile(
-    r"\b(?:foot|end)?note-?(?:ref|mark|call|anchor)|\bnoteref\b|\bfn-?ref|\bcitation-ref|\breference\b|\bfootnote\b",
+    r"\b(?:foot|end)?note-?(?:ref|mark|call|anchor)|\bnoteref\b|\bfn-?ref|\bcitation-ref",
     re.IGNORECASE,
 )
 _NOTE_TARGET = re.compile(r"#.*(?:fn|note|cite|ref)", re.IGNORECASE)
 _MARK = re.compile(r"[\[(]?(?:\d{1,4}|[a-z]{1,2}|[*†‡§¶#]{1,3}|note \d+)[\])]?", re.IGNORECASE)
 _EXPONENT = re.compile(r"[+\-−–]?[\w.,]+")
-_ORDINAL = re.compile(r"[^\W\d_]{2,}\.?|[eoaª°rdsèé]|[™®℠©°′″]+")
+_ORDINAL = re.compile(r"[*†‡§¶#]{1,3}|[^\W\d_]{2,}\.?|[eoaª°rdsèé]|[™®℠©°′″]+")
 
 
 def add_special(page: Page, node: LexborNode, out: list[str]) -> bool:
@@ -44,7 +44,7 @@ def add_special(page: Page, node: LexborNode, out: list[str]) -> bool:
         case "a" if _is_note_mark(node, node):
             _end_word(out)
         case "math":
-            out.append(f" {_formula(node)} ")
+            out.append(_formula(node))
         case _:
             return False
     return True
@@ -114,7 +114,7 @@ def _add_raised(page: Page, node: LexborNode, out: list[str]) -> None:
     if not before or not is_base or _ORDINAL.fullmatch(text):
         out.append(text)
     else:
-        out.append(f"^{text}" if _EXPONENT.fullmatch(text) else f"^({text})")
+        out.append(f"^{text}" if _EXPONENT.fullmatch(text) else f"^({text.strip('()')})")
 
 
 def _end_word(out: list[str]) -> None:
@@ -137,7 +137,8 @@ def _is_note_mark(node: LexborNode, link: LexborNode | None) -> bool:
     if _NOTE.search(classes(link)) or "noteref" in attribute(link, "role"):
         return True
     is_raised = "sup" in (node.tag, link.parent.tag if link.parent else "")
-    raises = link.css_first("sup") is not None
+    raised = link.css_first("sup")
+    raises = raised is not None and collapsed(raised.text()) == text
     return (is_raised or raises or text[0] == "[") and (
         href.startswith("#") or _NOTE_TARGET.search(href) is not None
     )

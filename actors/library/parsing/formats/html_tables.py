@@ -12,6 +12,8 @@ from actors.library.parsing.formats.html_tree import Page, attribute, classes, l
 
 _LONG_CELL = 600
 _MOST_COLUMNS = 200
+_Spanning = dict[int, tuple[int, tuple[str, bool]]]
+
 _MOST_ROWS = 1_000
 """Of one cell that spans rows."""
 
@@ -19,6 +21,8 @@ _MOST_ROWS = 1_000
 def is_layout(table: LexborNode) -> bool:
     """Whether a table only places things on the page."""
     if attribute(table, "role") in ("presentation", "none") or "highlighttable" in classes(table):
+        return True
+    if table.parent is not None and "admonition" in classes(table.parent):
         return True
     if any(node.mem_id != table.mem_id for node in table.css("table, h1, h2, h3, h4")):
         return True
@@ -33,8 +37,9 @@ def table_rows(page: Page, table: LexborNode) -> Iterator[tuple[Kind, str]]:
     """The caption, header rows and rows of a table as blocks."""
     for caption in table.css("caption"):
         yield "paragraph", text_of(page, caption)
-    below: dict[int, tuple[int, str]] = {}
+    below: _Spanning = {}
     previous: Kind = "header"
+    bold = _bold_row(table)
     for row in table.css("tr"):
         cells, below = _cells(page, row, below)
         texts = [text for text, _ in cells]
@@ -42,7 +47,8 @@ def table_rows(page: Page, table: LexborNode) -> Iterator[tuple[Kind, str]]:
             yield ("paragraph" if previous == "header" else "row"), texts[0]
             continue
         is_header = all(head for _, head in cells) and (len(cells) > 1 or previous == "header")
-        kind: Kind = "header" if is_header or _is_in_head(row) else "row"
+        is_header = is_header or _is_in_head(row) or row.mem_id == bold
+        kind: Kind = "header" if is_header else "row"
         previous = kind
         yield kind, row_text(texts)
 
@@ -63,18 +69,18 @@ def markers(items: LexborNode) -> Iterator[str]:
 
 
 def _cells(
-    page: Page, row: LexborNode, above: dict[int, tuple[int, str]]
-) -> tuple[list[tuple[str, bool]], dict[int, tuple[int, str]]]:
+    page: Page, row: LexborNode, above: _Spanning
+) -> tuple[list[tuple[str, bool]], _Spanning]:
     """The cells of a row, each with whether it is a header, and what reaches into the next rows.
 
-    `above` maps a column to how many more rows a cell above reaches down, and its text.
+    `above` maps a column to how many more rows a cell above reaches down, and that cell.
     """
     cells: list[tuple[str, bool]] = []
-    below = {column: (rows - 1, text) for column, (rows, text) in above.items() if rows > 1}
+    below = {column: (rows - 1, cell) for column, (rows, cell) in above.items() if rows > 1}
 
     def fill() -> None:
         while len(cells) in above:
-            cells.append((above[len(cells)][1], False))
+            cells.append(above[len(cells)][1])
 
     for cell in row.css("td, th"):
         fill()
@@ -83,7 +89,7 @@ def _cells(
         columns = max(1, _number(attribute(cell, "colspan"), 1))
         for _ in range(min(columns, _MOST_COLUMNS - len(cells))):
             if rows > 1:
-                below[len(cells)] = (rows - 1, text)
+                below[len(cells)] = (rows - 1, (text, cell.tag == "th"))
             cells.append((text, cell.tag == "th"))
         if len(cells) >= _MOST_COLUMNS and columns == 1:
             cells.append((text, cell.tag == "th"))
@@ -93,6 +99,18 @@ def _cells(
 
 def _is_one_cell(row: LexborNode) -> bool:
     return len(row.css("td, th")) == 1
+
+
+def _bold_row(table: LexborNode) -> int:
+    """The id of the first row, if it is bold and the second is not; else 0."""
+    rows = table.css("tr")[:2]
+    bold = [all(_is_bold(cell) for cell in row.css("td")) for row in rows]
+    has_heads = table.css_first("th") is not None
+    return rows[0].mem_id if bold == [True, False] and not has_heads else 0
+
+
+def _is_bold(cell: LexborNode) -> bool:
+    return letters(cell) == sum(letters(part) for part in cell.css("b, strong"))
 
 
 def _is_in_head(row: LexborNode) -> bool:

@@ -15,11 +15,17 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from actors.library.parsing.blocks import collapsed
 
+_TABS = (
+    "[role=tab], [data-toggle=tab], [data-toggle=pill], [data-bs-toggle=tab], [data-bs-toggle=pill]"
+)
+_TAB_PANELS = "[role=tabpanel], .tab-pane"
+_TAB_TARGETS = ("aria-controls", "data-bs-target", "data-target", "href")
+
 _FURNITURE = """script, style, noscript, template, nav, select, textarea, object, canvas, audio,
     video, annotation, annotation-xml, [role=navigation], [role=search], [role=contentinfo],
     [role=menu], [role=menubar], [role=toolbar], .headerlink, .anchorjs-link, .sphinxsidebar,
     .linenos, .copybtn, .copy-button, .visually-hidden-focusable, .mw-editsection, .footnote-backref,
-    .footnote-back, .fn-backref, .reversefootnote, [role=doc-backlink], [rev=footnote]"""
+    .footnote-back, .fn-backref, .reversefootnote, [rev=footnote]"""
 _NAMED = """cookie-banner cookie-bar cookie-consent cookie-notice cookie-popup cookieconsent
     cookie-law-info-bar consent-banner onetrust-consent-sdk onetrust-banner-sdk CybotCookiebotDialog
     cc-window sidebar footer site-footer page-footer breadcrumb breadcrumbs skip-link related
@@ -71,8 +77,10 @@ class Page:
         self.around = _around(tree) if by_name else []
         dropped = [*tree.css(_FURNITURE), *self.around]
         dropped += [n for n in tree.css("footer, body > header") if _is_frame(n)]
+        dropped += [n for n in tree.css("[role=doc-backlink]") if not _closest(n, HEADINGS)]
         dropped += [n for n in tree.css(".label") if n.parent and "footnote" in classes(n.parent)]
         self._dropped = {node.mem_id for node in dropped}
+        dropped += _steps(tree)
         dropped += self._counted()
         dropped += [n for n in tree.css("button") if self._is_control(n)]
         dropped += self._tabs()
@@ -91,6 +99,10 @@ class Page:
             if len(found) == 1 and letters(found[0]) > max(0, share * whole):
                 return found[0]
         return body
+
+    def count(self, selector: str) -> int:
+        """How many nodes a selector finds."""
+        return len(self._tree.css(selector))
 
     def first(self, selector: str) -> LexborNode | None:
         found = self._tree.css_first(selector)
@@ -175,11 +187,13 @@ class Page:
 
     def _tabs(self) -> Iterator[LexborNode]:
         """The tabs whose panels are labelled by them from now on."""
-        tabs, panels = self._tree.css("[role=tab]"), self._tree.css("[role=tabpanel]")
+        tabs, panels = self._tree.css(_TABS), self._tree.css(_TAB_PANELS)
         by_id = {attribute(panel, "id"): panel for panel in panels}
         by_label = {attribute(panel, "aria-labelledby"): panel for panel in panels}
         for number, tab in enumerate(tabs):
-            panel = by_id.get(attribute(tab, "aria-controls")) or by_label.get(attribute(tab, "id"))
+            targets = (attribute(tab, name).removeprefix("#") for name in _TAB_TARGETS)
+            panel = next((by_id[target] for target in targets if target in by_id), None)
+            panel = panel or by_label.get(attribute(tab, "id"))
             if panel is None and len(tabs) == len(panels):
                 panel = panels[number]
             if panel is not None:
@@ -224,6 +238,17 @@ _MOSTLY = 0.75
 
 def mostly_links(node: LexborNode) -> bool:
     return linked(node) > _MOSTLY * letters(node)
+
+
+def _steps(tree: LexborHTMLParser) -> Iterator[LexborNode]:
+    """Lines that lead to the next and the previous page."""
+    seen: Counter[int] = Counter()
+    for link in tree.css("a[rel=next], a[rel=prev], a[rel=previous], a[rel=up]"):
+        line = link.parent
+        if line is not None and line.tag in ("p", "div", "td", "span", "ul"):
+            seen[line.mem_id] += 1
+            if seen[line.mem_id] == 2 and letters(line) < _LONGEST_STEPS:
+                yield line
 
 
 def _around(tree: LexborHTMLParser) -> list[LexborNode]:
@@ -306,7 +331,7 @@ def _has_words(what: str, node: LexborNode) -> bool:
             return any(map(str.isalnum, node.text()))
 
 
-_FARTHEST = 6
+_FARTHEST, _LONGEST_STEPS = 6, 300
 
 
 def _closest(node: LexborNode, tags: frozenset[str]) -> LexborNode | None:

@@ -21,6 +21,7 @@ from pypdf.errors import PyPdfError
 
 from actors.errors import UnreadableDocument
 from actors.library.parsing.blocks import (
+    Kind,
     Outline,
     Parsed,
     collapsed,
@@ -29,7 +30,12 @@ from actors.library.parsing.blocks import (
     storable,
     titled,
 )
-from actors.library.parsing.formats.text_lines import is_wide, item_of, section_number
+from actors.library.parsing.formats.text_lines import (
+    is_wide,
+    item_of,
+    leads_to_page,
+    section_number,
+)
 
 T = TypeVar("T")
 
@@ -217,44 +223,56 @@ def _shape(line: str) -> str:
 def _add_paragraphs(outline: Outline, pages: Sequence[Page]) -> None:
     """Paragraphs, items and lines, each below the page that it begins on."""
     lines = [(number, line) for number, page in enumerate(pages, start=1) for line in page]
-    known = Counter(word.lower() for _, line in lines for word in _HYPHENATED.findall(line))
-    for number, marker, text in _paragraphs(lines, known):
-        if not outline.open or outline.open[0][1] != f"page {number}":
-            outline.heading(1, f"page {number}")
-        outline.keep(text, "item" if marker else "paragraph", marker)
-
-
-def _paragraphs(
-    lines: Sequence[tuple[int, str]], known: Counter[str]
-) -> Iterator[tuple[int, str, str]]:
-    """Page, marker of an item or "", and text."""
     lengths = sorted(len(line) for _, line in lines)
     usual = max(_LEAST_WIDTH, lengths[len(lines) * 3 // 4]) if lines else 0
-    text, marker, begins = "", "", 0
+    known = Counter(word.lower() for _, line in lines for word in _HYPHENATED.findall(line))
+    for group in _groups(lines, usual):
+        number, first = group[0]
+        if not outline.open or outline.open[0][1] != f"page {number}":
+            outline.heading(1, f"page {number}")
+        marker, text = item_of(first) or ("", first)
+        last = first
+        for _, line in group[1:]:
+            text, last = _continued(text, last, line, known, usual), line
+        kind: Kind = "links" if leads_to_page(text) else "item" if marker else "paragraph"
+        outline.keep(text, kind, marker if kind == "item" else "")
+
+
+def _groups(lines: Sequence[tuple[int, str]], usual: int) -> Iterator[Sequence[tuple[int, str]]]:
+    """The lines of each block."""
+    start = 0
+    is_item = False
     for at, (number, line) in enumerate(lines):
-        item = item_of(line)
-        if text and "." in section_number(line) and _ends(text, usual):
-            yield begins, marker, text
-            text, marker = "", ""
-        if item is not None and (not text or _ends(text, usual) or item[0] == "-"):
-            if text:
-                yield begins, marker, text
-            (marker, text), begins = item, number
-        else:
-            begins = begins if text else number
-            text = _continued(text, line, known, usual)
-        following = lines[at + 1][1] if at + 1 < len(lines) else ""
-        is_short = _is_short(line, following, usual)
-        is_end = len(line) < _SHORT_LINE * usual and line.endswith(_STOPS) and not is_pair(line)
-        if is_end or (is_short and (marker or "." in section_number(line))):
-            yield begins, marker, text
-            text, marker = "", ""
-    if text:
-        yield begins, marker, text
+        before, last = lines[at - 1] if at else (number, "")
+        if at > start and (
+            number > before + 1
+            or _is_start(last, line, usual, on_new_page=number > before)
+            or (is_item and _is_short(last, line, usual))
+        ):
+            yield lines[start:at]
+            start = at
+        is_item = item_of(line) is not None if at == start else is_item
+    if lines:
+        yield lines[start:]
 
 
-def _ends(text: str, usual: int) -> bool:
-    last = text.rpartition("\n")[2]
+def _is_start(last: str, line: str, usual: int, *, on_new_page: bool) -> bool:
+    """Whether a block begins with a line that comes after `last`."""
+    item = item_of(line)
+    if item is not None and (item[0] == "-" or _ends(last, usual)):
+        return True
+    if leads_to_page(line) or leads_to_page(last):
+        return True
+    is_section = "." in section_number(line)
+    if last.endswith(_STOPS) and not is_pair(last):
+        is_early = len(last) < _SHORT_LINE * usual
+        is_sheet = is_pair(line) and len(line) < _SHORT_LINE * usual
+        return is_early or is_section or is_sheet or on_new_page
+    is_heading = "." in section_number(last) or len(line) >= _SHORT_LINE * usual
+    return (is_heading or is_section) and _is_short(last, line, usual)
+
+
+def _ends(last: str, usual: int) -> bool:
     return last.endswith(_STOPS) or len(last) < _SHORT_LINE * usual
 
 
@@ -264,16 +282,17 @@ def _is_short(line: str, following: str, usual: int) -> bool:
     return len(line) + len(first) < _SHORT_LINE * usual and not first[:1].islower()
 
 
-def _continued(paragraph: str, line: str, known: Counter[str], usual: int) -> str:
-    """The paragraph with its next line."""
+def _continued(paragraph: str, last: str, line: str, known: Counter[str], usual: int) -> str:
+    """The paragraph, whose last line is `last`, with its next line."""
     if not paragraph:
         return line
-    last = paragraph.rpartition("\n")[2]
-    broken, rest = _BROKEN.search(last[-80:]), _CONTINUED.match(line)
+    broken, rest = _BROKEN.search(paragraph[-80:]), _CONTINUED.match(line)
     if paragraph.endswith("\u00ad"):
         return paragraph[:-1] + line
     if broken and rest and rest[1][0].islower():
-        is_compound = known[f"{broken[1]}-{rest[1]}".lower()] or _is_compound(last[-80:], broken)
+        is_compound = known[f"{broken[1]}-{rest[1]}".lower()] or _is_compound(
+            paragraph[-80:], broken
+        )
         return (paragraph if is_compound else paragraph[:-1]) + line
     if _is_short(last, line, usual) or line.isdigit() or last.isdigit():
         return f"{paragraph}\n{line}"

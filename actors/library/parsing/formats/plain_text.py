@@ -6,6 +6,7 @@ as an RFC or a manual page, is text; a listing is indented further than that and
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,9 @@ from actors.library.parsing.formats.text_lines import (
 _CAPITALS, _SHORT = 10, 20
 """Levels of headings that are headings by their looks; numbered ones have 11 and deeper."""
 
+_MARKED = re.compile(r"(={2,6}|#{1,6})\s+(\S.{0,100}?)(?:\s+\1)?")
+"""A heading of a wiki or of Markdown."""
+
 _UNWRAPPED = 120
 _CENTERED, _OPENING = 8, 4
 """The least indent of a centered title, and how many groups of lines may come before it."""
@@ -76,7 +80,7 @@ def _body_indent(groups: Sequence[Sequence[str]]) -> int:
     weights: Counter[int] = Counter()
     for group in groups:
         if item_of(group[0]) is None and is_prose(group) and len(collapsed(" ".join(group))) > 40:
-            weights[indent_of(group)] += len(group)
+            weights[indent_of(group[1:] or group)] += len(group)
     return weights.most_common(1)[0][0] if weights else 0
 
 
@@ -96,6 +100,9 @@ class _Reading:
     def read(self, number: int) -> None:
         """The blocks of one group."""
         lines = list(self.groups[number])
+        if (marked := _MARKED.fullmatch(lines[0])) and len(lines) == 1:
+            self._heading(len(marked[1]), marked[2], number)
+            return
         if len(lines) > 2 and UNDERLINE.match(lines[0]) and UNDERLINE.match(lines[2]):
             lines.pop(0)
         if len(lines) > 1 and (mark := UNDERLINE.match(lines[1])) and is_short(lines[0]):
@@ -137,11 +144,21 @@ class _Reading:
         if is_capitals(first) and (is_alone or next_indent > own):
             return _CAPITALS
         is_lead = not is_alone and own == 0 < self.body and next_indent >= self.body
-        if is_lead or is_wide_lead(lines) or (not is_alone and _sheet(following)):
+        is_sheet_lead = not is_alone and bool(_sheet(following))
+        if is_lead or is_wide_lead(lines) or is_sheet_lead or self._is_short_lead(lines):
             return _SHORT
         if is_alone and not is_question(first) and self._is_text(following, own):
             return _SHORT
         return 0
+
+    def _is_short_lead(self, lines: list[str]) -> bool:
+        """Whether a first line ends early and the rest is a paragraph."""
+        if len(lines) < 2 or lines[1].lstrip()[0].islower() or item_of(lines[1]) is not None:
+            return False
+        if is_question(collapsed(lines[0])):
+            return False
+        is_early = len(lines[0]) < 0.6 * self.width and len(lines[1]) > 1.5 * len(lines[0])
+        return is_early and indent_of(lines[:1]) <= indent_of(lines[1:2]) and is_prose(lines[1:])
 
     def _numbered_level(
         self, section: str, first: str, following: list[str], is_alone: bool
@@ -175,6 +192,14 @@ class _Reading:
         if is_contents(lines):
             for line in lines:
                 self.outline.keep(collapsed(line), "links")
+            return
+        if (
+            len(lines) > 1
+            and lines[0].endswith(":")
+            and indent_of(lines[1:]) > indent_of(lines[:1])
+        ):
+            self._paragraphs(lines[:1], self._depth_of(indent))
+            self._blocks(lines[1:])
             return
         items = _items(lines)
         if items:

@@ -27,6 +27,7 @@ _GAP = re.compile(r"\S {3,}\S")
 _MANUAL = re.compile(r"(\S+\(\w+\))\s.*\s\1")
 _CODE = re.compile(r"[{}();=<>\[\]$#\\|_*/+]")
 _ENDS = tuple(".,;:!。，；：！、")
+_FULL_LINE = 50
 _MOST_WORDS, _LONGEST, _LONGEST_WIDE = 10, 70, 25
 
 
@@ -102,10 +103,10 @@ def manual_page(lines: list[str]) -> str:
 
 def is_contents(lines: Sequence[str]) -> bool:
     """Whether lines are a table of contents: most lead to a page with dots."""
-    return sum(map(_leads, lines)) * 2 > len(lines)
+    return sum(map(leads_to_page, lines)) * 2 > len(lines)
 
 
-def _leads(line: str) -> bool:
+def leads_to_page(line: str) -> bool:
     """Whether a line ends with dots and a number."""
     line = line.rstrip()
     before = line.rstrip("0123456789")
@@ -114,9 +115,13 @@ def _leads(line: str) -> bool:
 
 
 def is_columns(lines: Sequence[str]) -> bool:
-    """Whether at least two lines, and most, have columns."""
+    """Whether at least two lines, and most, have columns; lines that are justified have none."""
     with_columns = sum(_COLUMNS.search(line.strip()) is not None for line in lines)
-    return with_columns > 1 and with_columns * 3 >= len(lines) * 2
+    if with_columns < 2 or with_columns * 3 < len(lines) * 2:
+        return False
+    is_full = sum(len(line) for line in lines) > _FULL_LINE * len(lines)
+    is_justified = is_full and not any(_GAP.search(line.strip()) for line in lines)
+    return not (is_justified and lines[-1].rstrip().endswith(_ENDS))
 
 
 def is_prose(lines: Sequence[str]) -> bool:
