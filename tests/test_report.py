@@ -54,7 +54,7 @@ def test_the_title_is_the_task_with_a_capital() -> None:
     task = "please  explain\nthe `GIL` to <me>"
 
     assert written(Section(FROGS), task=task).startswith(
-        "# please explain the \\`GIL\\` to \\<me\\>\n"
+        "# Please explain the \\`GIL\\` to \\<me>\n"
     )
 
 
@@ -176,6 +176,14 @@ def test_a_definition_shows_its_term_and_its_text() -> None:
 
 def test_a_key_with_its_value_is_a_line() -> None:
     assert body("Door code: 4711", "pair") == "Door code: 4711 [1]\n\n"
+
+
+def test_what_markdown_shows_as_it_is_has_no_backslash() -> None:
+    text = "Run pg_dump on C# > out.txt & wait: __init__ costs 5 # of 6 &amp; _all_"
+
+    assert body(text, "paragraph") == (
+        "Run pg_dump on C# > out.txt & wait: \\_\\_init\\_\\_ costs 5 \\# of 6 \\&amp; \\_all\\_ [1]\n\n"
+    )
 
 
 def test_numbers_and_dashes_at_the_start_of_a_line_stay_text() -> None:

@@ -21,8 +21,11 @@ _NO_ANSWER = "Nothing in the library answers this directly."
 _CLOSEST = f"{_NO_ANSWER} The closest passages:"
 _HINT = "Add documents that cover it with `terzetto ingest PATH`, then run the task again."
 
-_ESCAPED = re.compile(r"([\\`*_\[\]<>#|~]|&(?=#?\w+;))")
-_LINE_START = re.compile(r"^(\s*)(?:([-+=])|(\d+)([.)]))", re.MULTILINE)
+_ESCAPED = re.compile(
+    r"[\\`*\[\]<|~]|(?<![^\W_])_+|_+(?![^\W_])"  # `snake_case` is no emphasis.
+    r"|(?<!\S)#|&(?=#?\w+;)"
+)
+_LINE_START = re.compile(r"^(\s*)(?:([-+=>])|(\d+)([.)]))", re.MULTILINE)
 _ITEM = re.compile(r"^( *)([-*+•]|\d{1,9}[.)]|\(?\w{1,3}[.)])\s+(.*)$", re.DOTALL)
 
 
@@ -54,7 +57,11 @@ def excerpts(findings: Findings) -> Iterator[str]:
 
 def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return _LINE_START.sub(_escaped_start, _ESCAPED.sub(r"\\\1", text))
+    return _LINE_START.sub(_escaped_start, _ESCAPED.sub(_escaped_marks, text))
+
+
+def _escaped_marks(match: re.Match[str]) -> str:
+    return "".join(f"\\{mark}" for mark in match[0])
 
 
 def _escaped_start(match: re.Match[str]) -> str:

@@ -61,7 +61,8 @@ class JudgedStatement:
 class AnswerMeasures:
     """The measures of one task. Missed points and topics and the like are listed by name.
 
-    `late_points` are those that the opening of the report does not make.
+    `late_points` are those that the opening of the report does not make. `denies`: the report begins
+    with that there is nothing, though the task has points.
     """
 
     task: JudgedTask
@@ -72,6 +73,7 @@ class AnswerMeasures:
     missed_topics: tuple[str, ...]
     needless_questions: tuple[str, ...]
     admits_nothing: bool | None
+    denies: bool
     words: int
     late_points: tuple[str, ...]
 
@@ -112,7 +114,7 @@ class AnswerTotals:
     """The measures of all tasks: means over the tasks that have one, and counts.
 
     `with_nothing` counts the tasks on which the library has nothing, `admitted` those of them whose
-    reports say so before they cite anything.
+    reports say so before they cite anything, and `denied` the reports that say so wrongly.
     """
 
     tasks: int
@@ -126,6 +128,7 @@ class AnswerTotals:
     forbidden: int
     with_nothing: int
     admitted: int
+    denied: int
     coverage: float | None
     precision: float | None
     groundedness: float | None
@@ -148,6 +151,7 @@ def measure_answer(task: JudgedTask, outcome: TaskOutcome) -> AnswerMeasures:
         _missed(task.topics, asked),
         tuple(needless),
         None if task.points else _admits(report),
+        bool(task.points) and report.opens_with_nothing,
         len(_WORD.findall(report.body)),
         _missed(task.points, [normalized(_opening(report.body))]),
     )
@@ -184,6 +188,7 @@ def answer_totals(measures: Sequence[AnswerMeasures]) -> AnswerTotals:
         forbidden=sum(len(one.said_forbidden) for one in measures),
         with_nothing=len(without),
         admitted=sum(without),
+        denied=sum(one.denies for one in measures),
         coverage=_mean(one.coverage for one in measures),
         precision=_mean(one.precision for one in measures),
         groundedness=_mean(one.groundedness for one in measures),

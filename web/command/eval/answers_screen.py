@@ -62,7 +62,7 @@ def print_table(evaluation: AnswerEvaluation, console: Console) -> None:
     if whole.with_nothing:
         wide.print(
             f"Tasks on which the library has nothing: {whole.with_nothing}; "
-            f"reports that begin with that: {whole.admitted}."
+            f"reports that begin with that: {whole.admitted}, and {whole.denied} of other tasks."
         )
 
 
@@ -111,6 +111,7 @@ def _task_json(one: AnswerMeasures, in_full: bool) -> dict[str, Any]:
         "questions": one.outcome.questions,
         "needless_questions": one.needless_questions,
         "points": one.points,
+        "denies": one.denies,
         "missed_points": one.missed_points,
         "late_points": one.late_points,
         "words": one.words,
