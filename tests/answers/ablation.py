@@ -125,8 +125,9 @@ def prepared(data: Path) -> None:
     (data / "tasks").mkdir(parents=True, exist_ok=True)
     if not (data / "everyday").exists():
         command = [sys.executable, "-m", "web.command", "ingest", str(HERE / "everyday")]
-        quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run([*command, "--data", str(data / "everyday")], **quiet)  # type: ignore[call-overload]
+        subprocess.run(
+            [*command, "--data", str(data / "everyday")], check=True, capture_output=True
+        )
 
 
 if __name__ == "__main__":
