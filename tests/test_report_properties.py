@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import get_args
 
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -64,7 +65,7 @@ HOSTILE = [
     ),
 ]
 TEXTS = st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=9).map(" ".join)
-KINDS = st.sampled_from(["paragraph", "list", "row", "code", "definition", "pair"])
+KINDS = st.sampled_from(get_args(ExcerptKind))
 TITLES = st.lists(st.sampled_from([t for t in HOSTILE if t.strip()]), min_size=1, max_size=4)
 QUESTIONS = TITLES.map(" ".join)
 
@@ -74,7 +75,7 @@ def findings(draw: st.DrawFn) -> Findings:
     texts = draw(st.lists(TEXTS.filter(lambda t: t.strip()), min_size=1, max_size=4, unique=True))
     sources, chosen = [], []
     for number, text in enumerate(texts):
-        kind: ExcerptKind = draw(KINDS)
+        kind = draw(KINDS)
         text = f"    {text}".replace("\n", "\n    ") if kind == "code" else text.strip()
         title = " ".join(draw(QUESTIONS).split())
         sources.append(Passage(f"d{number}", title, title, 1, text))
