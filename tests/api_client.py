@@ -37,7 +37,7 @@ PLANNED_FIELDS = {"step_id", "step", "agent_type", "description", "depends_on"}
 DOCUMENT_FIELDS = {
     *("document_id", "title", "media_type", "bytes", "sha256", "passages", "created_at", "sample"),
 }
-PASSAGE_FIELDS = {"document_id", "title", "section", "position", "text"}
+PASSAGE_FIELDS = {"document_id", "title", "section", "position", "text", "start", "end"}
 PROBLEM_FIELDS = {"type", "title", "status", "detail", "code", "instance"}
 LINE_FIELDS = {"seq", "event_type", "task_id", "timestamp", "data"}
 DATA_FIELDS = {

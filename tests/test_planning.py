@@ -70,6 +70,15 @@ async def test_a_text_is_split_into_questions_in_the_words_of_its_author(
     assert [question.query for question in found] == questions
 
 
+async def test_a_url_says_where_to_look_and_is_not_searched_for() -> None:
+    (question,) = await planned("What is exponential backoff? See http://x.example/a/retry/guide.")
+    (page,) = await planned("https://x.example/a")
+
+    assert question.text.endswith("See http://x.example/a/retry/guide.")
+    assert question.query == "What is exponential backoff? See"
+    assert page.query == "https://x.example/a"
+
+
 SIDES: list[tuple[str, tuple[str, ...]]] = [
     ("Compare threads and async I/O for a web server", ("threads", "async I/O")),
     ("Should I use SQLite or PostgreSQL for a small web app?", ("SQLite", "PostgreSQL")),

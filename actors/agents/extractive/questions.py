@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from actors.runtime.cooperative import Cooperative
+from actors.tasks.named_urls import without_urls
 from actors.tasks.planning import MAX_QUESTIONS, QuestionDraft
 from actors.tasks.words import STOP_WEIGHT, query_terms
 
@@ -78,7 +79,7 @@ def questioned(text: str, about: str = "") -> Cooperative[list[QuestionDraft]]:
     yield
     questions = [" ".join(group) for group in groups] or [" ".join(text.split())]
     drafts = [
-        QuestionDraft(question, context=f"{before} {about}".strip())
+        QuestionDraft(question, without_urls(question), context=f"{before} {about}".strip())
         for before, question in zip(["", *questions], questions, strict=False)
     ]
     if len(drafts) > MAX_QUESTIONS:  # A long text states a lot; what it asks comes first.
@@ -115,6 +116,6 @@ def _parts(sentence: str) -> Sequence[str]:
 
 
 def _own_terms(text: str) -> set[str]:
-    """The terms of a text that are no function words."""
-    weights = query_terms(text[:MOST_COMPARED])
+    """The terms of a text that are no function words and in no URL."""
+    weights = query_terms(without_urls(text[:MOST_COMPARED]))
     return {term for term, weight in weights.items() if weight > STOP_WEIGHT}
