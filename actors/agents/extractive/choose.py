@@ -30,7 +30,8 @@ SAME = 0.8
 ELSEWHERE = 0.2
 """Weight of leaving the documents chosen from, by how little of the evidence is there."""
 
-MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS = 5, 170, 60
+MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS, BELOW_WORDS = 5, 170, 60, 110
+"""Excerpts and words for one question; words of a paragraph, and of what is below it or of a list."""
 MOST_CANDIDATES = 80
 """Excerpts that are scored, those first that match best."""
 
@@ -160,10 +161,8 @@ def _sides(sides: tuple[str, ...]) -> list[tuple[frozenset[str], frozenset[str]]
 
 def _fit(one: _Scored, wanted: frozenset[str], unwanted: frozenset[str]) -> float:
     """How well an excerpt stands for one side: it names that side, and better not the other."""
-    named = _all_terms(one)
-    return (
-        one.score + len(wanted & named) / len(wanted) - len(unwanted & named) / (len(unwanted) or 1)
-    )
+    other = len(unwanted & one.terms) / (len(unwanted) or 1)
+    return one.score + len(wanted & _all_terms(one)) / len(wanted) - other
 
 
 def _value(one: _Scored, chosen: list[_Scored], shares: Mapping[str, float]) -> float:
@@ -193,10 +192,19 @@ def _words(one: _Scored) -> int:
 
 
 def _shortened(excerpt: Excerpt, weights: Mapping[str, float]) -> Excerpt:
-    """A long paragraph cut to the run of whole sentences that covers most of the question."""
-    text, separator, below = excerpt.text.partition("\n\n")
-    if excerpt.kind != "paragraph" or len(text.split()) <= PARAGRAPH_WORDS:
-        return excerpt
+    """A long paragraph cut to some of its sentences, a long list or definition to its beginning."""
+    if excerpt.kind == "paragraph":
+        head, separator, below = excerpt.text.partition("\n\n")
+        return replace(excerpt, text=_best_run(head, weights) + separator + _beginning(below))
+    if excerpt.kind in ("list", "definition"):
+        return replace(excerpt, text=_beginning(excerpt.text))
+    return excerpt
+
+
+def _best_run(text: str, weights: Mapping[str, float]) -> str:
+    """The run of whole sentences that covers most of the question, the first of several."""
+    if len(text.split()) <= PARAGRAPH_WORDS:
+        return text
     units = list(sentences(text))
     best: tuple[float, int, int] = (-1.0, 0, 1)
     for first in range(len(units)):
@@ -211,5 +219,17 @@ def _shortened(excerpt: Excerpt, weights: Mapping[str, float]) -> Excerpt:
     _, first, last = best
     begin = text.index(units[first])
     end = text.index(units[last - 1], begin) + len(units[last - 1])
-    marks = ("… " if first else "", " …" if last < len(units) else "")
-    return replace(excerpt, text=f"{marks[0]}{text[begin:end]}{marks[1]}{separator}{below}")
+    return f"{'… ' if first else ''}{text[begin:end]}{' …' if last < len(units) else ''}"
+
+
+def _beginning(text: str) -> str:
+    """The first lines, as many as `BELOW_WORDS` words allow, at least one."""
+    lines = text.split("\n")
+    words = kept = 0
+    while kept < len(lines) and (kept == 0 or words + len(lines[kept].split()) <= BELOW_WORDS):
+        words += len(lines[kept].split())
+        kept += 1
+    if kept == len(lines):
+        return text
+    found = "\n".join(lines[:kept]).rstrip()
+    return found if lines[kept - 1].startswith("    ") else f"{found} …"
