@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from reporting import Written, answer, library_of, report_on
 
+from actors.agents.extractive.questions import questioned
 from actors.agents.extractive.synthesis import synthesized
 from actors.messages import Synthesize
 from actors.runtime.cooperative import at_once
-from actors.tasks.evidence import Evidence, Excerpt
+from actors.tasks.evidence import Evidence, Excerpt, Passage
 from actors.tasks.plan import Question
 from actors.tasks.planning import QuestionDraft, assemble_plan
+from actors.tasks.tool_options import ToolOption
 
 NOISE = "\n\n".join(f"The {n} of the house is painted in the colour of the year." for n in "abcd")
 
@@ -220,6 +222,22 @@ def test_the_larger_the_library_the_more_of_the_question_an_answer_must_cover(
 
     (section,) = findings.sections
     assert (len(section.findings), section.answers) == (shown, answers)
+
+
+@pytest.mark.parametrize("library", ["", "The blue lamp hangs in the hall, at no price."])
+async def test_what_a_tool_answers_is_shown_in_whatever_words(library: str) -> None:
+    (draft,) = at_once(questioned("What is the price of the blue lamp?"))
+    plan = assemble_plan([draft], (ToolOption("prices", "Looks up prices", argument="question"),))
+    asked, called = plan.questions
+    said = Passage("prices", "Price list", "", 1, "40 euros, tax included.")
+    excerpt = Excerpt("d", "Notes", (), 1, 0, 9, "paragraph", library, False, 1.0, 1.0)
+    found = Evidence(asked, excerpts=(excerpt,) if library else (), units=9)
+    request = Synthesize("k", "?", plan, (found, Evidence(called, (said,))))
+
+    (section,) = at_once(synthesized(request)).sections
+
+    assert said.text in [finding.text for finding in section.findings]
+    assert section.answers
 
 
 async def test_only_a_cited_sample_is_named() -> None:

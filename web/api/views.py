@@ -298,12 +298,17 @@ class AddedDocuments(BaseModel):
 
 
 class PassageView(BaseModel):
-    """A passage that matches a search; `position` is its number in the document, from 1."""
+    """A passage that matches a search; `position` is its number in the document, from 1.
+
+    `start` and `end` are its place in the text of the document, in characters.
+    """
 
     document_id: str
     title: str
     section: str
     position: int
+    start: int
+    end: int
     text: str
     score: float
 

@@ -70,11 +70,15 @@ def choose(evidence: Evidence) -> Cooperative[Choice]:
     best = max(one.coverage for one in scored)
     units = math.log10(max(evidence.units, 10))
     nothing, closest = (a + b * units for a, b in (NOTHING_AT, CLOSEST_AT))
+    asked = [one for one in scored if one.excerpt.origin in ("tool", "page")]
     if best < nothing:
+        scored = asked
+    if not scored:
         return Choice((), answers=False)
     chosen = _greedy(evidence, scored)
     cut = tuple(_shortened(one.excerpt, evidence.weights) for one in chosen)
-    return Choice(cut, answers=best >= closest)
+    by_tool = any(one.excerpt.origin == "tool" for one in asked)
+    return Choice(cut, answers=best >= closest or by_tool)
 
 
 # --- scoring ------------------------------------------------------------------------------------
@@ -91,7 +95,11 @@ def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
         return excerpt.passage_score / best_passage + excerpt.score / best_unit
 
     found: dict[str, _Scored] = {}
-    best_first = sorted(evidence.excerpts, key=matched, reverse=True)[:MOST_CANDIDATES]
+
+    def rank(excerpt: Excerpt) -> tuple[bool, float]:
+        return excerpt.origin == "tool", matched(excerpt)
+
+    best_first = sorted(evidence.excerpts, key=rank, reverse=True)[:MOST_CANDIDATES]
     for number, excerpt in enumerate(best_first):
         if number % EXCERPTS_PER_SLICE == 0:
             yield
@@ -136,6 +144,11 @@ def _greedy(evidence: Evidence, scored: list[_Scored]) -> list[_Scored]:
         naming = [one for one in scored if one not in chosen and wanted & _all_terms(one)]
         if naming:
             chosen.append(max(naming, key=lambda one: _fit(one, wanted, unwanted)))
+    for one in scored:  # A tool was asked just this, in whatever words it answers.
+        document = one.excerpt.document_id
+        shown = any(document == other.excerpt.document_id for other in chosen)
+        if one.excerpt.origin == "tool" and not shown:
+            chosen.append(one)
     floor = STOP * scored[0].score
     words = sum(_words(one) for one in chosen)
     while len(chosen) < MOST_EXCERPTS and words < MOST_WORDS:
