@@ -67,18 +67,17 @@ def choose(evidence: Evidence) -> Cooperative[Choice]:
     scored = yield from _scored(evidence)
     if not scored:
         return Choice((), answers=False)
-    best = max(one.coverage for one in scored)
+    tools = [one for one in scored if one.excerpt.origin == "tool"]
+    best = max((one.coverage for one in scored if one not in tools), default=0.0)
     units = math.log10(max(evidence.units, 10))
     nothing, closest = (a + b * units for a, b in (NOTHING_AT, CLOSEST_AT))
-    asked = [one for one in scored if one.excerpt.origin in ("tool", "page")]
-    if best < nothing:
-        scored = asked
+    if best < (closest if tools else nothing):
+        scored = [one for one in scored if one.excerpt.origin in ("tool", "page")]
     if not scored:
         return Choice((), answers=False)
     chosen = _greedy(evidence, scored)
     cut = tuple(_shortened(one.excerpt, evidence.weights) for one in chosen)
-    by_tool = any(one.excerpt.origin == "tool" for one in asked)
-    return Choice(cut, answers=best >= closest or by_tool)
+    return Choice(cut, answers=best >= closest or bool(tools))
 
 
 # --- scoring ------------------------------------------------------------------------------------
