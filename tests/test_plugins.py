@@ -15,8 +15,12 @@ from scripted import Cast
 from scripted_model import plan
 
 from actors import About, Passage, Settings, open_system
+from actors.agents.extractive.questions import questioned
 from actors.agents.plugin import UnusablePlugin, describe_plugin, load_plugins
+from actors.runtime.cooperative import at_once
 from actors.tasks.events import Stamped
+from actors.tasks.plan import Plan
+from actors.tasks.planning import assemble_plan
 from actors.tasks.tool_options import ToolOption
 
 README = Path(__file__).parents[1] / "README.md"
@@ -60,6 +64,10 @@ async def run(agent: str, task: str) -> list[Stamped]:
     async with open_system(settings) as system:
         created = await system.create(task)
         return [event async for event in system.execute(created.task_id)]
+
+
+def planned(task: str, option: ToolOption) -> Plan:
+    return assemble_plan(at_once(questioned(task)), (option,))
 
 
 def of(log: list[Stamped], kind: str, agent: str) -> list[dict[str, Any]]:

@@ -16,14 +16,14 @@ from random import Random
 import numpy as np
 import pytest
 import trio
-
 from actors.library.encoders import vector_index, vectors
 from actors.library.encoders.embedding import DIMENSIONS, Embedder, packed, unpacked
 from actors.library.encoders.vector_index import VectorIndex
 from actors.library.encoders.vectors import packaged_embedder
+from actors.library.search import fused
+
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
-from actors.library.search import fused
 from actors.library.selection import selected
 from actors.library.statements import FILE_NAME
 from actors.tasks.evidence import Passage

@@ -147,11 +147,8 @@ def query_terms(text: str) -> dict[str, float]:
     Function words weigh `STOP_WEIGHT`, other short words of spaced scripts `SHORT_WEIGHT`, unless they
     hold a digit or are written with a capital inside a sentence or throughout ("GIL", "iOS").
     """
-    names = {
-        fold(name)
-        for name in re.findall(r"\b\w*[^\W\d_a-z]*[A-Z]\w*\b", text)
-        if name[1:] != name[1:].lower()
-    }
+    written = re.findall(r"\w+", text)
+    names = {fold(name) for name in written if name[1:] != name[1:].lower()}
     found: dict[str, float] = {}
     for word in words(text):
         found[stem(word)] = max(found.get(stem(word), 0.0), _weight(word, names))

@@ -22,8 +22,11 @@ _NO_ANSWER = "Nothing in the library answers this directly."
 _CLOSEST = f"{_NO_ANSWER} The closest passages:"
 _HINT = "Add documents that cover it with `terzetto ingest PATH`, then run the task again."
 
-_ESCAPED = re.compile(r"([\\`*_\[\]<>#|~])")
-_LINE_START = re.compile(r"^(\s*)(?:([-+=])|(\d+)([.)]))", re.MULTILINE)
+_ESCAPED = re.compile(
+    r"[\\`*\[\]<|~]|(?<![^\W_])_+|_+(?![^\W_])"  # `snake_case` is no emphasis.
+    r"|(?<!\S)#|&(?=#?\w+;)"
+)
+_LINE_START = re.compile(r"^(\s*)(?:([-+=>])|(\d+)([.)]))", re.MULTILINE)
 _ITEM = re.compile(r"^( *)([-*+•]|\d{1,9}[.)]|\(?\w{1,3}[.)])\s+(.*)$", re.DOTALL)
 
 
@@ -64,7 +67,11 @@ def not_searched(failures: Iterable[Failure]) -> Iterator[str]:
 
 def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return _LINE_START.sub(_escaped_start, _ESCAPED.sub(r"\\\1", text))
+    return _LINE_START.sub(_escaped_start, _ESCAPED.sub(_escaped_marks, text))
+
+
+def _escaped_marks(match: re.Match[str]) -> str:
+    return "".join(f"\\{mark}" for mark in match[0])
 
 
 def _escaped_start(match: re.Match[str]) -> str:
@@ -103,7 +110,9 @@ def _quoted(finding: Finding) -> str:
     if finding.kind == "definition":
         return _definition(finding.text, mark)
     blocks = [block for block in finding.text.split("\n\n") if block.strip()]
-    return "".join(_block(block, mark) for lines in blocks for block in _split_list(lines))
+    text = "".join(_block(block, mark) for lines in blocks for block in _split_list(lines))
+    only_code = all(block.startswith("    ") for block in blocks)
+    return f"{text}{mark.strip()}{PARAGRAPH}" if only_code else text
 
 
 def _split_list(block: str) -> Iterator[str]:
