@@ -16,7 +16,7 @@ lines = st.lists(words, min_size=1, max_size=60).map(" ".join)
 texts = st.one_of(
     lines,
     st.lists(lines, min_size=2, max_size=8).map("\n".join),
-    st.integers(100, 500).map(lambda count: "An owl sleeps by day. " * count + "It hunts."),
+    st.integers(40, 120).map(lambda count: "An owl sleeps by day. " * count + "It hunts."),
 )
 any_block = st.builds(
     Block,

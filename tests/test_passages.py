@@ -52,6 +52,14 @@ def test_what_announces_something_stays_with_what_it_announces() -> None:
         assert cuts[1].text.startswith(f"{lead_in.text}\n\n    one two")
 
 
+def test_an_announcement_that_is_too_long_for_the_next_passage_stays() -> None:
+    long = Block(f"{prose(20).text} Such as:")
+
+    cuts = passages(prose(5), long, *items(20))
+
+    assert [cut.text.endswith("Such as:") for cut in cuts] == [True, False]
+
+
 def test_a_list_or_a_table_that_fits_is_never_cut() -> None:
     for whole in (items(20), table(30)):
         (alone,) = passages(*whole)
