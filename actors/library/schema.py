@@ -139,20 +139,23 @@ _EXCERPTS = f"""
         lead INTEGER NOT NULL, -- 1: it opens its section
         headings TEXT NOT NULL,
         text TEXT NOT NULL,
-        digest BLOB NOT NULL, -- of headings and text: the same for the same content
+        digest BLOB NOT NULL, -- of headings and text: the same for repeated text
+        content BLOB NOT NULL, -- of title, headings and text: what its vector is computed from
         crc INTEGER NOT NULL
     );
     CREATE INDEX excerpts_of_passage ON excerpts (number, position);
     CREATE INDEX excerpts_by_digest ON excerpts (digest, number);
+    CREATE INDEX excerpts_by_content ON excerpts (content);
     CREATE VIRTUAL TABLE passage_terms USING fts5 (title, headings, text, {_TOKENIZER});
     CREATE VIRTUAL TABLE excerpt_terms USING fts5 (title, headings, text, {_TOKENIZER});
     CREATE VIRTUAL TABLE excerpt_vocabulary USING fts5vocab (excerpt_terms, row);
     CREATE TABLE encodings ( -- vectors of excerpts, by content
-        digest BLOB NOT NULL,
+        encoding INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
+        content BLOB NOT NULL,
         model TEXT NOT NULL,
         vector BLOB NOT NULL,
-        PRIMARY KEY (digest, model)
-    ) WITHOUT ROWID;
+        UNIQUE (content, model)
+    );
     """
 
 SCHEMA = Schema(

@@ -197,7 +197,7 @@ def counts(db: sqlite3.Connection) -> dict[str, int]:
     sql = """SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM excerpts),
         (SELECT count(*) FROM documents WHERE parser < ?)"""
     documents, excerpts, outdated = db.execute(sql, (PARSER,)).fetchone()
-    return {"documents": documents, "excerpts": excerpts, "outdated": outdated}
+    return {"documents": documents, "excerpts": excerpts, "to_rebuild": outdated}
 
 
 # --- rebuilding -------------------------------------------------------------------------------
@@ -283,6 +283,7 @@ def _insert_document(db: sqlite3.Connection, parsed: ParsedDocument) -> int:
 def _replace_content(db: sqlite3.Connection, number: int, parsed: ParsedDocument) -> None:
     """Parse again: the document keeps its id, its date and its sources."""
     document = parsed.document
+    contents = _contents(db, number)
     _delete_content(db, number)
     db.execute(
         """UPDATE documents SET title = ?, media_type = ?, passages = ?, notes = ?, parser = ?,
@@ -293,6 +294,7 @@ def _replace_content(db: sqlite3.Connection, number: int, parsed: ParsedDocument
         ),
     )
     _insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
+    _delete_encodings(db, contents)
 
 
 def _insert_content(
@@ -306,7 +308,7 @@ def _insert_content(
     db.execute("INSERT INTO texts VALUES (?, ?, ?)", (number, text, crc32(text.encode())))
     title_terms = " ".join(terms(title))
     _insert_passages(db, number, title_terms, passages)
-    _insert_excerpts(db, number, title_terms, passages, excerpts)
+    _insert_excerpts(db, number, title, passages, excerpts)
 
 
 def _insert_passages(
@@ -329,12 +331,13 @@ def _insert_passages(
 def _insert_excerpts(
     db: sqlite3.Connection,
     number: int,
-    title_terms: str,
+    title: str,
     passages: tuple[PassageCut, ...],
     excerpts: tuple[ExcerptCut, ...],
 ) -> None:
     (last,) = db.execute("SELECT ifnull(max(excerpt), 0) FROM excerpts").fetchone()
     rows, indexed = [], []
+    title_terms = " ".join(terms(title))
     ahead = iter(passages)
     passage = next(ahead, None)
     for at, cut in enumerate(excerpts, start=last + 1):
@@ -342,19 +345,19 @@ def _insert_excerpts(
             passage = next(ahead, None)
         headings = "\n".join(cut.headings)
         place = (number, passage.position if passage else 1, cut.start, cut.end)
-        content = (headings, cut.text, digest(headings, cut.text))
+        digests = digest(headings, cut.text), digest(title, headings, cut.text)
         crc = content_crc(headings, cut.text)
-        rows.append((at, *place, cut.kind, cut.lead, *content, crc))
+        rows.append((at, *place, cut.kind, cut.lead, headings, cut.text, *digests, crc))
         indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
-    db.executemany("INSERT INTO excerpts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany("INSERT INTO excerpts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     db.executemany(
         "INSERT INTO excerpt_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
     )
 
 
-def digest(headings: str, text: str) -> bytes:
-    """The same for the same content: 16 bytes."""
-    return blake2b(f"{headings}\0{text}".encode(), digest_size=16).digest()
+def digest(*parts: str) -> bytes:
+    """The same for the same texts: 16 bytes."""
+    return blake2b("\0".join(parts).encode(), digest_size=16).digest()
 
 
 def content_crc(headings: str, text: str) -> int:
@@ -386,7 +389,9 @@ def _is_orphan(db: sqlite3.Connection, number: int) -> bool:
 
 
 def _delete_document(db: sqlite3.Connection, number: int) -> None:
+    contents = _contents(db, number)
     _delete_content(db, number)
+    _delete_encodings(db, contents)
     for table in ("sources", "documents"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
 
@@ -395,9 +400,17 @@ def _delete_content(db: sqlite3.Connection, number: int) -> None:
     for table, key in (("passage_terms", "passage"), ("excerpt_terms", "excerpt")):
         among = f"SELECT {key} FROM {key}s WHERE number = ?"
         db.execute(f"DELETE FROM {table} WHERE rowid IN ({among})", (number,))
-    gone = """SELECT digest FROM excerpts AS one WHERE number = :number AND NOT EXISTS (
-        SELECT 1 FROM excerpts AS other WHERE other.digest = one.digest AND number <> :number)"""
-    if db.execute("SELECT 1 FROM encodings LIMIT 1").fetchone():
-        db.execute(f"DELETE FROM encodings WHERE digest IN ({gone})", {"number": number})
     for table in ("excerpts", "passages", "texts"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
+
+
+def _contents(db: sqlite3.Connection, number: int) -> list[tuple[bytes]]:
+    sql = "SELECT DISTINCT content FROM excerpts WHERE number = ?"
+    return db.execute(sql, (number,)).fetchall()
+
+
+def _delete_encodings(db: sqlite3.Connection, contents: Sequence[tuple[bytes]]) -> None:
+    """Delete the vectors of content that no document has any more."""
+    sql = """DELETE FROM encodings WHERE content = ?1
+        AND NOT EXISTS (SELECT 1 FROM excerpts WHERE content = ?1)"""
+    db.executemany(sql, contents)

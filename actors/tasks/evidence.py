@@ -55,7 +55,8 @@ class Excerpt:
     """A unit that a report may quote whole: see `actors.library.excerpts`.
 
     `position` is that of its passage. `passage_score` and `score` are the BM25 scores of the passage
-    and of the excerpt itself, higher for a better match. `lead`: it opens its section.
+    and of the excerpt itself, higher for a better match. `lead`: it opens its section. `similarity`
+    to the question, 0 for none and 1 for the same text, is an encoder's; None without one.
     """
 
     document_id: str
@@ -70,6 +71,7 @@ class Excerpt:
     passage_score: float = 0.0
     score: float = 0.0
     origin: Origin = "library"
+    similarity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

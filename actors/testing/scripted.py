@@ -59,8 +59,10 @@ class NoLibrary:
         return Found()
 
     async def counts(self) -> dict[str, int]:
-        """Counts nothing."""
-        return {"documents": 0, "excerpts": 0, "outdated": 0}
+        """As of a library without documents."""
+        return dict.fromkeys(("documents", "excerpts", "encoded", "to_rebuild"), 0)
+
+    problem = ""
 
 
 def plan_for(text: str, questions: int = 2) -> Plan:

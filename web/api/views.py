@@ -7,7 +7,7 @@ makes every answer about an object, from the fields of its view type.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
 from typing import Annotated, Any, Literal, Self
@@ -358,16 +358,26 @@ class SearchResults(BaseModel):
     results: list[PassageView]
 
 
+class LibraryHealth(BaseModel):
+    """Counts of the library: excerpts with a vector, documents that should be sent again.
+
+    `problem` says why the library cannot be read, or what is wrong with its encoder.
+    """
+
+    documents: int = 0
+    excerpts: int = 0
+    encoded: int = 0
+    to_rebuild: int = 0
+    problem: str | None = None
+
+
 class Health(BaseModel):
-    """The state of the server and its gauges."""
+    """The state of the server, its gauges and its library."""
 
     status: Literal["ok", "draining"]
     version: str
     gauges: dict[str, int]
-    library: dict[str, int] = Field(
-        description="Documents, excerpts, and documents to send again (to_rebuild). Empty while the "
-        "library cannot be read."
-    )
+    library: LibraryHealth
 
 
 class Alive(BaseModel):
@@ -416,12 +426,6 @@ def task_summary(task: Task, view: type[TaskSummary] = TaskSummary) -> dict[str,
 def document_view(document: Document) -> dict[str, Any]:
     """A `DocumentView` of this document."""
     return as_view(DocumentView, document, notes=list(document.notes))
-
-
-def library_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts of the library as /health shows them."""
-    named = {"outdated": "to_rebuild"}
-    return {named.get(name, name): count for name, count in counts.items()}
 
 
 def added_view(added: Added) -> dict[str, Any]:

@@ -288,10 +288,12 @@ async def retrieval(
     json
         Print one JSON object.
     """
-    data_dir = flags.load().settings.data_dir
+    settings = flags.load().settings
+    from actors.library.encoders.encoder import encoder_loader
     from web.command.eval.retrieval import evaluate_files
 
-    found = await evaluate_files(data_dir, queries, judgements, documents)
+    encoder = encoder_loader(settings.encoder, settings.encoder_model)
+    found = await evaluate_files(settings.data_dir, queries, judgements, documents, encoder)
     print(found.as_json() if json else found.as_table())
     if found.left_out:
         say(f"Queries left out because no document is judged relevant: {found.left_out}.")
@@ -299,8 +301,8 @@ async def retrieval(
         say(f"Judged queries that are not among the queries: {found.unasked}.")
     if found.unknown:
         say(f"Judged documents that are not in the library: {found.unknown}.")
-    if "vectors" not in found.rankers:
-        say("Only BM25 was measured. For vectors: pip install 'terzetto[vectors]'")
+    if "encoder" not in found.rankers:
+        say("Only BM25 was measured. For meaning, too, set an encoder: --set encoder=NAME")
     return Exit.OK
 
 
