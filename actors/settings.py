@@ -210,7 +210,7 @@ class Settings(BaseModel):
         (), description='Agents of your own, such as "my_agents.py:PriceList".'
     )
     retrieved_passages: int = Field(
-        default=24,
+        default=14,
         ge=1,
         le=100,
         description="Passages the retriever fetches for one question, at most.",
@@ -270,9 +270,10 @@ class Settings(BaseModel):
         default=None, description=f"Language model of the writer alone: {FORMS}."
     )
     fallback: Annotated[tuple[ModelText, ...], AfterValidator(_extractive_last)] = Field(
-        default=(),
+        default=(EXTRACTIVE,),
         max_length=8,
-        description=f"Models to ask in this order when one does not answer: {FORMS}.",
+        description=f"Models to ask in this order when one does not answer: {FORMS}; "
+        "without extractive the step fails in the end.",
     )
     openai_base_url: BaseUrl | None = Field(
         default=None,

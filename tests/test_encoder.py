@@ -27,6 +27,7 @@ from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
 from actors.library.retrieval import Query
 from actors.library.schema import FILE_NAME, SCHEMA
+from actors.runtime.cooperative import at_once
 from actors.settings import Settings
 from actors.sqlite import MemoryDatabase
 from actors.system import open_system
@@ -319,7 +320,7 @@ def excerpt(text: str, similarity: float | None, start: int = 0) -> Excerpt:
 
 def chosen(*excerpts: Excerpt, question: str = "towns") -> Choice:
     asked = Question("s1", question, question)
-    return choose(Evidence(asked, excerpts=excerpts, weights={"town": 1.0}, units=10))
+    return at_once(choose(Evidence(asked, excerpts=excerpts, weights={"town": 1.0}, units=10)))
 
 
 def test_of_excerpts_with_the_same_words_the_more_similar_comes_first() -> None:

@@ -22,6 +22,7 @@ from actors.library.library import Library
 from actors.library.parsing.inline import InlineParser
 from actors.library.retrieval import Query
 from actors.library.schema import SCHEMA
+from actors.runtime.cooperative import at_once
 from actors.sqlite import MemoryDatabase
 from actors.tasks.evidence import Evidence
 from actors.tasks.plan import Question
@@ -115,17 +116,17 @@ async def test_a_question_in_other_words_is_answered(library: Library) -> None:
         found, excerpts=tuple(replace(one, similarity=None) for one in found.excerpts)
     )
 
-    choice = choose(found)
+    choice = at_once(choose(found))
 
     assert choice.answers
     assert "281 terabytes" in choice.excerpts[0].text
-    assert not choose(by_words).answers
+    assert not at_once(choose(by_words)).answers
 
 
 async def test_a_question_about_something_else_is_not_answered(library: Library) -> None:
     found = await evidence(library, "How long do penguins sit on their eggs?")
 
-    assert not choose(found).answers
+    assert not at_once(choose(found)).answers
 
 
 def test_a_folder_with_the_two_files_is_an_encoder(folder: Path, encoder: OnnxEncoder) -> None:

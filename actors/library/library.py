@@ -131,22 +131,23 @@ class Library:
         title: str | None = None,
         file_name: str | None = None,
         source: str | None = None,
+        owner: str | None = None,
     ) -> Added:
-        """Add a document; the same bytes are the same document.
+        """Add a document; the same bytes of the same owner are the same document.
 
         It replaces the document that came from the same `source` before. Raises `TooLarge`,
         `UnsupportedMediaType`, `UnreadableDocument` and `StorageUnavailable`.
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
-        if not await self._database.read(partial(statements.needs_parsing, sha256=sha256)):
-            there = await self._database.write(
-                partial(statements.place, sha256=sha256, source=source)
-            )
+        identity = statements.Identity(sha256, owner)
+        if not await self._database.read(partial(statements.needs_parsing, identity=identity)):
+            place = partial(statements.place, identity=identity, source=source)
+            there = await self._database.write(place)
             if there is not None:
                 self._changed()
                 return Added(there, created=False)
         job = Job(body, media_type or kind, title, file_name)
-        parsed = await self._read(job, kind, sha256)
+        parsed = await self._read(job, kind, identity)
         insert = partial(statements.insert, parsed=parsed, source=source)
         added = Added(*await self._database.write(insert))
         self._changed()
@@ -157,15 +158,22 @@ class Library:
     ) -> ParsedDocument:
         """A document as `add` would add it, without adding it; raises what `add` raises."""
         kind, sha256 = await self._identified(body, media_type, file_name)
-        return await self._read(Job(body, media_type or kind, None, file_name), kind, sha256)
+        job = Job(body, media_type or kind, None, file_name)
+        return await self._read(job, kind, statements.Identity(sha256))
 
-    async def documents(self, *, limit: int, cursor: str | None) -> DocumentPage:
-        """A page of documents, newest first; raises `InvalidRequest` for a bad cursor."""
+    async def documents(
+        self, *, limit: int, cursor: str | None, source: str | None = None
+    ) -> DocumentPage:
+        """A page of documents, newest first; raises `InvalidRequest` for a bad cursor.
+
+        With a `source` only the documents that came from it, or from below it if it is a folder.
+        """
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
         before = cursors.decode(cursor)
         database, _, sample = await self._current()
-        found, more = await database.read(partial(statements.page, limit=limit, before=before))
+        page = partial(statements.page, limit=limit, before=before, source=source)
+        found, more = await database.read(page)
         documents = tuple(replace(document, sample=sample) for document in found)
         return DocumentPage(documents, cursors.encode(more))
 
@@ -191,6 +199,14 @@ class Library:
             )
         await database.write(partial(statements.delete, document_id=document_id))
         self._changed()
+
+    async def forget_source(self, source: str) -> tuple[Document, ...]:
+        """Note that nothing comes from this source any more; the documents that this removed.
+
+        A document stays while another source has it, or if it was also added without one. Raises
+        `DocumentNotFound` if nothing came from there.
+        """
+        return await self._database.write(partial(statements.forget_source, source=source))
 
     async def find(self, query: Query, *, limit: int) -> Found:
         """Passages and excerpts for a question: see `actors.library.retrieval`.
@@ -259,9 +275,12 @@ class Library:
         kind = media_type_of(body, media_type, file_name)
         return kind, await self._database.compute(lambda: hashlib.sha256(body).hexdigest())
 
-    async def _read(self, job: Job, kind: MediaType, sha256: str) -> ParsedDocument:
+    async def _read(
+        self, job: Job, kind: MediaType, identity: statements.Identity
+    ) -> ParsedDocument:
         parsed = await self._parser.parse(job)
-        return parsed_document(parsed, kind, len(job.body), sha256, self._now())
+        size, now = len(job.body), self._now()
+        return parsed_document(parsed, kind, size, identity.sha256, now, identity.owner)
 
     async def identify(self, name: str) -> str | None:
         """The id of the document with this id, source or title, whichever is found first."""

@@ -18,7 +18,13 @@ from typing import Any
 
 from actors.sqlite import checked_text
 from actors.tasks.evidence import Excerpt, Passage
-from actors.tasks.words import STOP_WEIGHT, compounds, query_terms, telling_terms
+from actors.tasks.words import (
+    STOP_WEIGHT,
+    compounds,
+    is_letter_of_run,
+    query_terms,
+    telling_terms,
+)
 
 WEIGHTS = {"passage_terms": "2.0, 3.0, 1.0", "excerpt_terms": "1.0, 1.0, 1.0"}
 """BM25 weights of title, headings and text in each full-text table."""
@@ -76,7 +82,10 @@ def match_expression(text: str, context: str = "") -> str | None:
     phrases = [" ".join(parts) for parts in compounds(text[:2_000])][:MAX_TERMS]
     more = [term for term in telling_terms(context) if term not in own][:MAX_CONTEXT_TERMS]
     repeats = 2 if more else 1
-    quoted = [f'"{term}"' for term in [*own, *phrases] * repeats + more]
+    quoted = [
+        f'"{term}"{" *" if is_letter_of_run(term) else ""}'
+        for term in [*own, *phrases] * repeats + more
+    ]
     return " OR ".join(quoted) or None
 
 

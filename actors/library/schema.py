@@ -98,8 +98,10 @@ _EXCERPTS = f"""
     CREATE UNIQUE INDEX document_of_owner ON documents (ifnull(owner, ''), sha256);
     CREATE INDEX documents_by_parser ON documents (parser);
     CREATE TABLE sources (
-        source TEXT PRIMARY KEY,
-        number INTEGER NOT NULL REFERENCES documents
+        owner TEXT NOT NULL, -- that of the document, '' for none
+        source TEXT NOT NULL,
+        number INTEGER NOT NULL REFERENCES documents,
+        PRIMARY KEY (owner, source)
     ) WITHOUT ROWID;
     CREATE INDEX sources_of_document ON sources (number);
     CREATE TABLE texts (
@@ -110,7 +112,7 @@ _EXCERPTS = f"""
     INSERT INTO documents (number, document_id, title, media_type, bytes, sha256, passages,
         created_at, kept) SELECT number, document_id, title, media_type, bytes, sha256, passages,
         created_at, kept FROM before_documents;
-    INSERT INTO sources SELECT * FROM before_sources;
+    INSERT INTO sources SELECT '', source, number FROM before_sources;
     INSERT INTO texts SELECT number, text, crc FROM before_texts;
     DROP TABLE before_documents;
     DROP TABLE before_sources;

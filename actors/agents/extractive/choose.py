@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actors.library.sentences import sentences
+from actors.runtime.cooperative import Cooperative
 from actors.tasks.evidence import Evidence, Excerpt
 from actors.tasks.words import telling_terms, terms
 
@@ -36,6 +37,9 @@ MOST_CANDIDATES = 80
 
 STOP = 0.4
 """An excerpt with less than this share of the best score is not shown."""
+
+EXCERPTS_PER_SLICE = 8
+"""Excerpts that are compared with the question between two pauses."""
 
 NOTHING_AT, CLOSEST_AT = (0.05, 0.05), (0.10, 0.075)
 """Coverage below a + b lg n, n the excerpts of the library: no answer; no direct answer. By chance
@@ -65,26 +69,30 @@ class _Scored:
     coverage: float
 
 
-def choose(evidence: Evidence) -> Choice:
+def choose(evidence: Evidence) -> Cooperative[Choice]:
     """The excerpts that answer the question of the evidence best."""
-    scored = _scored(evidence)
+    scored = yield from _scored(evidence)
     if not scored:
         return Choice((), answers=False)
-    best = max(one.coverage for one in scored)
+    tools = [one for one in scored if one.excerpt.origin == "tool"]
+    best = max((one.coverage for one in scored if one not in tools), default=0.0)
     units = math.log10(max(evidence.units, 10))
     nothing, closest = (a + b * units for a, b in (NOTHING_AT, CLOSEST_AT))
     similar = max(one.excerpt.similarity or 0.0 for one in scored)
-    if best < nothing and similar < SIMILAR_CLOSEST_AT:
+    if best < (closest if tools else nothing) and similar < SIMILAR_CLOSEST_AT:
+        scored = [one for one in scored if one.excerpt.origin in ("tool", "page")]
+    if not scored:
         return Choice((), answers=False)
     chosen = _greedy(evidence, scored)
     cut = tuple(_shortened(one.excerpt, evidence.weights) for one in chosen)
-    return Choice(cut, answers=best >= closest or similar >= SIMILAR_ANSWER_AT)
+    answers = best >= closest or similar >= SIMILAR_ANSWER_AT or bool(tools)
+    return Choice(cut, answers=answers)
 
 
 # --- scoring ------------------------------------------------------------------------------------
 
 
-def _scored(evidence: Evidence) -> list[_Scored]:
+def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
     """Each excerpt with its score; repeated text only once."""
     total = sum(evidence.weights.values()) or 1.0
     shares = _document_shares(evidence.excerpts)
@@ -103,7 +111,14 @@ def _scored(evidence: Evidence) -> list[_Scored]:
         )
 
     found: dict[str, _Scored] = {}
-    for excerpt in sorted(evidence.excerpts, key=matched, reverse=True)[:MOST_CANDIDATES]:
+
+    def rank(excerpt: Excerpt) -> tuple[bool, float]:
+        return excerpt.origin == "tool", matched(excerpt)
+
+    best_first = sorted(evidence.excerpts, key=rank, reverse=True)[:MOST_CANDIDATES]
+    for number, excerpt in enumerate(best_first):
+        if number % EXCERPTS_PER_SLICE == 0:
+            yield
         own = frozenset(terms(excerpt.text))
         heading = frozenset(terms(" ".join(excerpt.headings)))
         title = frozenset(terms(excerpt.title))
@@ -145,6 +160,11 @@ def _greedy(evidence: Evidence, scored: list[_Scored]) -> list[_Scored]:
         naming = [one for one in scored if one not in chosen and wanted & _all_terms(one)]
         if naming:
             chosen.append(max(naming, key=lambda one: _fit(one, wanted, unwanted)))
+    for one in scored:  # A tool was asked just this, in whatever words it answers.
+        document = one.excerpt.document_id
+        shown = any(document == other.excerpt.document_id for other in chosen)
+        if one.excerpt.origin == "tool" and not shown:
+            chosen.append(one)
     floor = STOP * scored[0].score
     words = sum(_words(one) for one in chosen)
     while len(chosen) < MOST_EXCERPTS and words < MOST_WORDS:

@@ -1,8 +1,9 @@
 """From the text of a task to its questions, in the person's own words.
 
-    "What is WAL mode, and when should I use it?"   two questions
-    "My task disappears. What can I do?"            one: the second sentence has no words of its own
-    "Compare A and B"                               one question with two sides
+    "How big is a pool, and how soon does it grow?"   two questions
+    "What is WAL mode, and when should I use it?"     one: the second part has no words of its own
+    "My task disappears. What can I do?"              one, likewise
+    "Compare threads and processes"                   one question with two sides
 
 Rule: deterministic, and linear in the length of the text. Only punctuation and closed lists of
 conjunctions and question words are used; a language without them has one question per sentence.
@@ -11,15 +12,22 @@ conjunctions and question words are used; a language without them has one questi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from actors.runtime.cooperative import Cooperative
+from actors.tasks.named_urls import without_urls
 from actors.tasks.planning import MAX_QUESTIONS, QuestionDraft
 from actors.tasks.words import STOP_WEIGHT, query_terms
 
 OWN_TERMS = 2
 """A sentence with fewer telling terms is read together with the one before it."""
 
-_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=[^\s\da-z])|(?<=[。！？])\s*|\s*\n+\s*")
+MOST_COMPARED = 1_000
+"""Characters of a part in which own words, and of a question in which a comparison is looked for."""
+PARTS_PER_SLICE = 50
+
+_SENTENCE_END = re.compile(r"(?<=[.!?;]) (?=[^\s\da-z])|(?<=[。！？])")
 _LIST_MARK = re.compile(r"(?:[-*•]|\d{1,3}[.)])\s+")
 
 _AND = r"(?:and|und|et|y|e|en|och|i)"
@@ -30,8 +38,8 @@ _QUESTION_WORD = (
 )
 _SECOND_PART = re.compile(rf"\s*[,;]?\s+{_AND}\s+(?={_QUESTION_WORD}\b)", re.IGNORECASE)
 
-_SIDE = r"([^,.;:?!\n]{1,80}?)"
-_LAST_SIDE = r"([^,.;:?!\n]{1,80})"
+_SIDE = r"((?:[^,.;:?!\n]|\.(?=\w)){1,80}?)"
+_LAST_SIDE = r"((?:[^,.;:?!\n]|\.(?=\w)){1,80})"
 _COMPARISONS = (
     re.compile(
         rf"\b(?:between|zwischen|entre|tra|fra|tussen)\s+{_SIDE}\s+{_AND}\s+{_LAST_SIDE}",
@@ -44,7 +52,7 @@ _COMPARISONS = (
     ),
     re.compile(rf"(?:^|[,.:?!]\s*){_SIDE}\s+(?:vs\.?|versus|gegen)\s+{_LAST_SIDE}", re.IGNORECASE),
     re.compile(
-        r"(?<!\S)([\w./+#-]{2,40})\s+(?:or|oder|ou|o|of)\s+(?:an?\s+)?([\w./+#-]{2,40})",
+        r"(?<!\S)([\w./+#-]{2,40})\s+(?:or|oder|ou|o)\s+(?:an?\s+)?([\w./+#-]{2,40})",
         re.IGNORECASE,
     ),
 )
@@ -54,64 +62,60 @@ _SIDE_END = re.compile(
 )
 
 
-def questions_of(text: str, about: str = "") -> list[QuestionDraft]:
+def questioned(text: str, about: str = "") -> Cooperative[list[QuestionDraft]]:
     """The questions of a task, at most `MAX_QUESTIONS`; `about` is the task that it follows up."""
-    sentences = [part for line in _SENTENCE_END.split(text) if (part := _unmarked(line))]
-    drafts = _joined([part for sentence in sentences for part in _parts(sentence)])
-    if len(drafts) > MAX_QUESTIONS:  # A long text states a lot; what it asks comes first.
-        asked = [draft for draft in drafts if draft.text.endswith(("?", "？"))]
-        rest = [draft for draft in drafts if draft not in asked]
-        drafts = [*asked, *rest][:MAX_QUESTIONS]
-    drafts = drafts or [QuestionDraft(" ".join(text.split()))]
-    return [
-        replace(draft, context=f"{draft.context} {about}".strip(), sides=sides_of(draft.text))
-        for draft in drafts
+    groups: list[list[str]] = []
+    first_terms: set[str] = set()
+    for number, part in enumerate(_every_part(text)):
+        if number % PARTS_PER_SLICE == 0:
+            yield
+        stands_alone = len(_own_terms(part)) >= OWN_TERMS
+        if groups and not (stands_alone and len(first_terms) >= OWN_TERMS):
+            groups[-1].append(part)
+        else:
+            groups.append([part])
+        if len(groups) == 1:
+            first_terms |= _own_terms(part)
+    yield
+    questions = [" ".join(group) for group in groups] or [" ".join(text.split())]
+    drafts = [
+        QuestionDraft(question, without_urls(question), context=f"{before} {about}".strip())
+        for before, question in zip(["", *questions], questions, strict=False)
     ]
+    if len(drafts) > MAX_QUESTIONS:  # A long text states a lot; what it asks comes first.
+        drafts.sort(key=lambda draft: not draft.text.endswith(("?", "？")))
+    return [replace(draft, sides=sides_of(draft.text)) for draft in drafts[:MAX_QUESTIONS]]
 
 
 def sides_of(question: str) -> tuple[str, ...]:
     """The two things that a question compares, if it does."""
     for pattern in _COMPARISONS:
-        if match := pattern.search(question):
+        if match := pattern.search(question[:MOST_COMPARED]):
             one, other = (_SIDE_END.sub("", side).strip() for side in match.groups())
-            if _has_terms(one, 1) and _has_terms(other, 1) and one.lower() != other.lower():
+            if _own_terms(one) and _own_terms(other) and one.lower() != other.lower():
                 return one, other
     return ()
 
 
-def _unmarked(line: str) -> str:
-    return _LIST_MARK.sub("", " ".join(line.split()), count=1).strip()
+def _every_part(text: str) -> Iterator[str]:
+    """The sentences of every line, those with two questions cut into two."""
+    for line in filter(str.strip, text.splitlines()):
+        for sentence in _SENTENCE_END.split(" ".join(line.split())):
+            if unmarked := _LIST_MARK.sub("", sentence.strip(), count=1).strip():
+                yield from _parts(unmarked)
 
 
-def _parts(sentence: str) -> list[str]:
+def _parts(sentence: str) -> Sequence[str]:
     """The sentence, or its two parts if both ask something with words of their own."""
     cut = _SECOND_PART.search(sentence)
-    if (
-        cut
-        and _has_terms(sentence[: cut.start()], OWN_TERMS)
-        and _has_terms(sentence[cut.end() :], 1)
-    ):
-        return [sentence[: cut.start()], sentence[cut.end() :]]
-    return [sentence]
+    if cut:
+        parts = sentence[: cut.start()], sentence[cut.end() :]
+        if all(len(_own_terms(part)) >= OWN_TERMS for part in parts):
+            return parts
+    return (sentence,)
 
 
-def _joined(parts: list[str]) -> list[QuestionDraft]:
-    """Each part as a question; one without words of its own is read with the one before.
-
-    Earlier parts are the context of a later one.
-    """
-    drafts: list[QuestionDraft] = []
-    for part in parts:
-        if drafts and not _has_terms(part, OWN_TERMS):
-            last = drafts.pop()
-            drafts.append(replace(last, text=f"{last.text} {part}"))
-        else:
-            drafts.append(QuestionDraft(part, context=drafts[-1].text if drafts else ""))
-    if len(drafts) > 1 and not _has_terms(drafts[0].text, OWN_TERMS):
-        first, second, *rest = drafts
-        drafts = [replace(second, text=f"{first.text} {second.text}", context=""), *rest]
-    return drafts
-
-
-def _has_terms(text: str, count: int) -> bool:
-    return sum(weight > STOP_WEIGHT for weight in query_terms(text[:2_000]).values()) >= count
+def _own_terms(text: str) -> set[str]:
+    """The terms of a text that are no function words and in no URL."""
+    weights = query_terms(without_urls(text[:MOST_COMPARED]))
+    return {term for term, weight in weights.items() if weight > STOP_WEIGHT}

@@ -7,9 +7,10 @@ nothing but what was found and what could not be searched.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from actors.tasks.evidence import Finding, Findings, Section
+from actors.tasks.failure import Failure
 from actors.tasks.report import PARAGRAPH, numbered_sources, opening, place
 
 TITLE_CHARACTERS = 160
@@ -21,8 +22,11 @@ _NO_ANSWER = "Nothing in the library answers this directly."
 _CLOSEST = f"{_NO_ANSWER} The closest passages:"
 _HINT = "Add documents that cover it with `terzetto ingest PATH`, then run the task again."
 
-_ESCAPED = re.compile(r"([\\`*_\[\]<>#|~])")
-_LINE_START = re.compile(r"^(\s*)(?:([-+=])|(\d+)([.)]))", re.MULTILINE)
+_ESCAPED = re.compile(
+    r"[\\`*\[\]<|~]|(?<![^\W_])_+|_+(?![^\W_])"  # `snake_case` is no emphasis.
+    r"|(?<!\S)#|&(?=#?\w+;)"
+)
+_LINE_START = re.compile(r"^(\s*)(?:([-+=>])|(\d+)([.)]))", re.MULTILINE)
 _ITEM = re.compile(r"^( *)([-*+•]|\d{1,9}[.)]|\(?\w{1,3}[.)])\s+(.*)$", re.DOTALL)
 
 
@@ -47,14 +51,27 @@ def title_of(text: str) -> str:
 
 
 def excerpts(findings: Findings) -> Iterator[str]:
-    """The excerpts alone, to stand below a text that cites none of them."""
-    for section in findings.sections:
-        yield from _section(section)
+    """The excerpts alone, to stand below a text that cites none of them; nothing if there are none."""
+    found = [section for section in findings.sections if section.findings]
+    for section in found:
+        if len(found) > 1:
+            yield f"### {escaped(_title(section.question.text))}{PARAGRAPH}"
+        yield from _found(section)
+
+
+def not_searched(failures: Iterable[Failure]) -> Iterator[str]:
+    """A note on each thing that could not be searched or asked."""
+    for message in dict.fromkeys(failure.message for failure in failures):
+        yield f"*Not searched: {escaped(message)}*{PARAGRAPH}"
 
 
 def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return _LINE_START.sub(_escaped_start, _ESCAPED.sub(r"\\\1", text))
+    return _LINE_START.sub(_escaped_start, _ESCAPED.sub(_escaped_marks, text))
+
+
+def _escaped_marks(match: re.Match[str]) -> str:
+    return "".join(f"\\{mark}" for mark in match[0])
 
 
 def _escaped_start(match: re.Match[str]) -> str:
@@ -70,12 +87,15 @@ def _title(text: str) -> str:
 
 
 def _section(section: Section) -> Iterator[str]:
-    for failure in section.missed:
-        yield f"*Not searched: {escaped(failure.message)}*{PARAGRAPH}"
+    yield from not_searched(section.missed)
     if not section.findings:
         # Only a search that worked may say that there is nothing.
         yield f"{_NO_ANSWER if section.missed else _NOTHING} {_HINT}{PARAGRAPH}"
         return
+    yield from _found(section)
+
+
+def _found(section: Section) -> Iterator[str]:
     if not section.answers:
         yield _CLOSEST + PARAGRAPH
     for finding in section.findings:
@@ -90,7 +110,9 @@ def _quoted(finding: Finding) -> str:
     if finding.kind == "definition":
         return _definition(finding.text, mark)
     blocks = [block for block in finding.text.split("\n\n") if block.strip()]
-    return "".join(_block(block, mark) for lines in blocks for block in _split_list(lines))
+    text = "".join(_block(block, mark) for lines in blocks for block in _split_list(lines))
+    only_code = all(block.startswith("    ") for block in blocks)
+    return f"{text}{mark.strip()}{PARAGRAPH}" if only_code else text
 
 
 def _split_list(block: str) -> Iterator[str]:

@@ -34,7 +34,7 @@ def synthesized(request: Synthesize) -> Cooperative[Findings]:
     sources: dict[tuple[str, int], Passage] = {}
     sample = False
     for evidence in _by_question(request):
-        choice = choose(evidence)
+        choice = yield from choose(evidence)
         passages = {passage.key: passage for passage in evidence.passages}
         findings = []
         for excerpt in choice.excerpts:

@@ -37,7 +37,8 @@ from web.command.eval.answer_measures import (
 )
 from web.command.eval.judged_files import JudgedTask, read_tasks
 from web.command.eval.retrieval import own_library
-from web.command.ingest import IngestResult, ProgressBar, ingest_found, show_source
+from web.command.ingest import ProgressBar, ingest_found, show_source
+from web.command.ingest_result import IngestResult
 from web.command.output import say
 from web.local import LocalService
 from web.settings.model import ServerSettings
