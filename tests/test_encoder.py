@@ -331,9 +331,16 @@ def test_of_excerpts_with_the_same_words_the_more_similar_comes_first() -> None:
 
 
 def test_an_excerpt_without_similarity_counts_as_the_average() -> None:
-    excerpts = [excerpt(f"A town of {n}.", s, n) for n, s in enumerate((0.2, None, 0.7))]
+    excerpts = [excerpt(f"A town of {n}.", s, n) for n, s in enumerate((0.55, None, 0.7))]
 
-    assert [one.similarity for one in chosen(*excerpts).excerpts] == [0.7, None, 0.2]
+    assert [one.similarity for one in chosen(*excerpts).excerpts] == [0.7, None, 0.55]
+
+
+@pytest.mark.parametrize(("best", "shown"), [(0.60, 1), (0.49, 2)])
+def test_beside_an_answer_nothing_far_less_similar_is_shown(best: float, shown: int) -> None:
+    near, far = excerpt("A town of frogs.", best), excerpt("The toads live on land.", 0.4, 20)
+
+    assert len(chosen(near, replace(far, score=5.0)).excerpts) == shown
 
 
 @pytest.mark.parametrize(

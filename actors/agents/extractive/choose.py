@@ -49,6 +49,8 @@ more words of a question meet in one excerpt of a large library."""
 SIMILARITY = 1.0
 """Weight of the similarity to the question, where there is an encoder. An excerpt without one (a
 tool's, say) counts as the average."""
+SIMILAR_SHARE = 0.7
+"""An excerpt with less than this share of the best similarity is not shown, if the best answers."""
 SIMILAR_CLOSEST_AT, SIMILAR_ANSWER_AT = 0.40, 0.50
 """A similarity from which on excerpts are the closest, or an answer, whatever words they share."""
 
@@ -115,7 +117,8 @@ def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
     def rank(excerpt: Excerpt) -> tuple[bool, float]:
         return excerpt.origin == "tool", matched(excerpt)
 
-    best_first = sorted(evidence.excerpts, key=rank, reverse=True)[:MOST_CANDIDATES]
+    candidates = _similar_enough(evidence.excerpts)
+    best_first = sorted(candidates, key=rank, reverse=True)[:MOST_CANDIDATES]
     for number, excerpt in enumerate(best_first):
         if number % EXCERPTS_PER_SLICE == 0:
             yield
@@ -137,6 +140,15 @@ def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
         )
         found.setdefault(excerpt.text, _Scored(excerpt, own, score, coverage))
     return sorted(found.values(), key=lambda one: -one.score)
+
+
+def _similar_enough(excerpts: Sequence[Excerpt]) -> Sequence[Excerpt]:
+    """The excerpts without those that an encoder finds far less similar than the best."""
+    best = max((e.similarity for e in excerpts if e.similarity is not None), default=0.0)
+    if best < SIMILAR_ANSWER_AT:
+        return excerpts
+    least = SIMILAR_SHARE * best
+    return [e for e in excerpts if e.similarity is None or e.similarity >= least]
 
 
 def _document_shares(excerpts: Sequence[Excerpt]) -> Mapping[str, float]:
