@@ -12,6 +12,7 @@ import pytest
 import trio
 from pydantic import BaseModel, field_validator
 from scripted import Cast
+from scripted_model import plan
 
 from actors import About, Passage, Settings, open_system
 from actors.agents.extractive.questions import questioned
@@ -291,16 +292,20 @@ async def test_a_question_is_no_answer_to_which_of_some_words() -> None:
 
 def test_a_plan_calls_tools_beside_the_library() -> None:
     tool_option = ToolOption("prices", "Looks up prices.", "product", ("price",))
-    plan = planned("Compare the prices of frogs and toads", tool_option)
-    further = [question for question in plan.questions if question.of]
-    assert [q.arguments["product"] for q in further] == [q.text for q in plan.questions if not q.of]
-    assert "prices" in {step.agent_type for step in plan.steps}
-    assert set(plan.steps[-2].depends_on) == {q.step_id for q in plan.questions}
+    made = plan("Compare the prices of frogs and toads", tool_option)
+    further = [question for question in made.questions if question.of]
+    assert [q.arguments["product"] for q in further] == [q.text for q in made.questions if not q.of]
+    assert "prices" in {step.agent_type for step in made.steps}
+    assert set(made.steps[-2].depends_on) == {q.step_id for q in made.questions}
 
 
 def test_a_tool_that_requires_more_than_a_text_is_left_to_models() -> None:
-    plan = planned("frogs", ToolOption("map", "Draws maps.", None))
-    assert not any(question.of for question in plan.questions)
+    made = plan("frogs", ToolOption("map", "Draws maps.", None))
+    assert not any(question.of for question in made.questions)
+
+
+def test_an_agent_is_asked_for_its_one_text_whatever_its_name() -> None:
+    assert describe_plugin(Prices, "mine.py:Prices").tool_option().argument == "product"
 
 
 # --- what cannot be used is refused ------------------------------------------------------------------

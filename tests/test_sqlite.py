@@ -19,7 +19,7 @@ import trio
 from actors.errors import StorageUnavailable
 from actors.journal import sqlite as log
 from actors.journal.sqlite import open_sqlite_store
-from actors.library import statements as library
+from actors.library import schema as library
 from actors.library.library import open_library
 from actors.library.parsing.inline import InlineParser
 from actors.settings import Settings

@@ -6,6 +6,7 @@ the first attempt would have given.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, assert_never
 
 from actors.agents.extractive.questions import questioned
@@ -16,6 +17,19 @@ from actors.runtime.cooperative import with_pauses
 from actors.tasks.evidence import Findings
 from actors.tasks.plan import Plan
 from actors.tasks.planning import assemble_plan
+
+Synthesis = Callable[[Synthesize], Awaitable[Findings]]
+
+
+async def plan_task(request: Analyze) -> Plan:
+    """The plan of a task, in the person's own words."""
+    drafts = await with_pauses(questioned(request.task_description, request.about))
+    return assemble_plan(drafts, request.tool_options)
+
+
+async def synthesize(request: Synthesize) -> Findings:
+    """The excerpts of the evidence that answer the questions of the plan."""
+    return await with_pauses(synthesized(request))
 
 
 class AnalyzerAgent:
@@ -28,23 +42,15 @@ class AnalyzerAgent:
     name = "analyzer"
     does = "Splits a task into questions and a plan, and chooses the excerpts that answer them."
 
+    def __init__(self, synthesize: Synthesis = synthesize) -> None:
+        self._synthesize = synthesize
+
     async def handle(self, request: Analyze | Synthesize, call: Call[Any]) -> Plan | Findings:
         """A `Plan` for `Analyze`, `Findings` for `Synthesize`."""
         match request:
             case Analyze():
                 return await plan_task(request)
             case Synthesize():
-                return await synthesize(request)
+                return await self._synthesize(request)
             case _:
                 assert_never(request)
-
-
-async def plan_task(request: Analyze) -> Plan:
-    """The plan of a task, in the person's own words."""
-    drafts = await with_pauses(questioned(request.task_description, request.about))
-    return assemble_plan(drafts, request.tool_options)
-
-
-async def synthesize(request: Synthesize) -> Findings:
-    """The excerpts of the evidence that answer the questions of the plan."""
-    return await with_pauses(synthesized(request))

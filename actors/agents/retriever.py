@@ -52,10 +52,11 @@ class RetrieverAgent:
         if pages.any_read and found.sample:
             found = replace(found, passages=(), excerpts=(), sample=False)
         evidence = _evidence(request, found)
+        page_excerpts = await self._library.with_similarity(question.query, pages.excerpts)
         return replace(
             evidence,
             passages=each_once((*pages.passages, *evidence.passages)),
-            excerpts=(*pages.excerpts, *evidence.excerpts),
+            excerpts=(*page_excerpts, *evidence.excerpts),
             weights={**pages.weights, **evidence.weights},
             missed=pages.missed,
         )

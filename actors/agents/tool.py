@@ -2,7 +2,8 @@
 
 Rule: it decides nothing. The request names the tool and its arguments, and the settings say which
 tools may be called. Every word of a passage is the tool's own; the passage names the tool and the
-arguments as its place, so that it can be weighed and cited like a passage of a document.
+arguments as its place, so that it can be weighed and cited like a passage of a document. What a tool
+says of its own failure is not a passage: the evidence names it as missed.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from typing import Any
 
 import trio
 
+from actors.errors import ToolFailed
 from actors.library.parsing.blocks import Block, collapsed, storable
 from actors.library.parsing.formats.plain_text import parse_text
 from actors.library.parsing.inline import excerpts_of, indexed_text, passages_of
 from actors.messages import CallTool
 from actors.runtime.call import Call
 from actors.tasks.evidence import Evidence
+from actors.tasks.failure import Failure
 from actors.tasks.tool_options import spelled
 from actors.tools import Tools
 from actors.tools.catalog import ToolResult
@@ -36,7 +39,8 @@ MAX_DEPTH = 32
 class ToolAgent:
     """Calls a tool for evidence on a question.
 
-    Failure mode: empty evidence, as for the retriever. A retry calls the tool with the same key, by
+    Failure mode: empty evidence, as for the retriever. An error that the tool answers with is not
+    retried, because it is an answer: the evidence then says what the tool answered. A retry calls the tool with the same key, by
     which the tool can recognise the earlier attempt; only the tool knows if it acted twice.
     """
 
@@ -49,6 +53,8 @@ class ToolAgent:
     async def handle(self, request: CallTool, call: Call[Any]) -> Evidence:
         """The tool's result as evidence, in its order; empty if it has no text."""
         result = await self._tools.call(request.name, request.arguments, request.key)
+        if result.error:
+            return Evidence(request.question, missed=(Failure(ToolFailed.code, result.error),))
         if result.omitted:
             log.info("of %s left out: %s", request.name, ", ".join(result.omitted))
         read = partial(_evidence, request, result)

@@ -1,7 +1,7 @@
 """Documents as the library answers with them, and as they come from a parser.
 
-Rule: the fields of a `Document` are those of the HTTP API, and its id is a function of its bytes, so
-that the same document has the same id everywhere.
+Rule: the fields of a `Document` are those of the HTTP API, and its id is a function of its bytes and
+its owner, so that the same document has the same id everywhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _DOCUMENTS = uuid.UUID("0b5a4c5e-6a3f-5d1e-9d57-2f3a1f0c7e11")
 class Document:
     """One document; `sample` if it belongs to the sample library.
 
-    `notes` are sentences about what its parser left out or could not read.
+    `notes` are sentences about what its parser left out or could not read. `sources` are the paths
+    and URLs that it came from, and `uploaded` says that it was also added without one; only a list of
+    the documents of a source has these two.
     """
 
     document_id: str
@@ -39,6 +41,8 @@ class Document:
     created_at: str
     notes: tuple[str, ...] = ()
     sample: bool = False
+    sources: tuple[str, ...] = ()
+    uploaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +91,28 @@ class ParsedText:
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """A document with its text, passages and excerpts."""
+    """A document with its text, passages and excerpts; `owner` is None if it is shared by all."""
 
     document: Document
     text: str
     passages: tuple[PassageCut, ...]
     excerpts: tuple[ExcerptCut, ...]
     language: str = ""
+    owner: str | None = None
 
 
 def parsed_document(
-    parsed: ParsedText, media_type: str, size: int, sha256: str, now: datetime
+    parsed: ParsedText,
+    media_type: str,
+    size: int,
+    sha256: str,
+    now: datetime,
+    owner: str | None = None,
 ) -> ParsedDocument:
     """A parsed document of `size` bytes, created `now`."""
     created_at = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     document = Document(
-        document_id=str(uuid.uuid5(_DOCUMENTS, sha256)),
+        document_id=str(uuid.uuid5(_DOCUMENTS, f"{sha256} {owner}" if owner else sha256)),
         title=parsed.title,
         media_type=media_type,
         bytes=size,
@@ -111,4 +121,6 @@ def parsed_document(
         created_at=created_at,
         notes=parsed.notes,
     )
-    return ParsedDocument(document, parsed.text, parsed.passages, parsed.excerpts, parsed.language)
+    return ParsedDocument(
+        document, parsed.text, parsed.passages, parsed.excerpts, parsed.language, owner
+    )

@@ -65,7 +65,7 @@ def _cut(
 ) -> ExcerptCut:
     """An excerpt of these pieces. The first one is repeated from elsewhere if it stands apart."""
     end = parts[-1].end
-    if len(parts) > 1 and (kind == "row" or parts[0].end + 3 < parts[1].start):
+    if len(parts) > 1 and (kind == "row" or layout.text[parts[0].end : parts[1].start].strip()):
         start = parts[1].start
         text = f"{layout.text[parts[0].start : parts[0].end]}\n{layout.text[start:end]}"
     else:

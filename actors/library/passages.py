@@ -61,7 +61,7 @@ def _packed(pieces: list[Piece]) -> Iterator[list[Piece]]:
         if passage and _words(passage) + _words(together) > MOST_WORDS:
             if finished:
                 yield finished
-            finished, passage = _split_lead_in(passage)
+            finished, passage = _split_lead_in(passage, together)
         passage += together
     if finished and passage and _words(passage) < SHORT_WORDS:
         finished, passage = finished + passage, []
@@ -85,11 +85,12 @@ def _run_of(piece: Piece) -> str:
     return "table" if kind in ("header", "row") else ""
 
 
-def _split_lead_in(passage: list[Piece]) -> tuple[list[Piece], list[Piece]]:
+def _split_lead_in(passage: list[Piece], following: list[Piece]) -> tuple[list[Piece], list[Piece]]:
     """A full passage, and what goes into the next: a last piece that announces what follows."""
     last = passage[-1].block
     announces = last.kind in ("term", "header") or last.text.rstrip().endswith((":", "："))
-    if len(passage) > 1 and announces:
+    fits = _words(passage[-1:]) + _words(following) <= MOST_WORDS
+    if len(passage) > 1 and announces and fits:
         return passage[:-1], passage[-1:]
     return passage, []
 

@@ -98,8 +98,10 @@ _EXCERPTS = f"""
     CREATE UNIQUE INDEX document_of_owner ON documents (ifnull(owner, ''), sha256);
     CREATE INDEX documents_by_parser ON documents (parser);
     CREATE TABLE sources (
-        source TEXT PRIMARY KEY,
-        number INTEGER NOT NULL REFERENCES documents
+        owner TEXT NOT NULL, -- that of the document, '' for none
+        source TEXT NOT NULL,
+        number INTEGER NOT NULL REFERENCES documents,
+        PRIMARY KEY (owner, source)
     ) WITHOUT ROWID;
     CREATE INDEX sources_of_document ON sources (number);
     CREATE TABLE texts (
@@ -110,7 +112,7 @@ _EXCERPTS = f"""
     INSERT INTO documents (number, document_id, title, media_type, bytes, sha256, passages,
         created_at, kept) SELECT number, document_id, title, media_type, bytes, sha256, passages,
         created_at, kept FROM before_documents;
-    INSERT INTO sources SELECT * FROM before_sources;
+    INSERT INTO sources SELECT '', source, number FROM before_sources;
     INSERT INTO texts SELECT number, text, crc FROM before_texts;
     DROP TABLE before_documents;
     DROP TABLE before_sources;
@@ -137,20 +139,23 @@ _EXCERPTS = f"""
         lead INTEGER NOT NULL, -- 1: it opens its section
         headings TEXT NOT NULL,
         text TEXT NOT NULL,
-        digest BLOB NOT NULL, -- of headings and text: the same for the same content
+        digest BLOB NOT NULL, -- of headings and text: the same for repeated text
+        content BLOB NOT NULL, -- of title, headings and text: what its vector is computed from
         crc INTEGER NOT NULL
     );
     CREATE INDEX excerpts_of_passage ON excerpts (number, position);
     CREATE INDEX excerpts_by_digest ON excerpts (digest, number);
+    CREATE INDEX excerpts_by_content ON excerpts (content);
     CREATE VIRTUAL TABLE passage_terms USING fts5 (title, headings, text, {_TOKENIZER});
     CREATE VIRTUAL TABLE excerpt_terms USING fts5 (title, headings, text, {_TOKENIZER});
     CREATE VIRTUAL TABLE excerpt_vocabulary USING fts5vocab (excerpt_terms, row);
     CREATE TABLE encodings ( -- vectors of excerpts, by content
-        digest BLOB NOT NULL,
+        encoding INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
+        content BLOB NOT NULL,
         model TEXT NOT NULL,
         vector BLOB NOT NULL,
-        PRIMARY KEY (digest, model)
-    ) WITHOUT ROWID;
+        UNIQUE (content, model)
+    );
     """
 
 SCHEMA = Schema(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from actors.errors import DocumentNotFound
@@ -20,7 +22,31 @@ from actors.library.passages import PassageCut
 from actors.sqlite import checked_text
 from actors.tasks.words import terms
 
+
+class ToRebuild(NamedTuple):
+    """A document from before there were excerpts."""
+
+    number: int
+    document_id: str
+    content: bytes | None
+    """Its stored text in UTF-8; None if it is lost."""
+    crc: int | None
+    sections: tuple[str, ...]
+    """The names of its sections."""
+
+
 _COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at, notes"
+
+
+class Identity(NamedTuple):
+    """Which document some bytes are: those of another owner are another document."""
+
+    sha256: str
+    owner: str | None = None
+    """None: shared by all."""
+
+
+_IS = "sha256 = :sha256 AND ifnull(owner, '') = ifnull(:owner, '')"
 
 
 def insert(
@@ -31,34 +57,31 @@ def insert(
     Returns the document, whether it is new, and whether it was there from an older parser and has
     been parsed again under its id.
     """
-    there = find(db, parsed.document.sha256)
-    updated = there is not None and needs_parsing(db, parsed.document.sha256)
-    if there is None:
-        _insert_document(db, parsed)
-    elif updated:
-        _replace_content(db, parsed)
-    _place(db, parsed.document.sha256, source)
-    return find(db, parsed.document.sha256) or parsed.document, there is None, updated
+    identity = Identity(parsed.document.sha256, parsed.owner)
+    number = _number(db, identity)
+    created, updated = number is None, False
+    if number is None:
+        number = _insert_document(db, parsed)
+    elif needs_parsing(db, identity):
+        updated = True
+        _replace_content(db, number, parsed)
+    _place(db, number, source)
+    return _numbered(db, number), created, updated
 
 
-def place(db: sqlite3.Connection, sha256: str, source: str | None) -> Document | None:
+def place(db: sqlite3.Connection, identity: Identity, source: str | None) -> Document | None:
     """The document with these bytes, noted to come from `source`, too."""
-    there = find(db, sha256)
-    if there is not None:
-        _place(db, sha256, source)
-    return there
+    number = _number(db, identity)
+    if number is None:
+        return None
+    _place(db, number, source)
+    return _numbered(db, number)
 
 
-def find(db: sqlite3.Connection, sha256: str) -> Document | None:
-    """The document with these bytes."""
-    row = db.execute(f"SELECT {_COLUMNS} FROM documents WHERE sha256 = ?", (sha256,)).fetchone()
-    return _document(row) if row else None
-
-
-def needs_parsing(db: sqlite3.Connection, sha256: str) -> bool:
+def needs_parsing(db: sqlite3.Connection, identity: Identity) -> bool:
     """Whether these bytes are not there, or were read by an older parser."""
-    sql = "SELECT 1 FROM documents WHERE sha256 = ? AND parser >= ?"
-    return db.execute(sql, (sha256, PARSER)).fetchone() is None
+    sql = f"SELECT 1 FROM documents WHERE {_IS} AND parser >= :parser"
+    return db.execute(sql, {**identity._asdict(), "parser": PARSER}).fetchone() is None
 
 
 def knows(db: sqlite3.Connection, sha256: str, source: str | None) -> bool:
@@ -102,14 +125,57 @@ def text(db: sqlite3.Connection, document_id: str) -> str:
 
 
 def page(
-    db: sqlite3.Connection, limit: int, before: int | None
+    db: sqlite3.Connection, limit: int, before: int | None, source: str | None = None
 ) -> tuple[list[Document], int | None]:
-    """At most `limit` documents, newest first, and the number of the last if there are more."""
-    sql = f"""SELECT number, {_COLUMNS} FROM documents WHERE :before IS NULL OR number < :before
-        ORDER BY number DESC LIMIT :limit"""
-    rows = db.execute(sql, {"before": before, "limit": limit + 1}).fetchall()
+    """At most `limit` documents, newest first, and the number of the last if there are more.
+
+    With a `source` only those that came from it or from below it.
+    """
+    among = "" if source is None else f"number IN (SELECT number FROM sources WHERE {_BELOW}) AND"
+    sql = f"""SELECT number, {_COLUMNS} FROM documents
+        WHERE {among} (:before IS NULL OR number < :before) ORDER BY number DESC LIMIT :limit"""
+    where = {"before": before, "limit": limit + 1, **_below(source)}
+    rows = db.execute(sql, where).fetchall()
     more = int(rows[limit - 1][0]) if len(rows) > limit else None
-    return [_document(row[1:]) for row in rows[:limit]], more
+    found = [(row[0], _document(row[1:])) for row in rows[:limit]]
+    if source is not None:
+        return [_with_sources(db, number, document) for number, document in found], more
+    return [document for _, document in found], more
+
+
+_BELOW = "owner = '' AND (source = :source OR (source >= :first AND source < :last))"
+
+
+def _below(source: str | None) -> dict[str, str]:
+    """The values of `_BELOW`: "0" is the character after "/"."""
+    if source is None:
+        return {}
+    folder = source.rstrip("/")
+    return {"source": source, "first": f"{folder}/", "last": f"{folder}0"}
+
+
+def _with_sources(db: sqlite3.Connection, number: int, document: Document) -> Document:
+    sql = "SELECT source FROM sources WHERE number = ? ORDER BY source"
+    sources = tuple(row[0] for row in db.execute(sql, (number,)).fetchall())
+    (kept,) = db.execute("SELECT kept FROM documents WHERE number = ?", (number,)).fetchone()
+    return replace(document, sources=sources, uploaded=bool(kept))
+
+
+def forget_source(db: sqlite3.Connection, source: str) -> tuple[Document, ...]:
+    """Forget that a document came from this source, and remove it if nothing else holds it.
+
+    Returns the removed document, if any; raises `DocumentNotFound` if nothing came from there.
+    """
+    where = "owner = '' AND source = ?"
+    row = db.execute(f"SELECT number FROM sources WHERE {where}", (source,)).fetchone()
+    if row is None:
+        raise DocumentNotFound("No document came from this source.")
+    document = _numbered(db, row[0])
+    db.execute(f"DELETE FROM sources WHERE {where}", (source,))
+    if not _is_orphan(db, row[0]):
+        return ()
+    _delete_document(db, row[0])
+    return (document,)
 
 
 def delete(db: sqlite3.Connection, document_id: str) -> None:
@@ -131,28 +197,49 @@ def counts(db: sqlite3.Connection) -> dict[str, int]:
     sql = """SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM excerpts),
         (SELECT count(*) FROM documents WHERE parser < ?)"""
     documents, excerpts, outdated = db.execute(sql, (PARSER,)).fetchone()
-    return {"documents": documents, "excerpts": excerpts, "outdated": outdated}
+    return {"documents": documents, "excerpts": excerpts, "to_rebuild": outdated}
 
 
 # --- rebuilding -------------------------------------------------------------------------------
 
 
-def next_rebuild(db: sqlite3.Connection) -> tuple[int, str, tuple[str, ...], int] | None:
-    """A document without excerpts: its number, text and section names, and how many there are."""
-    row = db.execute(
-        """SELECT number, text, sections, (SELECT count(*) FROM rebuilds) FROM rebuilds
-            JOIN texts USING (number) ORDER BY number LIMIT 1"""
-    ).fetchone()
-    return (row[0], row[1], tuple(json.loads(row[2])), row[3]) if row else None
+def next_rebuilds(db: sqlite3.Connection, documents: int, text_bytes: int) -> list[ToRebuild]:
+    """The next documents without excerpts, until there are so many or their texts so long."""
+    sql = """SELECT number, document_id, CAST(text AS BLOB), crc, CAST(sections AS BLOB)
+        FROM rebuilds JOIN documents USING (number) LEFT JOIN texts USING (number)
+        ORDER BY number LIMIT ?"""
+    found: list[ToRebuild] = []
+    with closing(db.execute(sql, (documents,))) as rows:
+        for number, document_id, content, crc, names in rows:
+            sections = tuple(json.loads(names.decode(errors="replace")))
+            found.append(ToRebuild(number, document_id, content, crc, sections))
+            text_bytes -= len(content or b"")
+            if text_bytes <= 0:
+                break
+    return found
 
 
-def rebuild(db: sqlite3.Connection, number: int, parsed: ParsedText) -> None:
-    """Give a document from before there were excerpts its passages and excerpts."""
-    (title,) = db.execute("SELECT title FROM documents WHERE number = ?", (number,)).fetchone()
-    _delete_content(db, number)
-    _insert_content(db, number, title, parsed.text, parsed.passages, parsed.excerpts)
-    sql = "UPDATE documents SET passages = ? WHERE number = ?"
-    db.execute(sql, (len(parsed.passages), number))
+def rebuild(db: sqlite3.Connection, rebuilt: Mapping[int, ParsedText | None]) -> None:
+    """Give documents from before there were excerpts their passages and excerpts.
+
+    One without a text is kept as a document without passages.
+    """
+    for number, parsed in rebuilt.items():
+        if parsed is not None:
+            sql = "SELECT title FROM documents WHERE number = ?"
+            (title,) = db.execute(sql, (number,)).fetchone()
+            _delete_content(db, number)
+            _insert_content(db, number, title, parsed.text, parsed.passages, parsed.excerpts)
+        _end_rebuild(db, number, len(parsed.passages) if parsed else 0)
+
+
+def rebuilds_left(db: sqlite3.Connection) -> int:
+    """How many documents are still to be rebuilt."""
+    return int(db.execute("SELECT count(*) FROM rebuilds").fetchone()[0])
+
+
+def _end_rebuild(db: sqlite3.Connection, number: int, passages: int) -> None:
+    db.execute("UPDATE documents SET passages = ? WHERE number = ?", (passages, number))
     db.execute("DELETE FROM rebuilds WHERE number = ?", (number,))
 
 
@@ -166,26 +253,37 @@ def _document(row: Sequence[Any]) -> Document:
     )
 
 
-def _insert_document(db: sqlite3.Connection, parsed: ParsedDocument) -> None:
+def _number(db: sqlite3.Connection, identity: Identity) -> int | None:
+    """The number of the document with these bytes."""
+    sql = f"SELECT number FROM documents WHERE {_IS}"
+    row = db.execute(sql, identity._asdict()).fetchone()
+    return row[0] if row else None
+
+
+def _numbered(db: sqlite3.Connection, number: int) -> Document:
+    sql = f"SELECT {_COLUMNS} FROM documents WHERE number = ?"
+    return _document(db.execute(sql, (number,)).fetchone())
+
+
+def _insert_document(db: sqlite3.Connection, parsed: ParsedDocument) -> int:
     document = parsed.document
-    sql = f"""INSERT INTO documents ({_COLUMNS}, parser, language)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    sql = f"""INSERT INTO documents ({_COLUMNS}, parser, language, owner)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
     row = (
         *(document.document_id, document.title, document.media_type, document.bytes),
         *(document.sha256, document.passages, document.created_at),
-        *(json.dumps(document.notes), PARSER, parsed.language),
+        *(json.dumps(document.notes), PARSER, parsed.language, parsed.owner),
     )
     number = db.execute(sql, row).lastrowid
     assert number is not None
     _insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
+    return number
 
 
-def _replace_content(db: sqlite3.Connection, parsed: ParsedDocument) -> None:
+def _replace_content(db: sqlite3.Connection, number: int, parsed: ParsedDocument) -> None:
     """Parse again: the document keeps its id, its date and its sources."""
     document = parsed.document
-    (number,) = db.execute(
-        "SELECT number FROM documents WHERE sha256 = ?", (document.sha256,)
-    ).fetchone()
+    contents = _contents(db, number)
     _delete_content(db, number)
     db.execute(
         """UPDATE documents SET title = ?, media_type = ?, passages = ?, notes = ?, parser = ?,
@@ -196,6 +294,7 @@ def _replace_content(db: sqlite3.Connection, parsed: ParsedDocument) -> None:
         ),
     )
     _insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
+    _delete_encodings(db, contents)
 
 
 def _insert_content(
@@ -209,7 +308,7 @@ def _insert_content(
     db.execute("INSERT INTO texts VALUES (?, ?, ?)", (number, text, crc32(text.encode())))
     title_terms = " ".join(terms(title))
     _insert_passages(db, number, title_terms, passages)
-    _insert_excerpts(db, number, title_terms, passages, excerpts)
+    _insert_excerpts(db, number, title, passages, excerpts)
 
 
 def _insert_passages(
@@ -232,12 +331,13 @@ def _insert_passages(
 def _insert_excerpts(
     db: sqlite3.Connection,
     number: int,
-    title_terms: str,
+    title: str,
     passages: tuple[PassageCut, ...],
     excerpts: tuple[ExcerptCut, ...],
 ) -> None:
     (last,) = db.execute("SELECT ifnull(max(excerpt), 0) FROM excerpts").fetchone()
     rows, indexed = [], []
+    title_terms = " ".join(terms(title))
     ahead = iter(passages)
     passage = next(ahead, None)
     for at, cut in enumerate(excerpts, start=last + 1):
@@ -245,19 +345,19 @@ def _insert_excerpts(
             passage = next(ahead, None)
         headings = "\n".join(cut.headings)
         place = (number, passage.position if passage else 1, cut.start, cut.end)
-        content = (headings, cut.text, digest(headings, cut.text))
+        digests = digest(headings, cut.text), digest(title, headings, cut.text)
         crc = content_crc(headings, cut.text)
-        rows.append((at, *place, cut.kind, cut.lead, *content, crc))
+        rows.append((at, *place, cut.kind, cut.lead, headings, cut.text, *digests, crc))
         indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
-    db.executemany("INSERT INTO excerpts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany("INSERT INTO excerpts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     db.executemany(
         "INSERT INTO excerpt_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
     )
 
 
-def digest(headings: str, text: str) -> bytes:
-    """The same for the same content: 16 bytes."""
-    return blake2b(f"{headings}\0{text}".encode(), digest_size=16).digest()
+def digest(*parts: str) -> bytes:
+    """The same for the same texts: 16 bytes."""
+    return blake2b("\0".join(parts).encode(), digest_size=16).digest()
 
 
 def content_crc(headings: str, text: str) -> int:
@@ -265,14 +365,18 @@ def content_crc(headings: str, text: str) -> int:
     return crc32(f"{headings}\0{text}".encode())
 
 
-def _place(db: sqlite3.Connection, sha256: str, source: str | None) -> None:
+def _place(db: sqlite3.Connection, number: int, source: str | None) -> None:
     """Note the source of a document, and remove the one that came from there before."""
-    (number,) = db.execute("SELECT number FROM documents WHERE sha256 = ?", (sha256,)).fetchone()
     if source is None:
         db.execute("UPDATE documents SET kept = 1 WHERE number = ?", (number,))
         return
-    old = db.execute("SELECT number FROM sources WHERE source = ?", (source,)).fetchone()
-    db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (source, number))
+    (owner,) = db.execute(
+        "SELECT ifnull(owner, '') FROM documents WHERE number = ?", (number,)
+    ).fetchone()
+    old = db.execute(
+        "SELECT number FROM sources WHERE owner = ? AND source = ?", (owner, source)
+    ).fetchone()
+    db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (owner, source, number))
     if old is not None and old[0] != number and _is_orphan(db, old[0]):
         _delete_document(db, old[0])
 
@@ -285,8 +389,10 @@ def _is_orphan(db: sqlite3.Connection, number: int) -> bool:
 
 
 def _delete_document(db: sqlite3.Connection, number: int) -> None:
+    contents = _contents(db, number)
     _delete_content(db, number)
-    for table in ("rebuilds", "sources", "documents"):
+    _delete_encodings(db, contents)
+    for table in ("sources", "documents"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
 
 
@@ -294,9 +400,17 @@ def _delete_content(db: sqlite3.Connection, number: int) -> None:
     for table, key in (("passage_terms", "passage"), ("excerpt_terms", "excerpt")):
         among = f"SELECT {key} FROM {key}s WHERE number = ?"
         db.execute(f"DELETE FROM {table} WHERE rowid IN ({among})", (number,))
-    gone = """SELECT digest FROM excerpts AS one WHERE number = :number AND NOT EXISTS (
-        SELECT 1 FROM excerpts AS other WHERE other.digest = one.digest AND number <> :number)"""
-    if db.execute("SELECT 1 FROM encodings LIMIT 1").fetchone():
-        db.execute(f"DELETE FROM encodings WHERE digest IN ({gone})", {"number": number})
     for table in ("excerpts", "passages", "texts"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
+
+
+def _contents(db: sqlite3.Connection, number: int) -> list[tuple[bytes]]:
+    sql = "SELECT DISTINCT content FROM excerpts WHERE number = ?"
+    return db.execute(sql, (number,)).fetchall()
+
+
+def _delete_encodings(db: sqlite3.Connection, contents: Sequence[tuple[bytes]]) -> None:
+    """Delete the vectors of content that no document has any more."""
+    sql = """DELETE FROM encodings WHERE content = ?1
+        AND NOT EXISTS (SELECT 1 FROM excerpts WHERE content = ?1)"""
+    db.executemany(sql, contents)

@@ -36,6 +36,7 @@ class StepInput:
     """What an attempt of a step may use: the task as decided, and outputs of earlier steps by id.
 
     `kept_text` is the text of earlier attempts that this one continues; "" to start anew.
+    `last_attempt`: if it fails, the step is not attempted again.
     """
 
     step: PlannedStep
@@ -46,6 +47,7 @@ class StepInput:
     context: Context = NO_CONTEXT
     kept_text: str = ""
     meter: Meter = field(default_factory=Meter)
+    last_attempt: bool = True
 
     @property
     def key(self) -> str:
@@ -98,6 +100,7 @@ async def _analyze(given: StepInput) -> Analyze:
         given.tokens_left,
         options,
         given.meter,
+        given.last_attempt,
     )
 
 
@@ -159,7 +162,8 @@ def _findings_summary(findings: Findings, given: StepInput) -> dict[str, Any]:
 
 
 async def _write(given: StepInput) -> Write:
-    (findings,) = (given.outputs[needed] for needed in given.step.depends_on)
+    needed = (given.outputs[step_id] for step_id in given.step.depends_on)
+    findings = next(output for output in needed if isinstance(output, Findings))
     return Write(
         given.key,
         given.task.task_description,
@@ -168,6 +172,7 @@ async def _write(given: StepInput) -> Write:
         given.kept_text,
         given.tokens_left,
         given.meter,
+        given.last_attempt,
     )
 
 

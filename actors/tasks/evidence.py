@@ -55,7 +55,8 @@ class Excerpt:
     """A unit that a report may quote whole: see `actors.library.excerpts`.
 
     `position` is that of its passage. `passage_score` and `score` are the BM25 scores of the passage
-    and of the excerpt itself, higher for a better match. `lead`: it opens its section.
+    and of the excerpt itself, higher for a better match. `lead`: it opens its section. `similarity`
+    to the question, 0 for none and 1 for the same text, is an encoder's; None without one.
     """
 
     document_id: str
@@ -70,6 +71,7 @@ class Excerpt:
     passage_score: float = 0.0
     score: float = 0.0
     origin: Origin = "library"
+    similarity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +129,9 @@ class Findings:
     """What the report says: a section for each question.
 
     `sources` are the passages that the findings cite, in the order of first citation, so that the
-    source at index 0 is cited as [1]. `passages` are what a language model may write from, `sources`
-    first and under the same numbers; empty if none is to write. `degraded` says why a model's part
-    was done without one.
+    source at index 0 is cited as [1]. `passages` are what a language model may write from, those of
+    `sources` first; empty if none is to write. `sample_documents` are the ids of those of them that
+    are the sample library's. `degraded` says why a model's part was done without one.
     """
 
     sections: tuple[Section, ...] = ()
@@ -138,6 +140,7 @@ class Findings:
     passages: tuple[Passage, ...] = ()
     degraded: Failure | None = None
     usage: Usage = NO_USAGE
+    sample_documents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

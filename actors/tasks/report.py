@@ -11,7 +11,7 @@ from actors.tasks.evidence import Findings, Passage, Source
 
 PARAGRAPH = "\n\n"
 
-_SAMPLE = (
+SAMPLE_NOTE = (
     "*This report draws on Terzetto's sample library. "
     "Add your own documents with `terzetto ingest PATH`.*\n\n"
 )
@@ -21,7 +21,7 @@ def opening(title: str, findings: Findings) -> Iterator[str]:
     """The title, and a note if the library is the sample."""
     yield f"# {title}\n\n"
     if findings.sample:
-        yield _SAMPLE
+        yield SAMPLE_NOTE
 
 
 def numbered_sources(passages: Iterable[Passage]) -> tuple[Source, ...]:

@@ -17,6 +17,8 @@ from functools import lru_cache
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
+_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe"})
+"""Letters that Unicode does not take apart into a letter and a mark."""
 _MARKS = re.compile(
     "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640]"
 )
@@ -32,6 +34,8 @@ _RUN = re.compile(f"[{_UNSPACED}]+|[{_HANGUL}]+")
 _WORD = re.compile(
     f"[{_UNSPACED}]+|[{_HANGUL}]+|\\d+(?:[.,]\\d+)+(?![^\\W_])|(?:(?![{_UNSPACED}{_HANGUL}])[^\\W_])(?:(?![{_UNSPACED}{_HANGUL}])[^\\W_]|[\u0900-\u0dff\u0f00-\u0fff])*"
 )
+_JOINT = re.compile(r"[-'’]")
+_JOINED = re.compile(r"(?<![\w'’-])[^\W\d_]{1,12}[-'’][^\W\d_]{1,12}(?![\w'’-])")
 _ASCII_WORD = re.compile(r"\d+(?:[.,]\d+)+(?![^\W_])|[^\W_]+")
 """As `_WORD`, for text in ASCII, which is most of it."""
 _COMPOUND = re.compile(r"[^\W_]+(?:[._:/@+#-]+[^\W_]+)+")
@@ -83,7 +87,8 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text)).casefold()
-    return unicodedata.normalize("NFC", _MARKS.sub("", text))
+    text = unicodedata.normalize("NFC", _MARKS.sub("", text)).translate(_LETTERS)
+    return re.sub(r"\d", lambda digit: str(unicodedata.decimal(digit[0])), text)
 
 
 def words(text: str) -> list[str]:
@@ -129,6 +134,10 @@ def _without_ending(word: str) -> str:
             if word[-1] == word[-2] and word[-1] not in "lsz":
                 word = word[:-1]
             break
+    if (
+        word.endswith("ll") and len(word) > 5
+    ):  # "cancelling" and "cancel", "controlled" and "control"
+        return word[:-1]
     return word[:-1] if word.endswith("e") and len(word) > SHORT_WORD else word
 
 
@@ -137,8 +146,20 @@ def _has_vowel(letters: str) -> bool:
 
 
 def terms(text: str) -> list[str]:
-    """The stems of all words, in order: what is indexed of a text."""
-    return [stem(word) for word in words(text)]
+    """The stems of all words, in order: what is indexed of a text.
+
+    Last come further forms: "e-mail" as one word, and the last letter of each run of Chinese,
+    Japanese, Korean or Thai, so that a query of one letter finds every place of it by prefix.
+    """
+    folded = fold(text)
+    found = [stem(word) for word in words(text)]
+    found += [stem(word) for word in _joined(folded)]
+    return found if folded.isascii() else [*found, *(run[-1] for run in _RUN.findall(folded))]
+
+
+def _joined(folded: str) -> list[str]:
+    """Words written with a hyphen or an apostrophe, as one word: "email", "dont"."""
+    return [_JOINT.sub("", word) for word in _JOINED.findall(folded)]
 
 
 def query_terms(text: str) -> dict[str, float]:
@@ -150,7 +171,7 @@ def query_terms(text: str) -> dict[str, float]:
     written = re.findall(r"\w+", text)
     names = {fold(name) for name in written if name[1:] != name[1:].lower()}
     found: dict[str, float] = {}
-    for word in words(text):
+    for word in (*words(text), *_joined(fold(text))):
         found[stem(word)] = max(found.get(stem(word), 0.0), _weight(word, names))
     return found
 
@@ -161,6 +182,11 @@ def _weight(word: str, names: set[str]) -> float:
     if word in STOP_WORDS:
         return STOP_WEIGHT
     return SHORT_WEIGHT if len(word) <= SHORT_WORD and not _RUN.fullmatch(word) else 1.0
+
+
+def is_letter_of_run(term: str) -> bool:
+    """Whether a term is one letter of a script without blanks, which is indexed in bigrams."""
+    return len(term) == 1 and _RUN.fullmatch(term) is not None
 
 
 def telling_terms(text: str) -> list[str]:

@@ -58,6 +58,12 @@ class NoLibrary:
         """Finds nothing."""
         return Found()
 
+    async def counts(self) -> dict[str, int]:
+        """As of a library without documents."""
+        return dict.fromkeys(("documents", "excerpts", "encoded", "to_rebuild"), 0)
+
+    problem = ""
+
 
 def plan_for(text: str, questions: int = 2) -> Plan:
     """A plan with so many questions, whose steps are s1, s2, ... in their order."""

@@ -46,6 +46,13 @@ NOTHING_AT, CLOSEST_AT = (0.05, 0.05), (0.10, 0.075)
 more words of a question meet in one excerpt of a large library."""
 
 
+SIMILARITY = 1.0
+"""Weight of the similarity to the question, where there is an encoder. An excerpt without one (a
+tool's, say) counts as the average."""
+SIMILAR_CLOSEST_AT, SIMILAR_ANSWER_AT = 0.40, 0.50
+"""A similarity from which on excerpts are the closest, or an answer, whatever words they share."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The excerpts for one question, best first, and whether they answer it."""
@@ -71,13 +78,15 @@ def choose(evidence: Evidence) -> Cooperative[Choice]:
     best = max((one.coverage for one in scored if one not in tools), default=0.0)
     units = math.log10(max(evidence.units, 10))
     nothing, closest = (a + b * units for a, b in (NOTHING_AT, CLOSEST_AT))
-    if best < (closest if tools else nothing):
+    similar = max(one.excerpt.similarity or 0.0 for one in scored)
+    if best < (closest if tools else nothing) and similar < SIMILAR_CLOSEST_AT:
         scored = [one for one in scored if one.excerpt.origin in ("tool", "page")]
     if not scored:
         return Choice((), answers=False)
     chosen = _greedy(evidence, scored)
     cut = tuple(_shortened(one.excerpt, evidence.weights) for one in chosen)
-    return Choice(cut, answers=best >= closest or bool(tools))
+    answers = best >= closest or similar >= SIMILAR_ANSWER_AT or bool(tools)
+    return Choice(cut, answers=answers)
 
 
 # --- scoring ------------------------------------------------------------------------------------
@@ -90,8 +99,16 @@ def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
     best_passage = max((e.passage_score for e in evidence.excerpts), default=0.0) or 1.0
     best_unit = max((e.score for e in evidence.excerpts), default=0.0) or 1.0
 
+    known = [e.similarity for e in evidence.excerpts if e.similarity is not None]
+    average = sum(known) / len(known) if known else 0.0
+
     def matched(excerpt: Excerpt) -> float:
-        return excerpt.passage_score / best_passage + excerpt.score / best_unit
+        similarity = average if excerpt.similarity is None else excerpt.similarity
+        return (
+            excerpt.passage_score / best_passage
+            + excerpt.score / best_unit
+            + SIMILARITY * similarity
+        )
 
     found: dict[str, _Scored] = {}
 

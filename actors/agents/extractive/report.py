@@ -7,9 +7,10 @@ nothing but what was found and what could not be searched.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from actors.tasks.evidence import Finding, Findings, Section
+from actors.tasks.failure import Failure
 from actors.tasks.report import PARAGRAPH, numbered_sources, opening, place
 
 TITLE_CHARACTERS = 160
@@ -50,9 +51,18 @@ def title_of(text: str) -> str:
 
 
 def excerpts(findings: Findings) -> Iterator[str]:
-    """The excerpts alone, to stand below a text that cites none of them."""
-    for section in findings.sections:
-        yield from _section(section)
+    """The excerpts alone, to stand below a text that cites none of them; nothing if there are none."""
+    found = [section for section in findings.sections if section.findings]
+    for section in found:
+        if len(found) > 1:
+            yield f"### {escaped(_title(section.question.text))}{PARAGRAPH}"
+        yield from _found(section)
+
+
+def not_searched(failures: Iterable[Failure]) -> Iterator[str]:
+    """A note on each thing that could not be searched or asked."""
+    for message in dict.fromkeys(failure.message for failure in failures):
+        yield f"*Not searched: {escaped(message)}*{PARAGRAPH}"
 
 
 def escaped(text: str) -> str:
@@ -77,12 +87,15 @@ def _title(text: str) -> str:
 
 
 def _section(section: Section) -> Iterator[str]:
-    for failure in section.missed:
-        yield f"*Not searched: {escaped(failure.message)}*{PARAGRAPH}"
+    yield from not_searched(section.missed)
     if not section.findings:
         # Only a search that worked may say that there is nothing.
         yield f"{_NO_ANSWER if section.missed else _NOTHING} {_HINT}{PARAGRAPH}"
         return
+    yield from _found(section)
+
+
+def _found(section: Section) -> Iterator[str]:
     if not section.answers:
         yield _CLOSEST + PARAGRAPH
     for finding in section.findings:

@@ -7,6 +7,7 @@ then the questions take turns with their best passages.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import zip_longest
 
 from actors.messages import Synthesize
@@ -17,18 +18,21 @@ MOST_PASSAGES = 8
 MOST_CHARACTERS = 16_000
 
 
-def select_passages(findings: Findings, request: Synthesize) -> tuple[Passage, ...]:
-    """The best passages of the evidence, those first that the findings cite."""
+def with_passages(findings: Findings, request: Synthesize) -> Findings:
+    """The findings with the best passages of the evidence, those first that the findings cite."""
     selected: dict[tuple[str, int], Passage] = {}
     size = 0
     for passage in _in_turn(findings, request):
-        if passage.key in selected:
-            continue
-        size += len(passage.text)
-        if selected and (len(selected) == MOST_PASSAGES or size > MOST_CHARACTERS):
+        if len(selected) == MOST_PASSAGES:
             break
-        selected[passage.key] = passage
-    return tuple(selected.values())
+        fits = not selected or size + len(passage.text) <= MOST_CHARACTERS
+        if fits and passage.key not in selected:
+            selected[passage.key] = passage
+            size += len(passage.text)
+    samples = {p.document_id for found in request.evidence if found.sample for p in found.passages}
+    shown = {passage.document_id for passage in selected.values()}
+    passages = tuple(selected.values())
+    return replace(findings, passages=passages, sample_documents=tuple(sorted(samples & shown)))
 
 
 def numbered_passages(findings: Findings) -> tuple[Source, ...]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import trio
 
-from actors.errors import CODES, ActorError, Overloaded, UnreadableDocument
+from actors.errors import CODES, Overloaded, UnreadableDocument, error_with_code
 from actors.library.documents import ParsedText
 from actors.library.excerpts import ExcerptCut
 from actors.library.parsing.frames import LENGTH, LONGEST_REPLY, Job, frame
@@ -104,9 +104,7 @@ class _Refused(Exception):
     """The child refused the document, and can parse the next one."""
 
     def __init__(self, code: str, message: str) -> None:
-        kind = CODES.get(code, UnreadableDocument)
-        self.error = kind.__new__(kind)
-        ActorError.__init__(self.error, message)  # Some of them make their message themselves.
+        self.error = error_with_code(code if code in CODES else UnreadableDocument.code, message)
 
 
 class _Child:
