@@ -467,7 +467,7 @@ async def test_documents_of_an_older_parser_are_counted_and_updated(served, tmp_
 
     async with library_api(served, tmp_path) as api:
         health = (await api.http.get("/health")).json()["library"]
-        assert health == {"documents": 2, "excerpts": 3, "to_rebuild": 2}
+        assert health == {"documents": 2, "excerpts": 3, "encoded": 0, "to_rebuild": 2}
 
         answer = await api.http.post("/documents", content=FROGS, headers=TEXT)
 

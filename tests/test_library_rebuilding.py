@@ -84,7 +84,7 @@ async def test_an_old_library_is_rebuilt_from_its_texts(tmp_path: Path, steps: i
         assert await found(library, "giraffe") == ["id-2"]
         document = await library.document("id-1")
         assert (document.title, document.created_at, document.notes) == ("Zebra 1", "2025", ())
-        assert (await library.counts())["outdated"] == 2
+        assert (await library.counts())["to_rebuild"] == 2
         excerpts = (await library.find(Query("okapi legs"), limit=5)).excerpts
         assert [e.text for e in excerpts if e.kind == "row"] == [
             "| okapi | four legs |",
@@ -108,7 +108,7 @@ async def test_the_same_bytes_are_parsed_again_after_a_rebuild(tmp_path: Path, s
         assert (added.created, added.updated, added.document.document_id) == (False, True, "id-1")
         page = await library.documents(limit=5, cursor=None, source="/1.md")
         assert page.documents[0].sources == ("/1.md", "/renamed.md")
-        assert (await library.counts())["outdated"] == 0
+        assert (await library.counts())["to_rebuild"] == 0
 
 
 class _Stopped(Exception):

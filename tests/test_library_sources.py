@@ -135,7 +135,10 @@ async def test_deleted_words_are_found_nowhere_and_nothing_is_left(
 
 def _encode(db: sqlite3.Connection) -> None:
     """Give every excerpt a vector."""
-    db.execute("INSERT OR IGNORE INTO encodings SELECT DISTINCT digest, 'm', x'00' FROM excerpts")
+    db.execute(
+        """INSERT OR IGNORE INTO encodings (content, model, vector)
+        SELECT DISTINCT content, 'm', x'00' FROM excerpts"""
+    )
 
 
 async def test_vectors_stay_while_another_document_has_the_same_excerpt(
@@ -172,13 +175,13 @@ async def test_the_same_bytes_are_parsed_again_by_a_newer_parser(
 ) -> None:
     before = await add(library, ZEBRA, "/a.md")
     await database.write(_age)
-    assert (await library.counts())["outdated"] == 1
+    assert (await library.counts())["to_rebuild"] == 1
 
     again = await library.add(ZEBRA, file_name="a.md", source="/b.md")
 
     assert (again.created, again.updated) == (False, True)
     assert again.document == before
-    assert (await library.counts())["outdated"] == 0
+    assert (await library.counts())["to_rebuild"] == 0
     assert await listed(library, "/a.md") == [("Zebra", ("/a.md", "/b.md"), False)]
     assert len((await library.search("okapi", limit=5)).passages) == 1
     assert not (await library.add(ZEBRA)).updated

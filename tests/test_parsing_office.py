@@ -137,7 +137,7 @@ def test_the_kind_of_an_archive_is_known_without_a_name(body: bytes, kind: str) 
 async def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mammoth", None)
 
-    with pytest.raises(ExtraMissing, match=r"docx files needs more: pip install 'terzetto\[office"):
+    with pytest.raises(ExtraMissing, match=r"docx files needs the extra office"):
         parsed(docx(), DOCX)
 
 

@@ -38,7 +38,6 @@ OFF: dict[str, tuple[ModuleType, Any]] = {
     "HEADING": (choose, 0.0),
     "DOCUMENT": (choose, 0.0),
     "LEAD": (choose, 0.0),
-    "LEAD_OF_NAMED_TITLE": (choose, 0.1),
     "SAME": (choose, 0.0),
     "ELSEWHERE": (choose, 0.0),
     "STOP": (choose, 0.0),

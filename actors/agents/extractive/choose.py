@@ -22,7 +22,7 @@ from actors.tasks.evidence import Evidence, Excerpt
 from actors.tasks.words import telling_terms, terms
 
 COVERAGE, HEADING, DOCUMENT = 0.5, 0.2, 0.2
-LEAD, LEAD_OF_NAMED_TITLE = 0.1, 0.2
+LEAD = 0.2
 """Weights beside the two BM25 scores, which weigh 1 each. `tests/bench/answers.py` measures them."""
 
 SAME = 0.8
@@ -30,7 +30,7 @@ SAME = 0.8
 ELSEWHERE = 0.2
 """Weight of leaving the documents chosen from, by how little of the evidence is there."""
 
-MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS, BELOW_WORDS = 5, 170, 60, 110
+MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS, BELOW_WORDS = 5, 170, 80, 110
 """Excerpts and words for one question; words of a paragraph, and of what is below it or of a list."""
 MOST_CANDIDATES = 80
 """Excerpts that are scored, those first that match best."""
@@ -130,13 +130,12 @@ def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
             return sum(w for term, w in evidence.weights.items() if term in by) / total
 
         coverage = covered(own | heading | title)
-        lead = (LEAD_OF_NAMED_TITLE if covered(title) else LEAD) if excerpt.lead else 0.0
         score = (
             matched(excerpt)
             + COVERAGE * covered(own)
             + HEADING * covered(heading)
             + DOCUMENT * shares[excerpt.document_id]
-            + lead
+            + LEAD * excerpt.lead
         )
         found.setdefault(excerpt.text, _Scored(excerpt, own, score, coverage))
     return sorted(found.values(), key=lambda one: -one.score)
