@@ -6,13 +6,14 @@ Rule: a snippet is cut around the words of the query, which are highlighted in i
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from actors.tasks.words import telling_terms, terms
+from actors.tasks.words import telling_terms, terms, words
 from web.command.output import one_line
 
 SNIPPET_CHARACTERS = 320
@@ -21,25 +22,24 @@ _WORD = re.compile("\\d+(?:[.,]\\d+)+|(?:[^\\W_]|[\u00ad\u0300-\u036f\u064b-\u06
 Span = tuple[int, int]
 
 
-def matches(text: str, wanted: Collection[str]) -> Iterator[Span]:
+def matches(text: str, wanted: AbstractSet[str]) -> Iterator[Span]:
     """Where words stand whose terms are `wanted`, in any form that the library finds.
 
     In a run of words without blanks (Chinese, Japanese, Thai) these are single bigrams.
     """
     for word in _WORD.finditer(text):
         start, end = word.span()
-        found = terms(word[0])
-        if len(found) == 1:
-            if found[0] in wanted:
+        if len(words(word[0])) == 1:
+            if not wanted.isdisjoint(terms(word[0])):
                 yield start, end
             continue
         for at in range(start, end - 1):
-            bigram = terms(text[at : at + 2])
+            bigram = words(text[at : at + 2])
             if len(bigram) == 1 and bigram[0] in wanted:
                 yield at, at + 2
 
 
-def snippet(text: str, wanted: Collection[str], width: int = SNIPPET_CHARACTERS) -> Text:
+def snippet(text: str, wanted: AbstractSet[str], width: int = SNIPPET_CHARACTERS) -> Text:
     """The part of `text` with the most matches, about `width` characters, matches highlighted."""
     line = one_line(text, len(text) + 1)
     places = [start for start, _ in matches(line, wanted)]
