@@ -13,11 +13,11 @@ from scripted_model import ScriptedModel, Slot, plan
 from trio.testing import MockClock
 
 from actors.agents.extractive.report import parts
-from actors.agents.model.writer import PART_S
 from actors.clock import virtual_clock
 from actors.errors import ModelRejected, ModelUnavailable
 from actors.library.retrieval import Found, Query
 from actors.messages import Write
+from actors.models.parts import PART_S
 from actors.settings import Settings
 from actors.system import open_system
 from actors.tasks.evidence import CitationFigures, Finding, Findings, Passage, Report, Section
