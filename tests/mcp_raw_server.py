@@ -1,7 +1,7 @@
 """A tool server without the SDK, for faults that the SDK never has: `python mcp_raw_server.py FAULT [FILE]`.
 
 It has one tool, `search`, and one fault: silent, dies, endless, slow, deaf, grows, restless,
-parent, orphan, clogged or none.
+parent, orphan, clogged, half (of a surrogate pair), shapeless, refuses, errs or none.
 """
 
 from __future__ import annotations
@@ -68,7 +68,15 @@ def called(request: dict[str, Any]) -> None:
     if fault == "endless":
         sys.stdout.write("x" * 3_000_000)
         sys.stdout.flush()
-    answer(request, {"content": [{"type": "text", "text": "Frogs live in ponds."}]})
+    if fault in ("refuses", "errs"):
+        error = {"code": -32602 if fault == "refuses" else -32000, "message": "no \ud83d frogs"}
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": error}), flush=True)
+        return
+    if fault == "shapeless":
+        print(json.dumps({"id": request["id"], "result": 7}), flush=True)
+        return
+    text = "Frogs \ud800 live in ponds." if fault == "half" else "Frogs live in ponds."
+    answer(request, {"content": [{"type": "text", "text": text}]})
 
 
 note(f"started {os.getpid()}")

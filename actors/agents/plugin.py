@@ -46,7 +46,7 @@ from actors.errors import ActorError, AgentFailed, InvalidRequest
 from actors.messages import CallTool
 from actors.runtime.call import Call
 from actors.tasks.evidence import Evidence, Passage
-from actors.tasks.tool_options import ToolOption, question_argument
+from actors.tasks.tool_options import ToolOption, text_argument
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Plugin:
     def tool_option(self) -> ToolOption:
         """The plugin as plans see it."""
         return ToolOption(
-            self.name, self.does, question_argument(self.schema), self.when, schema=self.schema
+            self.name, self.does, text_argument(self.schema), self.when, schema=self.schema
         )
 
     def read(self, arguments: Mapping[str, Any]) -> BaseModel:

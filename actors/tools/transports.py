@@ -10,6 +10,7 @@ started.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -92,20 +93,37 @@ async def _read(name: str, process: trio.Process, incoming: Incoming, over: trio
     try:
         async with incoming, aclosing(lines(process.stdout, MAX_LINE_BYTES)) as received:
             async for line in received:
-                try:
-                    message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-                except ValueError:
+                if message := _message(line):
+                    await incoming.send(SessionMessage(message))
+                else:
                     log.debug(
                         "tool server %s: a line on stdout is no message: %r", name, line[:200]
                     )
-                    continue
-                await incoming.send(SessionMessage(message))
     except LineTooLong:
         log.warning("the tool server %s sent a message of more than %d bytes", name, MAX_LINE_BYTES)
     except anyio.BrokenResourceError:
         pass  # The session has ended before the child.
     finally:
         over.set()
+
+
+def _message(line: bytes) -> types.JSONRPCMessage | None:
+    """The message on a line of stdout, if it is one.
+
+    Bytes that are not UTF-8 and halves of surrogate pairs are replaced. An answer that still cannot
+    be read becomes an error, so that its caller need not wait until its time is over.
+    """
+    with suppress(ValueError):
+        return types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    with suppress(ValueError, RecursionError):
+        value = json.loads(line.decode(errors="replace"))
+        replaced = json.dumps(value, ensure_ascii=False).encode(errors="replace")
+        with suppress(ValueError):
+            return types.jsonrpc_message_adapter.validate_json(replaced, by_name=False)
+        if isinstance(value, dict) and isinstance(value.get("id"), int) and "method" not in value:
+            error = types.ErrorData(code=types.PARSE_ERROR, message="Its answer cannot be read.")
+            return types.JSONRPCError(jsonrpc="2.0", id=value["id"], error=error)
+    return None
 
 
 async def _write(process: trio.Process, outgoing: Outgoing) -> None:
