@@ -16,11 +16,12 @@ from typing import Any
 
 import trio
 
+from actors.errors import ToolFailed
 from actors.library.parsing.blocks import Block, collapsed, storable
 from actors.library.parsing.plain_text import parse_text
 from actors.library.passages import passages
 from actors.messages import CallTool
-from actors.runtime.call import Call
+from actors.runtime import Call, contained
 from actors.tasks.evidence import Evidence, Passage
 from actors.tasks.tool_options import spelled
 from actors.tools import Tools
@@ -47,11 +48,17 @@ class ToolAgent:
 
     async def handle(self, request: CallTool, call: Call[Any]) -> Evidence:
         """The tool's result as evidence, in its order; empty if it has no text."""
-        result = await self._tools.call(request.name, request.arguments, request.key)
+        with contained(f"the tool {request.name}", partial(_failed, request.name)):
+            result = await self._tools.call(request.name, request.arguments, request.key)
         if result.omitted:
             log.info("of %s left out: %s", request.name, ", ".join(result.omitted))
         read = partial(_passages, request.name, request.arguments, result)
         return Evidence(request.question, await trio.to_thread.run_sync(read))
+
+
+def _failed(tool: str, fault: BaseException) -> ToolFailed:
+    kind = type(fault).__name__
+    return ToolFailed(f"The tool {tool} failed ({kind}); the log says more.")
 
 
 def _passages(tool: str, arguments: Mapping[str, Any], result: ToolResult) -> tuple[Passage, ...]:
