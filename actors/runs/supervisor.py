@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -34,15 +34,18 @@ from actors.errors import (
 from actors.journal.journal import Delete
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.runs.agents import Agents
-from actors.runs.live_tasks import (
-    UNCHARGED,
-    CancelReason,
+from actors.runs.charges import (
+    CHARGES,
+    NO_CHARGES,
+    Charges,
     LastEnd,
-    LiveTask,
-    LiveTasks,
-    dump_uncharged,
-    load_uncharged,
+    after_end,
+    charged,
+    dump_charges,
+    load_charges,
+    running_steps,
 )
+from actors.runs.live_tasks import CancelReason, LiveTask, LiveTasks
 from actors.runs.run import ResumeState, Run, RunLimits
 from actors.runs.steps import load_output
 from actors.runtime import Call
@@ -245,7 +248,7 @@ class Supervisor:
             self._run_ended(live)
 
     def _run_ended(self, live: LiveTask) -> None:
-        live.scope = live.cancelled_for = None
+        live.scope = live.cancelled_for = live.charges = None
         live.ended.unpark_all()
         self._tasks.running -= 1
         self._tasks.clear(live)
@@ -276,33 +279,26 @@ class Supervisor:
                 await self._resume(task_id, "storage")
         self._fill_slots()
 
-    async def _resume(self, task_id: str, after: LastEnd) -> None:
+    async def _resume(self, task_id: str, after: LastEnd) -> LiveTask:
         """Queue a task that has no run. The limit of the queue does not apply."""
         async with self._tasks.hold(task_id) as live:
             if live.task.status in ("queued", "executing") and not (live.queued or live.scope):
                 live.last_end = after
                 live.queued = True
                 self._tasks.queue.append(task_id)
+            return live
 
     async def _run_task(self, live: LiveTask, stopped: Meter) -> None:
         try:
             stored = await self._stored(live.task)
-            uncharged = self._uncharged(live, stored)
-            outputs = {
-                key: load_output(step.step, stored[key])
-                for key, step in live.task.steps.items()
-                if step.status == "completed"
-            }
-            live.ledger.record(
-                _opening(live.task),
-                step_id=UNCHARGED,
-                output=dump_uncharged(live.task.run, uncharged) if uncharged else None,
-            )
+            if live.charges is None:
+                before = load_charges(stored.get(CHARGES), live.task.run)
+                self._open(live, after_end(before, live.task, live.last_end))
             run = Run(
                 live.ledger,
                 self._agents,
                 self._limits,
-                ResumeState(outputs, uncharged, load_context(stored.get(CONTEXT))),
+                self._resume_state(live, stored),
                 self._tasks.retries,
                 stopped,
             )
@@ -323,14 +319,26 @@ class Supervisor:
         fresh = task.status == "queued" and task.run == 1 and task.context_task_id is None
         return {} if fresh else await self._tasks.view.store.outputs(task.task_id)
 
-    def _uncharged(self, live: LiveTask, stored: Mapping[str, bytes]) -> dict[str, int]:
-        """Attempts per step that are not charged: those that ended otherwise than by a crash."""
-        uncharged = load_uncharged(stored.get(UNCHARGED), live.task.run)
-        if live.task.status == "executing" and live.last_end != "crash":
-            for key, step in live.task.steps.items():
-                if step.status == "running":
-                    uncharged[key] = uncharged.get(key, 0) + 1
-        return uncharged
+    def _open(self, live: LiveTask, charges: Charges) -> None:
+        """Record the first event of a run, or of its continuation, with the charges from then on."""
+        live.charges = charges
+        stored = None if charges == NO_CHARGES else dump_charges(live.task.run, charges)
+        live.ledger.record(_opening(live.task), step_id=CHARGES, output=stored)
+
+    def _resume_state(self, live: LiveTask, stored: Mapping[str, bytes]) -> ResumeState:
+        assert live.charges is not None
+        outputs = {
+            key: load_output(step.step, stored[key])
+            for key, step in live.task.steps.items()
+            if step.status == "completed"
+        }
+        return ResumeState(
+            outputs,
+            live.charges,
+            load_context(stored.get(CONTEXT)),
+            self._tasks.suspects_turn,
+            after_crash=live.last_end == "crash",
+        )
 
     # --- cancel, delete ---------------------------------------------------------------------
 
@@ -393,10 +401,34 @@ class Supervisor:
         tasks = self._tasks
         tasks.pending = (await tasks.view.store.counts()).get("pending", 0)
         unfinished = await tasks.view.store.unfinished()
-        for task_id in unfinished:
-            await self._resume(task_id, tasks.last_end)
+        lives = [await self._resume(task_id, tasks.last_end) for task_id in unfinished]
+        await self._charge([live for live in lives if live.task.status == "executing"])
         self._fill_slots()
         return len(unfinished)
+
+    async def _charge(self, lives: Sequence[LiveTask]) -> None:
+        """Charge the death of the last process, if it died, and resume its tasks in the log.
+
+        All tasks are resumed at once, before any of them runs: a step that the log shows as running
+        after the next death has run in this process.
+        """
+        before, running = [], []
+        for live in lives:
+            stored = await self._stored(live.task)
+            before.append(load_charges(stored.get(CHARGES), live.task.run))
+            running += running_steps(live.task, before[-1], self._with_effects(live.task))
+        cause = charged(running) if self._tasks.last_end == "crash" else None
+        if cause is not None:
+            log.warning("step %s of task %s is charged for the crash", cause.step_id, cause.task_id)
+        for live, charges in zip(lives, before, strict=True):
+            is_cause = cause is not None and cause.task_id == live.ledger.task_id
+            step_id = cause.step_id if cause and is_cause else None
+            self._open(live, after_end(charges, live.task, live.last_end, step_id))
+
+    def _with_effects(self, task: Task) -> set[str]:
+        """The steps of a task whose agents have effects outside."""
+        agents = {key: self._agents.address(step.agent_type) for key, step in task.steps.items()}
+        return {key for key, agent in agents.items() if agent and agent.has_effects}
 
     async def _drain(self, grace_s: float) -> None:
         tasks = self._tasks
