@@ -159,7 +159,9 @@ BUGS = [
     Bug(
         "a crash uses up an attempt of every step",
         [
-            Edit(CHARGES, 'if last_end != "crash" or key != charged_step:', 'if last_end != "crash":'),
+            Edit(
+                CHARGES, 'if last_end != "crash" or key != charged_step:', 'if last_end != "crash":'
+            ),
             Edit(RUN, "self._suspects_turn() if self._is_suspect(step) else", ""),
         ],
         by="test_charges.py::kills_from_outside",
