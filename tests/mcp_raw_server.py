@@ -1,7 +1,7 @@
 """A tool server without the SDK, for faults that the SDK never has: `python mcp_raw_server.py FAULT [FILE]`.
 
 It has one tool, `search`, and one fault: silent, dies, endless, slow, deaf, grows, restless,
-parent, orphan, clogged or none.
+parent, orphan, clogged, surrogate, utf8, wrong_id, null_id, no_id, odd_result or none.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 fault = sys.argv[1]
 file = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+ODD_IDS = {"wrong_id": 999, "null_id": None, "no_id": [1]}
 SCHEMA = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
 
 
@@ -68,7 +69,24 @@ def called(request: dict[str, Any]) -> None:
     if fault == "endless":
         sys.stdout.write("x" * 3_000_000)
         sys.stdout.flush()
-    answer(request, {"content": [{"type": "text", "text": "Frogs live in ponds."}]})
+    if fault in ODD_IDS:
+        request = {"id": ODD_IDS[fault]}
+    if fault == "odd_result":
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": [7]}), flush=True)
+    text = "Frogs live in \ud83d ponds." if fault == "surrogate" else "Frogs live in ponds."
+    if fault == "utf8":
+        line = json.dumps(
+            {
+                "jsonrpc": "2.0",
+                "id": request["id"],
+                "result": {"content": [{"type": "text", "text": "FROG"}]},
+            }
+        )
+        sys.stdout.buffer.write(
+            line.encode().replace(b"FROG", b"Frogs live in \xff ponds.") + b"\n"
+        )
+        sys.stdout.flush()
+    answer(request, {"content": [{"type": "text", "text": text}]})
 
 
 note(f"started {os.getpid()}")

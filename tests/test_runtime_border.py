@@ -86,7 +86,8 @@ class Odd:
 
     async def _of(self, fault: str) -> BaseException:
         with trio.CancelScope(shield=True):
-            return await FAULTS[fault]()
+            made = await FAULTS[fault]()
+        return made
 
 
 @pytest.mark.parametrize("fault", FAULTS)

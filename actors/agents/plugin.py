@@ -276,7 +276,8 @@ class PluginActor:
         # they would cancel later requests.
         with contained(f"the agent {self.name}", self._failed), trio.CancelScope():
             reply = await self._agent.handle(arguments, about)
-            return Evidence(request.question, tuple(self._passages(reply)))
+            passages = tuple(self._passages(reply))
+        return Evidence(request.question, passages)
 
     def _failed(self, error: BaseException) -> AgentFailed:
         kind = type(error).__name__

@@ -20,7 +20,6 @@ from typing import Any
 
 import anyio
 import httpx2
-import mcp_types as types
 import trio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client.stdio import get_default_environment
@@ -29,6 +28,7 @@ from mcp.shared.message import SessionMessage
 
 from actors.http_client import BoundedBody, is_loopback
 from actors.tools.catalog import on_one_line
+from actors.tools.replies import Requests
 from actors.tools.secrets import Secrets
 
 log = logging.getLogger(__name__)
@@ -72,8 +72,9 @@ async def child_process(
     incoming, to_session = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     from_session, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_read, name, process, incoming, over)
-        nursery.start_soon(_write, process, outgoing)
+        requests = Requests()
+        nursery.start_soon(_read, name, process, incoming, over, requests)
+        nursery.start_soon(_write, process, outgoing, requests)
         nursery.start_soon(_log, name, process, secrets)
         nursery.start_soon(_watch, process, over)
         try:
@@ -86,20 +87,19 @@ async def child_process(
             nursery.cancel_scope.cancel()
 
 
-async def _read(name: str, process: trio.Process, incoming: Incoming, over: trio.Event) -> None:
+async def _read(
+    name: str, process: trio.Process, incoming: Incoming, over: trio.Event, requests: Requests
+) -> None:
     """Receive the child's messages. Other lines on stdout are a fault and are skipped."""
     assert process.stdout is not None
     try:
         async with incoming, aclosing(lines(process.stdout, MAX_LINE_BYTES)) as received:
             async for line in received:
-                try:
-                    message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-                except ValueError:
-                    log.debug(
-                        "tool server %s: a line on stdout is no message: %r", name, line[:200]
-                    )
-                    continue
-                await incoming.send(SessionMessage(message))
+                messages = list(requests.received(line))
+                if not messages:
+                    log.debug("tool server %s: a line on stdout is not used: %r", name, line[:200])
+                for message in messages:
+                    await incoming.send(SessionMessage(message))
     except LineTooLong:
         log.warning("the tool server %s sent a message of more than %d bytes", name, MAX_LINE_BYTES)
     except anyio.BrokenResourceError:
@@ -108,12 +108,13 @@ async def _read(name: str, process: trio.Process, incoming: Incoming, over: trio
         over.set()
 
 
-async def _write(process: trio.Process, outgoing: Outgoing) -> None:
+async def _write(process: trio.Process, outgoing: Outgoing, requests: Requests) -> None:
     """Send the session's messages; then the child's stdin ends."""
     assert process.stdin is not None
     with suppress(trio.BrokenResourceError):  # It no longer reads; `_read` notices its end.
         async with outgoing, process.stdin:
             async for session_message in outgoing:
+                requests.sent(session_message.message)
                 line = session_message.message.model_dump_json(by_alias=True, exclude_unset=True)
                 await process.stdin.send_all(line.encode() + b"\n")
 
