@@ -15,7 +15,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 import trio
@@ -30,8 +30,10 @@ from actors.errors import (
     Overloaded,
     StorageUnavailable,
     TaskNotFound,
+    TaskUnreadable,
+    leaf_errors,
 )
-from actors.journal.journal import Delete
+from actors.journal.journal import Delete, readable
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.runs.agents import Agents
 from actors.runs.charges import (
@@ -49,6 +51,7 @@ from actors.runs.live_tasks import CancelReason, LiveTask, LiveTasks
 from actors.runs.run import ResumeState, Run, RunLimits
 from actors.runs.steps import load_output
 from actors.runtime import Call
+from actors.sqlite import UnusableDatabase
 from actors.tasks import events as e
 from actors.tasks.context import CONTEXT, Context, context_of, dump_context, load_context
 from actors.tasks.failure import Failure
@@ -155,15 +158,16 @@ class Supervisor:
         """What the new task takes over from the completed task that it follows up."""
         try:
             task = await self._tasks.view.task(task_id)
-            stored = await self._tasks.view.store.outputs(task_id)
+            stored = await self._tasks.view.outputs(task_id)
         except TaskNotFound:
             raise InvalidRequest(f"context_task_id: there is no task {task_id}.") from None
         if task.status != "completed":
             raise IllegalState(
                 f"The task {task_id} is {task.status}; only a completed one can be followed up."
             )
-        writing = list(task.steps)[-1]
-        return context_of(task, load_output("writing", stored[writing]))
+        with readable(task_id):
+            report = load_output("writing", stored[list(task.steps)[-1]])
+        return context_of(task, report)
 
     async def _execute(self, task_id: str) -> Task:
         async with self._tasks.hold(task_id) as live:
@@ -275,7 +279,7 @@ class Supervisor:
         await trio.sleep(STORAGE_RETRY_S)
         stalled, self._tasks.stalled = self._tasks.stalled, set()
         for task_id in stalled:
-            with contextlib.suppress(TaskNotFound):
+            with contextlib.suppress(TaskNotFound, TaskUnreadable):
                 await self._resume(task_id, "storage")
         self._fill_slots()
 
@@ -291,14 +295,16 @@ class Supervisor:
     async def _run_task(self, live: LiveTask, stopped: Meter) -> None:
         try:
             stored = await self._stored(live.task)
-            if live.charges is None:
+            with readable(live.ledger.task_id):
                 before = load_charges(stored.get(CHARGES), live.task.run)
+                resume = self._resume_state(live, stored)
+            if live.charges is None:
                 self._open(live, after_end(before, live.task, live.last_end))
             run = Run(
                 live.ledger,
                 self._agents,
                 self._limits,
-                self._resume_state(live, stored),
+                replace(resume, charges=live.charges or NO_CHARGES),
                 self._tasks.retries,
                 stopped,
             )
@@ -310,14 +316,17 @@ class Supervisor:
             if live.ledger.failed:
                 raise
             log.error("the run of task %s crashed", live.ledger.task_id, exc_info=crash)
-            failure = Failure.of(AgentCrashed("The run stopped because of a bug; see the log."))
+            first = leaf_errors(crash)[0]
+            if not isinstance(first, TaskUnreadable):
+                first = AgentCrashed("The run stopped because of a bug; see the log.")
+            failure = Failure.of(first)
             used = live.task.usage + stopped.usage
             live.ledger.record(e.TaskFailed(failure, None, live.task.partial_output, used or None))
 
     async def _stored(self, task: Task) -> dict[str, bytes]:
         """What is stored beside the log. Before the first start that is the context at most."""
         fresh = task.status == "queued" and task.run == 1 and task.context_task_id is None
-        return {} if fresh else await self._tasks.view.store.outputs(task.task_id)
+        return {} if fresh else await self._tasks.view.outputs(task.task_id)
 
     def _open(self, live: LiveTask, charges: Charges) -> None:
         """Record the first event of a run, or of its continuation, with the charges from then on."""
@@ -326,7 +335,6 @@ class Supervisor:
         live.ledger.record(_opening(live.task), step_id=CHARGES, output=stored)
 
     def _resume_state(self, live: LiveTask, stored: Mapping[str, bytes]) -> ResumeState:
-        assert live.charges is not None
         outputs = {
             key: load_output(step.step, stored[key])
             for key, step in live.task.steps.items()
@@ -334,9 +342,8 @@ class Supervisor:
         }
         return ResumeState(
             outputs,
-            live.charges,
-            load_context(stored.get(CONTEXT)),
-            self._tasks.suspects_turn,
+            context=load_context(stored.get(CONTEXT)),
+            suspects_turn=self._tasks.suspects_turn,
             after_crash=live.last_end == "crash",
         )
 
@@ -375,6 +382,14 @@ class Supervisor:
             live.queued = False
 
     async def _forget(self, task_id: str) -> None:
+        try:
+            await self._forget_readable(task_id)
+        except TaskUnreadable:
+            # Nothing works for it, since nothing could be read. If it was pending, `tasks.pending` is
+            # one too high until the next start, which counts again.
+            await self._tasks.journal.ask(Delete(task_id))
+
+    async def _forget_readable(self, task_id: str) -> None:
         async with self._tasks.hold(task_id) as live:
             await live.ledger.flush()
             await self._run_left(live)
@@ -401,7 +416,12 @@ class Supervisor:
         tasks = self._tasks
         tasks.pending = (await tasks.view.store.counts()).get("pending", 0)
         unfinished = await tasks.view.store.unfinished()
-        lives = [await self._resume(task_id, tasks.last_end) for task_id in unfinished]
+        lives = []
+        for task_id in unfinished:
+            try:
+                lives.append(await self._resume(task_id, tasks.last_end))
+            except (TaskNotFound, TaskUnreadable, UnusableDatabase) as error:
+                log.error("task %s is not resumed: %s", task_id, error)
         await self._charge([live for live in lives if live.task.status == "executing"])
         self._fill_slots()
         return len(unfinished)
@@ -414,8 +434,7 @@ class Supervisor:
         """
         before, running = [], []
         for live in lives:
-            stored = await self._stored(live.task)
-            before.append(load_charges(stored.get(CHARGES), live.task.run))
+            before.append(await self._stored_charges(live.task))
             running += running_steps(live.task, before[-1], self._with_effects(live.task))
         cause = charged(running) if self._tasks.last_end == "crash" else None
         if cause is not None:
@@ -424,6 +443,15 @@ class Supervisor:
             is_cause = cause is not None and cause.task_id == live.ledger.task_id
             step_id = cause.step_id if cause and is_cause else None
             self._open(live, after_end(charges, live.task, live.last_end, step_id))
+
+    async def _stored_charges(self, task: Task) -> Charges:
+        try:
+            stored = await self._stored(task)
+            with readable(task.task_id):
+                return load_charges(stored.get(CHARGES), task.run)
+        except TaskUnreadable:
+            pass  # The run will read it again, and fail with it.
+        return NO_CHARGES
 
     def _with_effects(self, task: Task) -> set[str]:
         """The steps of a task whose agents have effects outside."""
