@@ -1,7 +1,7 @@
 """A tool server without the SDK, for faults that the SDK never has: `python mcp_raw_server.py FAULT [FILE]`.
 
 It has one tool, `search`, and one fault: silent, dies, endless, slow, deaf, grows, restless,
-parent, orphan, clogged, surrogate, utf8, wrong_id, null_id, no_id, odd_result or none.
+parent, session, orphan, clogged, surrogate, utf8, wrong_id, null_id, no_id, odd_result or none.
 """
 
 from __future__ import annotations
@@ -92,8 +92,9 @@ def called(request: dict[str, Any]) -> None:
 note(f"started {os.getpid()}")
 if fault == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if fault == "parent":
-    note(f"child {subprocess.Popen(['sleep', '1000']).pid}")
+if fault in ("parent", "session"):
+    apart = fault == "session"
+    note(f"child {subprocess.Popen(['sleep', '1000'], start_new_session=apart).pid}")
 print("this is no message", flush=True)
 for line in sys.stdin:
     message = json.loads(line)

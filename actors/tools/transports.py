@@ -5,7 +5,7 @@ to our stderr.
 
 Rule: no message is longer than its bound. A child process and its own children are gone when the
 block ends: first its stdin ends, then comes SIGTERM, then SIGKILL, which goes to all that it
-started.
+started. Those in process groups of their own are found by a mark in their environment, on Linux.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -36,6 +38,9 @@ log = logging.getLogger(__name__)
 MAX_LINE_BYTES = 1_048_576
 MAX_RESPONSE_BYTES = 4 * 1_048_576
 """Of the response to one request, with its progress. The SDK limits each event in it to 1 MiB."""
+
+MARK = "TOOL_SESSION_OF_TERZETTO"
+"""The variable that marks all processes of one session. Names that begin with TERZETTO_ are settings."""
 
 CONNECT_S = 10.0
 EXIT_S = 2.0
@@ -61,12 +66,13 @@ async def child_process(
 
     Raises `OSError` if there is no such program.
     """
+    mark = uuid.uuid4().hex
     process = await trio.lowlevel.open_process(
         list(command),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**get_default_environment(), **secrets.env},
+        env={**get_default_environment(), **secrets.env, MARK: mark},
         start_new_session=True,
     )
     incoming, to_session = anyio.create_memory_object_stream[SessionMessage | Exception](0)
@@ -84,6 +90,7 @@ async def child_process(
             from_session.close()
             with trio.CancelScope(shield=True):
                 await _end(process)
+                await trio.to_thread.run_sync(_kill_marked, f"{MARK}={mark}".encode())
             nursery.cancel_scope.cancel()
 
 
@@ -176,6 +183,23 @@ def _signal_group(process: trio.Process, number: signal.Signals) -> None:
     """Signal its process group. The id of the group is not reused while a process is in it."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def _kill_marked(entry: bytes) -> None:
+    """Kill all processes with this entry in their environment, those started meanwhile included."""
+    killed: set[int] = set()
+    while found := set(_processes_with(entry)) - killed:
+        for pid in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        killed |= found
+
+
+def _processes_with(entry: bytes) -> Iterator[int]:
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # It has ended, or it is another user's.
+            if entry in environment.read_bytes().split(b"\0"):
+                yield int(environment.parent.name)
 
 
 @asynccontextmanager
