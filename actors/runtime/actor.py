@@ -225,10 +225,13 @@ class ActorHandle(Ref):
     def _contain(error: BaseException, crashed: Callable[[BaseException], None]) -> None:
         """Count what an actor is at fault for as a crash, and raise what must pass."""
         passes, crash = split_fault(error)
-        if crash is not None:
-            crashed(crash)
-        if passes is not None:
-            raise passes from None
+        try:
+            if crash is not None:
+                crashed(crash)
+            if passes is not None:
+                raise passes from None
+        finally:
+            del error, passes, crash  # Their tracebacks refer to this frame.
 
     def _crashed_at(self, call: Call[Any], instance: Actor, crash: BaseException) -> None:
         cause = crash

@@ -58,8 +58,11 @@ def contained(name: str, failed: Callable[[BaseException], ActorError]) -> Itera
         if isinstance(error, ActorError) and not isinstance(error, ActorStopped):
             raise
         passes, fault = split_fault(error)
-        if fault is not None:
-            log.error("%s failed", name, exc_info=fault)
-        if passes is not None:
-            raise passes from None  # With the fault it would end the actor.
-        raise failed(error) from None
+        try:
+            if fault is not None:
+                log.error("%s failed", name, exc_info=fault)
+            if passes is not None:
+                raise passes from None  # With the fault it would end the actor.
+            raise failed(error) from None
+        finally:
+            del passes, fault  # Their tracebacks refer to this frame.
