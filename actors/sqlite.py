@@ -355,7 +355,7 @@ def _close(connections: list[sqlite3.Connection]) -> None:
 def _connect(uri: str) -> sqlite3.Connection:
     """A connection in autocommit: transactions begin where the code says so."""
     return sqlite3.connect(
-        uri, BUSY_TIMEOUT_S, uri=True, isolation_level=None, check_same_thread=False
+        uri, timeout=BUSY_TIMEOUT_S, uri=True, isolation_level=None, check_same_thread=False
     )
 
 

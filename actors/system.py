@@ -34,6 +34,7 @@ from actors.journal.memory import MemoryStore
 from actors.journal.sqlite import open_sqlite_store
 from actors.journal.tail import TailBounds
 from actors.library.documents import Added
+from actors.library.encoders.encoder import encoder_loader
 from actors.library.library import Library, open_library
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.models.factory import open_models
@@ -409,5 +410,6 @@ async def _open_library(
     if library is not None:
         yield library
     else:
-        async with open_library(settings.data_dir, now=now) as opened:
+        encoder = encoder_loader(settings.encoder, settings.encoder_model)
+        async with open_library(settings.data_dir, now=now, encoder=encoder) as opened:
             yield opened

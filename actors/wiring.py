@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from actors.agents.analyzer import AnalyzerAgent, plan_task, weigh_evidence
-from actors.agents.extractive.headline import headline
-from actors.agents.extractive.report import parts
+from actors.agents.analyzer import AnalyzerAgent, Synthesis, plan_task, synthesize
+from actors.agents.extractive.report import excerpts, not_searched, parts, title_of
 from actors.agents.named_pages import NamedPages
 from actors.agents.plugin import Plugin, PluginActor
 from actors.agents.retriever import RetrieverAgent
@@ -24,11 +23,13 @@ from actors.agents.writer import WriterAgent
 from actors.errors import InvalidRequest
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.library.library import Library
+from actors.messages import Synthesize
 from actors.models.factory import Models
 from actors.models.model import Model
 from actors.runs.agents import AgentAddress, Agents
 from actors.runtime import ActorHandle, Backoff
 from actors.settings import Settings
+from actors.tasks.evidence import Findings
 from actors.tasks.tool_options import ToolOption
 from actors.tools import Tools
 
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 Factory = Callable[[], Any]
 Plugins = tuple[Plugin, ...]
+
+FIRST_ANSWER, WHOLE_TEXT = 0.5, 0.9
+"""Shares of a step's time. Past the first, a model that has given no plan or no text is too slow; past
+the second, its text ends."""
 
 TOOLS_MAILBOX = 64
 TOOLS_START_S = 10.0
@@ -66,41 +71,59 @@ def built_in_agents(
 ) -> dict[str, Factory]:
     """Factories of the three built-in agents; with a language model where the settings name one."""
     fallback = models.extractive_allowed
+    first_s, whole_s = FIRST_ANSWER * settings.step_timeout_s, WHOLE_TEXT * settings.step_timeout_s
+    chosen = synthesize_for_model if models.writer else synthesize
     check = partial(_argument_fault, tools, {plugin.name: plugin for plugin in plugins})
     pages = None
     if settings.fetch_urls_in_tasks:
         pages = NamedPages(Fetcher(FetchLimits.of(settings)), library)
-    analyzer: Factory = AnalyzerAgent
+    analyzer: Factory = partial(AnalyzerAgent, chosen)
     if models.analyzer:
         analyzer = partial(
             model_analyzer,
             models.analyzer,
+            synthesize=chosen,
             fallback_to_extractive=fallback,
+            max_s=first_s,
             check_arguments=check,
         )
     writer: Factory = WriterAgent
     if models.writer:
-        writer = partial(model_writer, models.writer, fallback_to_extractive=fallback)
+        writer = partial(
+            model_writer,
+            models.writer,
+            fallback_to_extractive=fallback,
+            first_text_s=first_s,
+            whole_text_s=whole_s,
+        )
     limit = settings.retrieved_passages
     retriever = partial(RetrieverAgent, library, pages=pages, limit=limit)
     return {"analyzer": analyzer, "retriever": retriever, "writer": writer}
 
 
-def model_analyzer(model: Model, **options: Any) -> ModelAnalyzer:
-    """A `ModelAnalyzer` whose fallback and whose synthesis are those of the extractive analyzer."""
+async def synthesize_for_model(request: Synthesize) -> Findings:
+    """The findings of the extractive analyzer, with the passages that a model may write from."""
     # Imported here, so that a system without a model does not load it.
+    from actors.agents.model.passages import with_passages
+
+    return with_passages(await synthesize(request), request)
+
+
+def model_analyzer(
+    model: Model, *, synthesize: Synthesis = synthesize_for_model, **options: Any
+) -> ModelAnalyzer:
+    """A `ModelAnalyzer` whose fallback and whose synthesis are those of the extractive analyzer."""
     from actors.agents.model.analyzer import ModelAnalyzer
 
-    return ModelAnalyzer(
-        model, plan_without_model=plan_task, weigh_evidence=weigh_evidence, **options
-    )
+    return ModelAnalyzer(model, plan_without_model=plan_task, synthesize=synthesize, **options)
 
 
 def model_writer(model: Model, **options: Any) -> ModelWriter:
     """A `ModelWriter` whose fallback is the report of the extractive writer."""
-    from actors.agents.model.writer import ModelWriter
+    from actors.agents.model.writer import ModelWriter, Quotes
 
-    return ModelWriter(model, title=headline, report_parts=parts, **options)
+    quotes = Quotes(title_of, parts, excerpts, not_searched)
+    return ModelWriter(model, quotes, **options)
 
 
 def agent_specs(

@@ -36,8 +36,9 @@ STEP_FIELDS = {
 PLANNED_FIELDS = {"step_id", "step", "agent_type", "description", "depends_on"}
 DOCUMENT_FIELDS = {
     *("document_id", "title", "media_type", "bytes", "sha256", "passages", "created_at", "sample"),
+    "notes",
 }
-PASSAGE_FIELDS = {"document_id", "title", "section", "position", "text"}
+PASSAGE_FIELDS = {"document_id", "title", "section", "position", "start", "end", "text"}
 PROBLEM_FIELDS = {"type", "title", "status", "detail", "code", "instance"}
 LINE_FIELDS = {"seq", "event_type", "task_id", "timestamp", "data"}
 DATA_FIELDS = {

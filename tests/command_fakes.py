@@ -15,6 +15,7 @@ import trio
 
 from actors.errors import ActorError
 from actors.fetching.fetcher import Page
+from web.service import Outcome
 
 TASK_ID = "0b6f7a52-1111-4222-8333-444455556666"
 PLAN = [
@@ -144,6 +145,7 @@ class FakeService:
         self.calls: list[tuple[Any, ...]] = []
         self.results: list[dict[str, Any]] = []
         self.library: set[bytes] = set()
+        self.outdated = 0
         self.on_add: Callable[[Path], ActorError | None] = lambda path: None
         self._cancelled = trio.Event()
 
@@ -187,22 +189,37 @@ class FakeService:
         await self._answer("search")
         return self.results
 
-    async def add(self, path: Path) -> tuple[dict[str, Any], bool]:
+    async def add(self, path: Path) -> tuple[dict[str, Any], Outcome]:
         await trio.lowlevel.checkpoint()
         if error := self.on_add(path):
             raise error
-        content = path.read_bytes()
-        created = content not in self.library
-        self.library.add(content)
+        outcome = self._keep(path.read_bytes())
         self.calls.append(("add", path.name))
-        return {"document_id": "d", "title": path.stem}, created
+        return {"document_id": "d", "title": path.stem}, outcome
 
-    async def add_page(self, page: Page) -> tuple[dict[str, Any], bool]:
+    async def add_page(self, page: Page) -> tuple[dict[str, Any], Outcome]:
         await trio.lowlevel.checkpoint()
-        created = page.body not in self.library
-        self.library.add(page.body)
+        outcome = self._keep(page.body)
         self.calls.append(("add_page", page.url, page.media_type))
-        return {"document_id": "d", "title": page.file_name}, created
+        return {"document_id": "d", "title": page.file_name}, outcome
+
+    def _keep(self, content: bytes) -> Outcome:
+        if content in self.library:
+            return "unchanged"
+        self.library.add(content)
+        return "added"
+
+    async def documents_from(self, source: str) -> list[dict[str, Any]]:
+        await trio.lowlevel.checkpoint()
+        return []
+
+    async def forget_source(self, source: str) -> list[dict[str, Any]]:
+        await trio.lowlevel.checkpoint()
+        return []
+
+    async def library_counts(self) -> dict[str, int]:
+        await trio.lowlevel.checkpoint()
+        return {"to_rebuild": self.outdated}
 
     async def _answer(self, verb: str) -> None:
         await trio.lowlevel.checkpoint()

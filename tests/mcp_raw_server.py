@@ -1,7 +1,8 @@
 """A tool server without the SDK, for faults that the SDK never has: `python mcp_raw_server.py FAULT [FILE]`.
 
 It has one tool, `search`, and one fault: silent, dies, endless, slow, deaf, grows, restless,
-parent, session, orphan, clogged, surrogate, utf8, wrong_id, null_id, no_id, odd_result or none.
+parent, session, orphan, clogged, half (of a surrogate pair), utf8, wrong_id, null_id, no_id, odd_result,
+refuses, errs or none.
 """
 
 from __future__ import annotations
@@ -69,11 +70,15 @@ def called(request: dict[str, Any]) -> None:
     if fault == "endless":
         sys.stdout.write("x" * 3_000_000)
         sys.stdout.flush()
+    if fault in ("refuses", "errs"):
+        error = {"code": -32602 if fault == "refuses" else -32000, "message": "no \ud83d frogs"}
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": error}), flush=True)
+        return
     if fault in ODD_IDS:
         request = {"id": ODD_IDS[fault]}
     if fault == "odd_result":
         print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": [7]}), flush=True)
-    text = "Frogs live in \ud83d ponds." if fault == "surrogate" else "Frogs live in ponds."
+    text = "Frogs \ud800 live in ponds." if fault == "half" else "Frogs live in ponds."
     if fault == "utf8":
         line = json.dumps(
             {

@@ -59,6 +59,12 @@ def broken(query: str) -> str:
 
 
 @server.tool()
+def describe(path: str) -> str:
+    """Describes a file of the library."""
+    return f"{path} is about frogs."
+
+
+@server.tool()
 def huge(query: str) -> str:
     """Far more than anybody wants."""
     return "frogs and toads " * 20_000

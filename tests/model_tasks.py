@@ -13,7 +13,7 @@ from actors.tasks.budget import Budget
 from actors.tasks.events import Stamped
 
 TASK = "What is backpressure?"
-PLAN_TEXT = json.dumps({"questions": [{"question": TASK, "search": "backpressure"}], "intents": []})
+PLAN_TEXT = json.dumps({"questions": [{"question": TASK, "search": "backpressure"}]})
 PLAN = Says(PLAN_TEXT)
 REPORT = Says("## Answer\n\nIt is a signal from a slow ", "consumer [1]. It is blue [99].\n")
 DOCUMENT = b"Backpressure is a signal from a slow consumer to a fast producer to slow down."
@@ -22,8 +22,9 @@ GUARD_S = 30.0
 
 
 def settings_for(server: ModelServer, **more: Any) -> Settings:
-    """One retry at once; `more` are other settings."""
-    given = {"model": "openai:m", "openai_base_url": server.url, "retry_delays_s": (0.0,), **more}
+    """One retry at once, and no last resort; `more` are other settings."""
+    given = {"model": "openai:m", "openai_base_url": server.url, "retry_delays_s": (0.0,)}
+    given |= {"fallback": (), **more}
     return Settings(data_dir=None, anthropic_base_url=server.url, **given)
 
 

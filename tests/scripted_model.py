@@ -10,8 +10,13 @@ from typing import Any, Self, TypeAlias, TypeVar
 import trio
 from pydantic import BaseModel, ValidationError
 
+from actors.agents.extractive.questions import questioned
 from actors.models.model import Answer, InvalidAnswer, Prompt
 from actors.runtime.call import Call
+from actors.runtime.cooperative import at_once
+from actors.tasks.plan import Plan
+from actors.tasks.planning import assemble_plan
+from actors.tasks.tool_options import ToolOption
 from actors.usage import Usage
 
 M = TypeVar("M", bound=BaseModel)
@@ -20,6 +25,11 @@ Said: TypeAlias = str | float | Exception
 
 ASKED = Usage(100, 20, 0.5)
 """What each answer of a given shape takes."""
+
+
+def plan(task: str, *tool_options: ToolOption) -> Plan:
+    """The plan of a task without a model."""
+    return assemble_plan(at_once(questioned(task)), tool_options)
 
 
 class ScriptedModel:

@@ -2,123 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import pytest
 import trio
+from hostile_texts import hard_choice
+from reporting import library_of, report_on
 from scripted_model import Slot
 from trio.testing import MockClock
 
 from actors.agents.analyzer import AnalyzerAgent
-from actors.agents.extractive.planning import plan
 from actors.agents.extractive.report import parts
 from actors.agents.retriever import RetrieverAgent
 from actors.agents.writer import WriterAgent
 from actors.errors import StorageUnavailable
-from actors.library.documents import Hits
-from actors.library.library import Library, open_library
-from actors.library.parsing.inline import InlineParser
-from actors.messages import Analyze, Retrieve, Synthesize, Write
-from actors.tasks.evidence import Evidence, Findings, Passage, Report
+from actors.library.library import Library
+from actors.library.retrieval import Found, Query
+from actors.messages import Analyze, Retrieve, Write
+from actors.tasks.evidence import Evidence, Passage
 from actors.tasks.plan import Plan, Question
+from actors.tasks.report import numbered_sources
 
-NOW = datetime(2026, 1, 31, tzinfo=UTC)
 
-
-class Database:
-    """A library that answers from a list, or with an error, and remembers what it was asked."""
+class FixedLibrary:
+    """A library that answers with the same passages, or an error, and keeps what it was asked."""
 
     def __init__(self, *passages: Passage, error: Exception | None = None) -> None:
         self.passages = passages
         self.error = error
-        self.asked: list[str] = []
+        self.asked: list[tuple[Query, int]] = []
 
-    async def search(self, query: str, *, limit: int) -> Hits:
-        self.asked.append(query)
+    async def find(self, query: Query, *, limit: int) -> Found:
+        self.asked.append((query, limit))
         if self.error:
             raise self.error
-        return Hits(self.passages[:limit], sample=False)
-
-    async def neighbours(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
-        return ()
-
-
-async def report_on(task: str, library: Library) -> tuple[str, Plan, Findings, Report]:
-    analyzer, retriever, writer = AnalyzerAgent(), RetrieverAgent(library), WriterAgent()
-    made = await analyzer.handle(Analyze("t/s1", task), Slot())
-    assert isinstance(made, Plan)
-    evidence = [await retriever.handle(Retrieve("t/s2", q), Slot()) for q in made.questions]
-    findings = await analyzer.handle(Synthesize("t/s4", task, made, tuple(evidence)), Slot())
-    assert isinstance(findings, Findings)
-    slot = Slot()
-    report = await writer.handle(Write("t/s5", task, made, findings), slot)
-    return "".join(slot.sent), made, findings, report
+        return Found(self.passages, weights={"frog": 2.0}, units=7)
 
 
 async def test_a_task_goes_from_its_text_to_a_cited_report() -> None:
-    task = "Compare threads and async I/O for a web server, then recommend one"
-    async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
-        text, made, findings, report = await report_on(task, library)
+    task = "Compare threads and async I/O for a web server, and how do retries do harm?"
+    async with library_of({}) as library:
+        written = await report_on(task, library)
 
-    assert text == "".join(parts(task, findings))
-    assert [f"## {question.text}" in text for question in made.questions] == [True, True]
-    assert "recommended" in text.partition("## Answer")[2].partition("\n## ")[0]
-    assert [source.n for source in report.sources] == list(range(1, len(report.sources) + 1))
-    assert findings.sample
-
-
-async def test_the_sample_library_answers_for_either_side_of_a_choice() -> None:
-    task = "Should I use SQLite or PostgreSQL for a small web app?"
-    async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
-        _, _, findings, _ = await report_on(task, library)
-
-    answer = " ".join(finding.text for finding in findings.answer)
-    assert "SQLite is recommended" in answer
-    assert "PostgreSQL is recommended" in answer
+    assert written.text == "".join(parts(task, written.findings))
+    assert [
+        f"## {q.text[:1].upper()}{q.text[1:]}" in written.text for q in written.plan.questions
+    ] == [
+        True,
+        True,
+    ]
+    assert written.report.sources == numbered_sources(written.findings.sources)
+    assert [source.n for source in written.report.sources] == list(
+        range(1, len(written.report.sources) + 1)
+    )
+    assert written.findings.sample
 
 
 async def test_the_report_is_the_same_every_time() -> None:
     task = "Explain supervision and restart strategies, and how retries differ from them"
-    async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
+    async with library_of({}) as library:
         first = await report_on(task, library)
         second = await report_on(task, library)
 
     assert first == second
 
 
-async def test_the_best_passages_bring_what_stands_beside_them_in_their_section() -> None:
-    words = [f"Word{n} " * 120 for n in range(4)]
-    text = f"# Ponds\n\n{words[0]}\n\nOf frogs. {words[1]}\n\n{words[2]}\n\n# Toads\n\n{words[3]}"
-    question = Question("s2", "Frogs", "frogs")
-    async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
-        await library.add(text.encode(), media_type="text/markdown", title="Pond")
-        evidence = await RetrieverAgent(library).handle(Retrieve("k", question), Slot())
+async def test_the_retriever_asks_for_the_question_its_context_and_its_sides() -> None:
+    library = FixedLibrary(Passage("d", "Frogs", "", 1, "A frog."))
+    question = Question(
+        "s2", "Frogs or toads?", "frogs or toads", "", {}, "ponds", ("frogs", "toads")
+    )
 
-    assert [(found.section, found.position) for found in evidence.passages] == [
-        ("Ponds", 2),
-        ("Ponds", 1),
-        ("Ponds", 3),
-    ]
+    evidence = await RetrieverAgent(cast(Library, library), limit=6).handle(
+        Retrieve("k", question), Slot()
+    )
 
-
-async def test_the_retriever_searches_what_is_aside_of_a_question_too_each_passage_once() -> None:
-    passages = [Passage("d", "Frogs", "", n, "A frog.") for n in range(1, 9)]
-    database = Database(*passages)
-    question = Question("s2", "Frogs in ponds", "frogs", aside="toads ponds")
-
-    retriever = RetrieverAgent(cast(Library, database), limit=6)
-
-    evidence = await retriever.handle(Retrieve("k", question), Slot())
-
-    assert database.asked == ["frogs", "frogs frogs toads ponds"]
-    assert evidence == Evidence(question, tuple(passages[:6]), sample=False)
+    assert library.asked == [(Query("frogs or toads", "ponds", ("frogs", "toads")), 6)]
+    assert evidence == Evidence(question, library.passages, weights={"frog": 2.0}, units=7)
 
 
 async def test_the_retriever_lets_a_storage_error_be_the_answer() -> None:
-    database = Database(error=StorageUnavailable("The library cannot be used now."))
-    retriever = RetrieverAgent(cast(Library, database))
+    library = FixedLibrary(error=StorageUnavailable("The library cannot be used now."))
+    retriever = RetrieverAgent(cast(Library, library))
 
     with pytest.raises(StorageUnavailable) as raised:
         await retriever.handle(Retrieve("k", Question("s2", "Frogs?", "frogs")), Slot())
@@ -126,31 +92,32 @@ async def test_the_retriever_lets_a_storage_error_be_the_answer() -> None:
     assert raised.value.retryable
 
 
-async def test_a_question_without_words_finds_nothing() -> None:
-    async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
-        text, made, _, report = await report_on("😀😀", library)
+@pytest.mark.parametrize("task", ["😀😀", "?!", "—"])
+async def test_a_question_without_words_finds_nothing(task: str) -> None:
+    async with library_of({}) as library:
+        written = await report_on(task, library)
 
-    assert made.questions[0].query == ""
-    assert "The library has nothing on this." in text
-    assert report.sources == ()
+    assert "The library has nothing on this." in written.text
+    assert written.report.sources == ()
+    assert "sample library" not in written.text
 
 
-async def test_the_writer_sends_a_sentence_at_a_time_and_the_same_parts_on_each_attempt() -> None:
+async def test_the_writer_sends_an_excerpt_at_a_time_and_the_same_parts_on_each_attempt() -> None:
     task = "What is backpressure?"
-    async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
-        _, made, findings, _ = await report_on(task, library)
-    request = Write("t/s5", task, made, findings)
-    broken, whole = Slot(break_after=4), Slot()
+    async with library_of({}) as library:
+        written = await report_on(task, library)
+    request = Write("t/s5", task, written.plan, written.findings)
+    broken, whole = Slot(break_after=3), Slot()
 
     with pytest.raises(trio.BrokenResourceError):
         await WriterAgent().handle(request, broken)
     await WriterAgent().handle(request, whole)
 
-    assert broken.sent == whole.sent[:4]
-    assert max(part.count(" [") for part in whole.sent) == 1
+    assert broken.sent == whole.sent[:3]
+    assert len(whole.sent) > 3 + len(written.report.sources)
 
 
-async def wait_of(work: Callable[[], Awaitable[Any]]) -> int:
+async def turns_during(work: Callable[[], Awaitable[Any]]) -> int:
     """How many times others had their turn while the work was done."""
     turns = 0
 
@@ -167,20 +134,17 @@ async def wait_of(work: Callable[[], Awaitable[Any]]) -> int:
     return turns
 
 
-async def test_planning_and_weighing_let_others_run_in_between(mock_clock: MockClock) -> None:
-    passages = tuple(
-        Passage("d", "Frogs", "", n, f"A frog of kind {n} is a small animal near water. " * 9)
-        for n in range(1, 30)
-    )
-    task = "What is a frog? " * 30
-    made = plan(task)
-    weigh = Synthesize("k", task, made, tuple(Evidence(q, passages) for q in made.questions))
+async def test_planning_and_choosing_let_others_run_in_between(mock_clock: MockClock) -> None:
+    task = "Which green frog sings at night? " * 600
+    agent = AnalyzerAgent()
+    plan = await agent.handle(Analyze("k", task), Slot())
+    assert isinstance(plan, Plan)
 
-    planning = await wait_of(lambda: AnalyzerAgent().handle(Analyze("k", task), Slot()))
-    weighing = await wait_of(lambda: AnalyzerAgent().handle(weigh, Slot()))
+    planning = await turns_during(lambda: agent.handle(Analyze("k", task), Slot()))
+    choosing = await turns_during(lambda: agent.handle(hard_choice(plan), Slot()))
 
-    assert planning > 30
-    assert weighing > 30
+    assert planning > 10
+    assert choosing > 30
     assert mock_clock.current_time() == 0
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import trio
 from api_client import (
     GUARD_S,
@@ -22,8 +26,15 @@ from api_client import (
     parse,
 )
 
+from actors.errors import ExtraMissing
+from actors.fetching.fetcher import Page
+from actors.library.documents import ParsedText
+from actors.library.library import open_library
+from actors.library.parsing.frames import Job
+from actors.library.schema import FILE_NAME
 from actors.settings import Settings
 from actors.system import open_system
+from web.client import HttpService
 
 TEXT = {"Content-Type": "text/plain"}
 FROGS = b"The zibbly frog croaks at midnight.\n\nThe quorple toad sleeps until noon."
@@ -92,6 +103,8 @@ async def test_a_document_is_described_located_and_found_at_once(served):
         (hit,) = await find(api, "zibbly")
         assert hit["document_id"] == document["document_id"]
         assert hit["title"] == document["title"] and "zibbly" in hit["text"]
+        text = (await api.http.get(f"{url}/text")).text
+        assert text[hit["start"] : hit["end"]] == hit["text"]
 
 
 async def test_the_extracted_text_is_plain_text(served):
@@ -335,7 +348,9 @@ async def test_a_task_cites_what_was_just_added_by_number(served):
         events = check_log(await api.run(task_id))
 
         sources = events[-1]["data"]["sources"]
-        assert document["document_id"] in {source["document_id"] for source in sources}
+        (source,) = [s for s in sources if s["document_id"] == document["document_id"]]
+        text = (await api.http.get(f"/documents/{document['document_id']}/text")).text
+        assert text[source["start"] : source["end"]] == source["text"]
         assert "[1]" in events[-1]["data"]["final_output"]
 
 
@@ -361,3 +376,103 @@ async def test_documents_and_tasks_are_still_there_after_a_restart(served, tmp_p
         assert await api.log(task_id) == lines
         (completed,) = of_type(map(parse, lines), "task_completed")
         assert (await api.task(task_id))["final_output"] == completed["final_output"]
+
+
+async def test_a_document_has_notes_about_what_its_parser_left_out(served):
+    page = (
+        b"<html><body><p>The zibbly frog.</p>"
+        b"<dialog open><p>We use cookies.</p></dialog></body></html>"
+    )
+    async with library_api(served) as api:
+        assert (await add(api))["notes"] == []
+        document = await add(api, page, "text/html")
+
+        assert document["notes"] and all(isinstance(note, str) for note in document["notes"])
+        assert (await api.http.get(f"/documents/{document['document_id']}")).json() == document
+
+
+class WithoutOffice:
+    """A parser where the extra for Office documents is not installed."""
+
+    async def parse(self, job: Job) -> ParsedText:
+        raise ExtraMissing("office", "Reading .docx files")
+
+
+async def test_a_media_type_that_needs_an_extra_names_it(served):
+    docx = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    now = partial(datetime.now, UTC)
+    async with open_library(None, now=now, parser=WithoutOffice()) as library:
+        async with open_system(Settings(), library=library) as system:
+            async with served(system) as http:
+                headers = {"Content-Type": docx}
+                answer = await http.post("/documents", content=b"PK..", headers=headers)
+                problem = check_problem(answer, 422, "extra_missing")
+                assert "pip install 'terzetto[office]'" in problem["detail"]
+
+                with pytest.raises(ExtraMissing, match="office"):
+                    await HttpService(http).add_page(
+                        Page("http://a/b.docx", "http://a/b.docx", docx, b"PK..")
+                    )
+
+
+async def sources_of(api: Api, source: str) -> list[tuple[list[str], bool]]:
+    answer = await api.http.get("/documents", params={"source": source})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["documents"]
+    for one in found:
+        check_document({name: one[name] for name in one.keys() - {"sources", "uploaded"}})
+    return [(one["sources"], one["uploaded"]) for one in found]
+
+
+async def test_documents_are_listed_by_their_source_or_its_folder(served):
+    async with library_api(served) as api:
+        await add(api, b"One frog.", source="/notes/a.txt")
+        await add(api, b"Two frogs.", source="/notes/b/c.txt")
+        await add(api, b"Three frogs.", source="/other/a.txt")
+        await api.http.post("/documents", content=b"One frog.", headers=TEXT)
+
+        one, two = (["/notes/a.txt"], True), (["/notes/b/c.txt"], False)
+        assert await sources_of(api, "/notes") == [two, one]
+        assert await sources_of(api, "/notes/b/c.txt") == [two]
+        assert await sources_of(api, "/note") == []
+        page = await api.http.get("/documents?source=/notes&limit=1")
+        assert "source=%2Fnotes" in page.headers["link"] and page.json()["next_cursor"]
+        check_problem(await api.http.get("/documents?source="), 422, "invalid_request")
+
+
+async def test_a_forgotten_source_deletes_what_nothing_else_holds(served):
+    async with library_api(served) as api:
+        gone = await add(api, b"One frog.", source="/a.txt")
+        kept = await add(api, b"Two frogs.", source="/b.txt")
+        await api.http.post("/documents", content=b"Two frogs.", headers=TEXT)
+
+        first = await api.http.delete("/documents", params={"source": "/a.txt"})
+        second = await api.http.delete("/documents", params={"source": "/b.txt"})
+
+        assert (first.status_code, first.json()) == (200, {"documents": [gone]})
+        assert (second.status_code, second.json()) == (200, {"documents": []})
+        left = (await api.http.get("/documents")).json()["documents"]
+        assert left == [kept]
+        again = await api.http.delete("/documents", params={"source": "/a.txt"})
+        check_problem(again, 404, "document_not_found")
+        check_problem(await api.http.delete("/documents"), 422, "invalid_request")
+
+
+async def test_documents_of_an_older_parser_are_counted_and_updated(served, tmp_path):
+    async with library_api(served, tmp_path) as api:
+        document = await add(api)
+        await add(api, b"Another one.")
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as db:
+        db.execute("UPDATE documents SET parser = parser - 1")
+
+    async with library_api(served, tmp_path) as api:
+        health = (await api.http.get("/health")).json()["library"]
+        assert health == {"documents": 2, "excerpts": 3, "encoded": 0, "to_rebuild": 2}
+
+        answer = await api.http.post("/documents", content=FROGS, headers=TEXT)
+
+        assert (answer.status_code, answer.json()) == (200, document | {"updated": True})
+        assert (await api.http.get("/health")).json()["library"]["to_rebuild"] == 1
+        answer = await api.http.post("/documents", files={"file": ("a", b"Another one.", None)})
+        assert answer.json()["documents"][0]["updated"] is True
+        assert (await api.http.post("/documents", content=FROGS, headers=TEXT)).json() == document

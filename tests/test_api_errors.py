@@ -331,7 +331,7 @@ ROUTES = {
     "/tasks/{id}/cancel": {"POST"},
     "/tasks/{id}/retry": {"POST"},
     "/agents": {"GET"},
-    "/documents": {"GET", "POST"},
+    "/documents": {"GET", "POST", "DELETE"},
     "/documents/{id}": {"GET", "DELETE"},
     "/documents/{id}/text": {"GET"},
     "/documents/search": {"GET", "DELETE"},  # DELETE as a document's id.

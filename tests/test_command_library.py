@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_fakes import FakeService, answer_with, opened
 
 from actors.errors import ActorError, Draining, UnreadableDocument
 from actors.fetching.fetcher import Fetcher, FetchLimits
+from actors.tasks.words import telling_terms
 from web.command import main
-from web.command.document_files import FoundFiles, find_documents
-from web.command.ingest import FileOrUrl, IngestResult, ingest_found
-from web.command.search import query_pattern, snippet
+from web.command.document_files import find_documents
+from web.command.ingest import ingest_found
+from web.command.ingest_result import FileOrUrl, IngestResult
+from web.command.search import snippet
+from web.service import Outcome
 
 Text = pytest.CaptureFixture[str]
 MIB = 1_048_576
@@ -36,71 +39,6 @@ def notes(tmp_path: Path) -> Path:
     for name in ("b.txt", "a.md", "below/c.html"):
         (folder / name).write_text(f"Note {name}")
     return folder
-
-
-def names(found: FoundFiles) -> list[str]:
-    return [path.name for path in found.files]
-
-
-def test_a_folder_is_walked_in_order_without_hidden_files(notes: Path) -> None:
-    (notes / ".hidden.md").touch()
-    (notes / "_sources").mkdir()
-    (notes / "_sources" / "page.rst.txt").touch()
-    (notes / ".git").mkdir()
-    (notes / ".git" / "x.md").touch()
-
-    assert names(find_documents([notes], MIB)) == ["a.md", "b.txt", "c.html"]
-
-
-@pytest.mark.parametrize("ending", ["txt", "TEXT", "md", "markdown", "html", "htm", "xhtml", "PDF"])
-def test_the_file_type_follows_from_the_extension(tmp_path: Path, ending: str) -> None:
-    (tmp_path / f"x.{ending}").touch()
-
-    assert len(find_documents([tmp_path], MIB).files) == 1
-
-
-def test_unsupported_files_are_counted_in_folders_and_listed_when_named(notes: Path) -> None:
-    for name in ("x.png", "y.PNG", "Makefile"):
-        (notes / name).touch()
-
-    found = find_documents([notes, notes / "z.rst"], MIB)
-    assert found.skipped == {".png": 2, "no extension": 1}
-
-    named = find_documents([notes / "x.png"], MIB)
-    assert (
-        named.unreadable[0][0] == notes / "x.png"
-        and ".png is not supported" in named.unreadable[0][1]
-    )
-
-
-def test_loops_of_links_end_and_a_file_is_found_once(notes: Path) -> None:
-    (notes / "below" / "up").symlink_to(notes)
-    (notes / "again.md").symlink_to(notes / "a.md")
-    os.link(notes / "b.txt", notes / "d.txt")
-
-    found = find_documents([notes, notes / "a.md", notes], MIB)
-
-    assert names(found) == ["a.md", "b.txt", "c.html"]
-
-
-def test_broken_links_pipes_and_large_files_are_listed(notes: Path) -> None:
-    (notes / "broken.md").symlink_to(notes / "nowhere")
-    os.mkfifo(notes / "pipe.txt")
-    (notes / "large.txt").write_bytes(b"x" * 101)
-
-    found = find_documents([notes], 100)
-
-    assert {path.name: reason for path, reason in found.unreadable} == {
-        "broken.md": "No such file or directory",
-        "pipe.txt": "It is not a regular file",
-        "large.txt": "101 bytes; the limit is 100",
-    }
-
-
-def test_a_name_that_is_not_utf_8_is_listed(notes: Path) -> None:
-    (notes / os.fsdecode(b"caf\xe9.md")).touch()
-
-    assert find_documents([notes], MIB).unreadable[0][1] == "Its name is not UTF-8"
 
 
 def test_ingest_adds_new_files_and_skips_known_ones(
@@ -138,6 +76,50 @@ def test_nothing_readable_is_a_failure(
     service.on_add = lambda path: UnreadableDocument("No text was found.")
 
     assert main(["ingest", str(notes), *data]) == 1
+
+
+@pytest.mark.parametrize("names", [("x.png",), ("x.png", "Makefile")])
+def test_a_folder_of_files_that_are_not_read_is_a_failure(
+    data: list[str],
+    tmp_path: Path,
+    names: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Text,
+) -> None:
+    answer_with(monkeypatch, FakeService())
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+
+    assert main(["ingest", str(folder), *data]) == 1
+
+    out, err = capsys.readouterr()
+    assert out.startswith("added 0,") and "Skipped files of other types: 1 " in err
+
+
+def test_what_is_left_out_is_said(
+    data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    answer_with(monkeypatch, FakeService())
+    (notes / "node_modules").mkdir()
+    (notes / ".gitignore").write_text("b.txt\n")
+
+    assert main(["ingest", str(notes), *data]) == 0
+
+    out, err = capsys.readouterr()
+    assert out == "added 2, unchanged 0, could not read 0\n"
+    assert "Left out: 1 ignored by .gitignore, 1 node_modules folder." in err
+
+
+def test_documents_to_send_again_are_counted(
+    data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    answer_with(monkeypatch, FakeService()).outdated = 1_234
+
+    assert main(["ingest", str(notes), *data]) == 0
+
+    assert "1,234 documents of the library were read by an older version" in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_no_failure(
@@ -197,7 +179,7 @@ async def test_two_files_at_a_time(notes: Path) -> None:
     busy, most = set[str](), 0
 
     class Counting(FakeService):
-        async def add(self, path: Path):
+        async def add(self, path: Path) -> tuple[dict[str, Any], Outcome]:
             nonlocal most
             busy.add(path.name)
             most = max(most, len(busy))
@@ -279,7 +261,7 @@ def test_a_limit_out_of_range_is_bad_usage(data: list[str], limit: str, capsys: 
 
 
 def marked(text: str, query: str) -> list[str]:
-    shown = snippet(text, query_pattern(query))
+    shown = snippet(text, frozenset(telling_terms(query)))
     return [shown.plain[span.start : span.end] for span in shown.spans]
 
 
@@ -291,6 +273,20 @@ def test_matches_are_highlighted_in_their_other_forms_too() -> None:
     assert found == ["Threads", "thread", "caching", "caches", "libraries"]
 
 
+@pytest.mark.parametrize(
+    ("text", "query", "found"),
+    [
+        ("我们每天晚上备份数据库。", "数据库", ["数据", "据库"]),
+        ("İstanbul ofisi", "istanbul", ["İstanbul"]),
+        ("Die Pru\u0308fung", "Prüfung", ["Pru\u0308fung"]),
+        ("Daten\u00adbank", "Datenbank", ["Daten\u00adbank"]),
+        ("Version 3.11 of 3", "3.11", ["3.11"]),
+    ],
+)
+def test_matches_of_any_language_are_highlighted(text: str, query: str, found: list[str]) -> None:
+    assert marked(text, query) == found
+
+
 def test_a_query_without_words_highlights_nothing() -> None:
     assert marked("Anything (.*)", "?? .*") == []
 
@@ -298,8 +294,16 @@ def test_a_query_without_words_highlights_nothing() -> None:
 def test_a_snippet_is_cut_where_the_matches_are() -> None:
     text = "filler " * 200 + "the needle and the needles " + "filler " * 200
 
-    shown = snippet(text, query_pattern("needle"), 100)
+    shown = snippet(text, {"needl"}, 100)
 
     assert "needle and the needles" in shown.plain
     assert shown.plain.startswith("… ") and shown.plain.endswith(" …")
     assert len(shown.plain) <= 104
+
+
+def test_a_snippet_of_a_text_without_blanks_is_cut_where_the_matches_are() -> None:
+    text = "我" * 400 + "数据库" + "我" * 400
+
+    shown = snippet(text, {"数据"}, 100)
+
+    assert "数据库" in shown.plain and len(shown.plain) <= 104

@@ -106,10 +106,10 @@ async def test_a_running_server_gets_the_bytes_and_fetches_nothing(served: Serve
         async with open_system(Settings()) as system, served(system) as http:
             service = HttpService(http)
             frogs = await fetcher.fetch(site.url("/frogs"))
-            document, created = await service.add_page(frogs)
+            document, outcome = await service.add_page(frogs)
 
-            assert created and document["title"] == "Frösche"
-            assert await service.add_page(frogs) == (document, False)
+            assert outcome == "added" and document["title"] == "Frösche"
+            assert await service.add_page(frogs) == (document, "unchanged")
             plain, _ = await service.add_page(await fetcher.fetch(site.url("/bytes")))
             assert (plain["title"], plain["media_type"]) == ("bytes", "text/plain")
 

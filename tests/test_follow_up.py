@@ -9,7 +9,6 @@ import pytest
 from scripted import PASSAGE, Cast, NoLibrary, Script, ScriptedAnalyzer, scripted_system
 
 from actors import Settings, System, Task, open_system
-from actors.agents.extractive.planning import plan
 from actors.clock import virtual_clock
 from actors.errors import IllegalState, InvalidRequest
 from actors.messages import Analyze, Synthesize
@@ -71,13 +70,6 @@ async def test_a_follow_up_cites_what_the_first_task_cited() -> None:
         second = await finished(system, "When do they sing?", context_task_id=first.task_id)
     assert "Frogs sing at night" in (second.final_output or "")
     assert "Frogs sing at night" not in (alone.final_output or "")
-
-
-def test_a_follow_up_is_searched_with_the_subject_of_the_first_task() -> None:
-    (alone,) = plan("How are they cancelled?").questions
-    (after,) = plan("How are they cancelled?", "What are Trio nurseries?").questions
-    assert "nurseries" not in alone.query
-    assert "nurseries" in after.query
 
 
 async def test_only_a_completed_task_can_be_followed_up(autojump_clock: object) -> None:

@@ -44,7 +44,7 @@ async def test_a_request_with_two_framings_is_refused_and_the_connection_closed(
 
 
 async def test_an_idle_connection_expires():
-    async with listening(plain(), keep_alive_s=0.1) as server:
+    async with listening(plain(), keep_alive_s=1.0) as server:
         async with server.client() as client:
             await client.send(GOOD)
             assert (await client.answer()).status == 200
@@ -61,7 +61,7 @@ async def test_a_connection_that_never_asks_anything_expires():
 
 
 async def test_a_connection_that_asks_in_time_is_kept():
-    async with listening(plain(), keep_alive_s=0.3) as server:
+    async with listening(plain(), keep_alive_s=1.0) as server:
         async with server.client() as client:
             for _ in range(6):
                 await client.send(GOOD)
@@ -92,7 +92,7 @@ async def test_http_1_0_is_answered_without_chunks_and_closed():
 
 async def test_through_quart_too_connections_are_recycled_closed_and_expire():
     """quart-trio's own class cancels the server's bookkeeping after each response."""
-    async with scripted_system() as system, listening(system, keep_alive_s=0.2) as server:
+    async with scripted_system() as system, listening(system, keep_alive_s=1.0) as server:
         async with server.client() as client:
             for _ in range(3):
                 await client.send(GOOD)

@@ -414,15 +414,18 @@ async def test_followers_wake_for_every_commit_and_end_with_the_ending(
 
 
 @pytest.mark.parametrize("follow", [True, False])
+@pytest.mark.parametrize("forgotten", [True, False])
 async def test_a_reader_whose_task_is_deleted_while_it_reads_is_told(
-    follow: bool, nursery: trio.Nursery
+    follow: bool, forgotten: bool, nursery: trio.Nursery
 ) -> None:
     class Slow(MemoryStore):
         deletes = False
 
         async def read(self, task_id: str, after: int) -> Piece | None:
-            if self.deletes:
+            if self.deletes and forgotten:
                 await of_slow.ask(Delete(task_id))
+            elif self.deletes:  # It is committed, but the journal has not gone on yet.
+                await self.delete(task_id)
             return await super().read(task_id, after)
 
     store = Slow()

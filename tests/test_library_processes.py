@@ -46,7 +46,7 @@ async def test_a_document_is_parsed_in_a_process() -> None:
 
     assert parsed.title == "Title"
     assert parsed.text == "Part\n\nSome text."
-    assert [(cut.section, cut.position, cut.text) for cut in parsed.cuts] == [
+    assert [(cut.section, cut.position, cut.text) for cut in parsed.passages] == [
         ("Part", 1, "Some text.")
     ]
 
@@ -58,7 +58,7 @@ async def test_a_large_document_comes_back_whole() -> None:
         parsed = await parser.parse(Job(body, "text/plain"))
 
     assert parsed.text.encode() + b"\n\n" == body
-    assert [cut.position for cut in parsed.cuts] == list(range(1, len(parsed.cuts) + 1))
+    assert [cut.position for cut in parsed.passages] == list(range(1, len(parsed.passages) + 1))
 
 
 async def test_a_refusal_keeps_its_class_and_the_child_goes_on() -> None:

@@ -14,7 +14,7 @@ import trio
 from actors.errors import StorageUnavailable
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
-from actors.library.statements import FILE_NAME, SCHEMA
+from actors.library.schema import FILE_NAME, SCHEMA
 from actors.sqlite import open_database
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -55,7 +55,11 @@ async def test_the_index_agrees_with_the_documents_after_changes(tmp_path: Path)
         await library.delete((await library.add(b"Another.")).document.document_id)
 
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
-        db.execute("INSERT INTO search (search, rank) VALUES ('integrity-check', 1)")
+        for unit in ("passage", "excerpt"):
+            table = f"{unit}_terms"
+            db.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
+            indexed = db.execute(f"SELECT rowid FROM {table} ORDER BY 1").fetchall()
+            assert indexed == db.execute(f"SELECT {unit} FROM {unit}s ORDER BY 1").fetchall() != []
         assert db.execute("SELECT count(*) FROM documents").fetchone() == (1,)
 
 

@@ -53,7 +53,7 @@ GOOD = {"city": "Oslo", "days": 3}
 
 def proposed(*calls: Any, questions: tuple[str, ...] = QUESTIONS) -> dict[str, Any]:
     asked = [{"question": text, "search": "care"} for text in questions]
-    return {"questions": asked, "intents": ["compare"], "calls": list(calls)}
+    return {"questions": asked, "calls": list(calls)}
 
 
 def call(arguments: Any = GOOD, *, question: Any = 1, tool: Any = "sky/weather") -> dict[str, Any]:
@@ -86,14 +86,14 @@ async def test_a_model_chooses_the_tool_the_question_and_the_arguments() -> None
     made = await planned(model)
 
     assert asked(made) == [
-        ("sky/weather", "s2", GOOD),
-        ("pond/search", "s3", {"query": "toads"}),
+        ("sky/weather", "s3", GOOD),
+        ("pond/search", "s4", {"query": "toads"}),
     ]
     (weather,) = (step for step in made.steps if step.agent_type == "sky/weather")
     assert weather.description == (
         "Ask sky/weather about: What do frogs need? (city: Oslo, days: 3)"
     )
-    assert made.steps[-2].depends_on == ("s2", "s3", "s4", "s5")
+    assert made.steps[-2].depends_on == ("s2", "s3", "s4", "s5", "s6")
     assert (made.by_model, made.degraded, len(model.prompts)) == (True, None, 1)
 
 
@@ -105,7 +105,7 @@ async def test_a_plugin_is_called_whatever_the_model_chooses() -> None:
     always = ToolOption("prices", "Looks up prices.", "product", schema={})
     never = ToolOption("prices", "Looks up prices.", "product", ("moon",), schema={})
 
-    for tool_option, times in ((PRICES, 2), (always, 2), (never, 0)):
+    for tool_option, times in ((PRICES, 3), (always, 3), (never, 0)):
         made = await planned(ScriptedModel(plans=[proposed()]), tool_option)
         assert [name for name, _, _ in asked(made)] == ["prices"] * times
 
@@ -116,8 +116,9 @@ async def test_a_models_call_replaces_the_default_call_of_the_tool() -> None:
     made = await planned(ScriptedModel(plans=[proposed(better)]), PRICES)
 
     assert asked(made) == [
-        ("prices", "s3", {"product": "What do toads need?"}),
-        ("prices", "s2", {"product": "frog food"}),
+        ("prices", "s2", {"product": TASK}),
+        ("prices", "s4", {"product": "What do toads need?"}),
+        ("prices", "s3", {"product": "frog food"}),
     ]
 
 
@@ -165,11 +166,11 @@ async def test_a_wrong_call_is_repaired_once_then_left_out(wrong: Any, told: str
     repaired = ScriptedModel(plans=[proposed(wrong), proposed(call())])
     stubborn = ScriptedModel(plans=[proposed(wrong, call()), proposed(wrong, call())])
 
-    assert asked(await planned(repaired)) == [("sky/weather", "s2", GOOD)]
+    assert asked(await planned(repaired)) == [("sky/weather", "s3", GOOD)]
     made = await planned(stubborn)
 
     assert told in repaired.prompts[1].user
-    assert asked(made) == [("sky/weather", "s2", GOOD)]
+    assert asked(made) == [("sky/weather", "s3", GOOD)]
     assert (made.by_model, made.degraded, made.usage) == (True, None, ASKED + ASKED)
 
 
@@ -180,7 +181,9 @@ async def test_a_tool_that_takes_a_text_gets_the_question_if_the_arguments_are_i
     wrong = {**call(tool="pond/search"), "arguments": arguments}
     model = ScriptedModel(plans=[proposed(wrong)])
 
-    assert asked(await planned(model)) == [("pond/search", "s2", {"query": "frogs care"})]
+    assert asked(await planned(model)) == [
+        ("pond/search", "s3", {"query": "What do frogs need? care"})
+    ]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +196,7 @@ async def test_a_value_that_is_no_call_does_not_cost_the_plan(calls: Any) -> Non
 
     made = await planned(model)
 
-    assert len(made.questions) == 2 and not asked(made)
+    assert len(made.questions) == 3 and not asked(made)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +209,7 @@ async def test_a_repair_that_fails_leaves_the_plan_that_there_was(second: Any) -
 
     made = await planned(model)
 
-    assert asked(made) == [("sky/weather", "s2", GOOD)]
+    assert asked(made) == [("sky/weather", "s3", GOOD)]
     assert (made.by_model, made.degraded) == (True, None)
 
 
@@ -215,14 +218,14 @@ async def test_without_tokens_for_a_repair_the_plan_stands_as_it_is() -> None:
 
     made = await planned(model, tokens_left=ASKED.tokens)
 
-    assert asked(made) == [("sky/weather", "s2", GOOD)]
+    assert asked(made) == [("sky/weather", "s3", GOOD)]
     assert made.usage == ASKED
 
 
 async def test_arguments_may_come_as_an_object_too() -> None:
     model = ScriptedModel(plans=[proposed({**call(), "arguments": GOOD})])
 
-    assert asked(await planned(model)) == [("sky/weather", "s2", GOOD)]
+    assert asked(await planned(model)) == [("sky/weather", "s3", GOOD)]
 
 
 async def test_the_same_call_is_made_once_and_all_of_them_are_bounded() -> None:
@@ -240,19 +243,19 @@ async def test_a_call_goes_with_its_question_when_others_are_dropped() -> None:
 
     made = await planned(ScriptedModel(plans=[answer, answer]))
 
-    assert [q.text for q in made.questions if not q.of] == list(QUESTIONS)
+    assert [q.text for q in made.questions if not q.of] == [TASK, *QUESTIONS]
     assert asked(made) == [
-        ("sky/weather", "s2", GOOD),
-        ("sky/weather", "s3", {"city": "Rome", "days": 1}),
+        ("sky/weather", "s3", GOOD),
+        ("sky/weather", "s4", {"city": "Rome", "days": 1}),
     ]
 
 
 async def test_a_plan_is_cut_to_its_budget_with_the_calls_first() -> None:
     made = await planned(ScriptedModel(plans=[proposed(call(), call(question=2))]))
 
-    cut = made.within(5)
+    cut = made.within(6)
 
-    assert [q.step_id for q in cut.questions] == ["s2", "s3"]
+    assert [q.step_id for q in cut.questions] == ["s2", "s3", "s4"]
 
 
 def test_the_schema_that_servers_enforce_names_the_tools() -> None:

@@ -9,7 +9,7 @@ import trio
 from model_server import CUT, STALL, ModelServer, Refuses, Says, scripted_models
 from model_tasks import DOCUMENT, GUARD_S, PLAN, REPORT, TASK, run, settings_for, step
 
-from actors import open_system
+from actors import Settings, open_system
 from actors.tasks.budget import Budget
 
 
@@ -51,15 +51,71 @@ async def test_a_bad_key_fails_the_task_at_once_and_says_whose_move_it_is(
     assert not step(log, "step_retrying", "analysis")
 
 
-async def test_a_dead_provider_fails_the_task_unless_it_may_go_on_without(
+async def test_with_a_dead_provider_the_task_goes_on_without_unless_that_is_forbidden(
     server: ModelServer,
 ) -> None:
-    failed = await run(server, Refuses(500, "no"))
-    degraded = await run(server, Refuses(500, "no"), fallback=("extractive",))
+    failed = await run(server, Refuses(500, "no"), fallback=())
+    degraded = await run(server, Refuses(500, "no"), fallback=Settings().fallback)
 
     assert failed[-1].data["error"]["code"] == "model_unavailable"
+    (retry,) = step(degraded, "step_retrying", "analysis")
+    assert retry["error"]["code"] == "model_unavailable"
     assert degraded[-1].event_type == "task_completed" and degraded[-1].data["degraded"]
     assert "Backpressure is a signal" in degraded[-1].data["final_output"]
+
+
+async def test_a_slow_planner_is_not_waited_for(server: ModelServer) -> None:
+    more = {"fallback": ("extractive",), "step_timeout_s": 2.0}
+    log = await run(server, Says(STALL), REPORT, **more)
+
+    (planned,) = step(log, "step_completed", "analysis")
+    assert planned["attempt"] == 1
+    assert planned["error"]["message"] == "openai:m made no plan within 1 s."
+
+
+async def test_a_writer_that_writes_until_its_time_is_over_is_stopped(server: ModelServer) -> None:
+    words = Says(*["It is a signal from a slow consumer [1]. "] * 500)
+    log = await run(server, PLAN, words, step_timeout_s=2.0)
+
+    (written,) = step(log, "step_completed", "writing")
+    assert written["attempt"] == 1
+    assert "took too long to write" in written["error"]["message"]
+    assert log[-1].data["final_output"].count("slow consumer [1].") > 10
+
+
+async def test_a_slow_writer_is_not_waited_for(server: ModelServer) -> None:
+    more = {"fallback": ("extractive",), "step_timeout_s": 2.0}
+    log = await run(server, PLAN, Says(STALL), **more)
+
+    (written,) = step(log, "step_completed", "writing")
+    assert written["attempt"] == 1
+    assert written["error"]["message"] == "openai:m wrote nothing within 1 s."
+    assert "Backpressure is a signal" in log[-1].data["final_output"]
+
+
+async def test_a_writer_gets_the_passages_of_an_analyzer_without_a_model(
+    server: ModelServer,
+) -> None:
+    documents = {f"Flow {n}": b"Backpressure of kind %d." % n for n in range(20)}
+    log = await run(server, REPORT, analyzer_model="extractive", documents=documents)
+
+    (request,) = server.requests
+    prompt = request.body["messages"][1]["content"]
+    assert "passage 8: " in prompt and "passage 9: " not in prompt
+    assert log[-1].event_type == "task_completed" and not log[-1].data["degraded"]
+
+
+async def test_a_text_that_cites_nothing_is_followed_by_the_excerpts(server: ModelServer) -> None:
+    log = await run(server, PLAN, Says("It is blue [99].\n"))
+
+    done = log[-1].data
+    assert log[-1].event_type == "task_completed" and done["degraded"]
+    (written,) = step(log, "step_completed", "writing")
+    assert "cites no source" in written["error"]["message"]
+    own, heading, excerpts = done["final_output"].partition("## Excerpts from the sources\n")
+    assert heading and "It is blue.\n" in own
+    assert "Backpressure is a signal from a slow consumer" in excerpts
+    assert [source["n"] for source in done["sources"]] == [1]
 
 
 async def test_another_model_stands_in_and_that_is_said(server: ModelServer) -> None:

@@ -206,7 +206,7 @@ async def test_a_server_that_ignores_the_schema_gets_it_in_the_prompt(server: Mo
 async def test_an_invalid_plan_with_all_fields_keeps_the_schema(
     server: ModelServer,
 ) -> None:
-    empty = json.dumps({"questions": [], "intents": []})
+    empty = json.dumps({"questions": []})
     await run(server, Says(empty), PLAN, REPORT)
 
     assert "response_format" in server.requests[1].body

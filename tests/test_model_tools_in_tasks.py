@@ -30,7 +30,7 @@ async def server() -> AsyncIterator[ModelServer]:
 def plan(*calls: tuple[str, Any]) -> Reply:
     asked = [{"question": 1, "tool": tool, "arguments": json.dumps(a)} for tool, a in calls]
     questions = [{"question": "Where do frogs live?", "search": "frogs live"}]
-    return Says(json.dumps({"questions": questions, "intents": [], "calls": asked}))
+    return Says(json.dumps({"questions": questions, "calls": asked}))
 
 
 REPORT = Says("## Answer\n\nThe frog lives between water lilies and reeds [1].\n")
@@ -66,7 +66,7 @@ async def test_a_tool_with_several_arguments_is_called_as_the_model_says_and_cit
     assert '"enum": ["frog", "toad"]' in told
     assert "pond/broken" not in told
     assert notes.read_text().splitlines() == ["habitat frog 3"]
-    assert steps(log) == ["retriever", "pond/habitat"]
+    assert steps(log) == ["retriever", "retriever", "pond/habitat"]
     (source,) = log[-1].data["sources"]
     assert (source["title"], source["section"]) == ("pond/habitat", "animal: frog, depth_m: 3")
     assert not log[-1].data["degraded"]
@@ -79,7 +79,7 @@ async def test_a_model_reaches_no_tool_that_the_settings_do_not_allow(
     notes = tmp_path / "notes"
     log = await run(server, notes, plan(*calls), plan(*calls), REPORT, allowed=("search",))
 
-    assert steps(log) == ["retriever"]
+    assert steps(log) == ["retriever", "retriever"]
     assert not notes.exists()
     assert log[-1].event_type == "task_completed" and not log[-1].data["degraded"]
 
@@ -103,7 +103,7 @@ async def test_a_tool_that_a_person_wants_asked_is_asked_beside_what_the_model_s
         server, tmp_path / "n", plan(), REPORT, allowed=("search",), when=["frogs", "toads"]
     )
 
-    assert steps(log) == ["retriever", "pond/search"]
+    assert steps(log) == ["retriever", "retriever", "pond/search", "pond/search"]
 
 
 async def test_a_model_without_a_usable_plan_leaves_the_tools_to_the_plan_without_it(

@@ -47,13 +47,15 @@ async def test_a_count_of_the_server_is_no_estimate(server: ModelServer) -> None
     assert log[-1].data["usage"] == {**COUNTED, "cost": 0.0}
 
 
+@pytest.mark.parametrize("usage", [None, (0, 0)])
 async def test_without_a_count_usage_is_a_marked_estimate(
-    server: ModelServer,
+    server: ModelServer, usage: tuple[int, int] | None
 ) -> None:
-    log = await run(server, PLAN, Says("Frogs sing [1]. " * 4, usage=None))
+    log = await run(server, PLAN, Says("Frogs sing [1]. " * 4, usage=usage))
 
     (written,) = step(log, "step_completed", "writing")
     assert written["usage"]["output_tokens"] == 16 and written["usage"]["estimated"]
+    assert written["usage"]["input_tokens"] > 100
     assert log[-1].data["usage"]["estimated"]
 
 

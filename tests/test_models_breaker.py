@@ -12,7 +12,13 @@ from pydantic import BaseModel
 from trio.testing import MockClock
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
-from actors.models.breaker import PROBE_S, CircuitBreaker, GuardedModel
+from actors.models.breaker import (
+    PROBE_S,
+    CircuitBreaker,
+    CircuitOpen,
+    GuardedModel,
+    PatientModel,
+)
 from actors.models.model import Answer, InvalidAnswer, M, Model, Prompt
 from actors.usage import Usage
 
@@ -82,7 +88,7 @@ def breaker(model: Scripted, circuit: CircuitBreaker) -> GuardedModel:
     return GuardedModel(cast(Model, model), circuit)
 
 
-async def told(breaker: GuardedModel) -> str:
+async def told(breaker: Model) -> str:
     async with breaker.stream(PROMPT) as stream:
         return "".join([piece async for piece in stream])
 
@@ -245,3 +251,47 @@ async def test_an_endpoint_is_not_called_for_as_long_as_it_asks(
     with pytest.raises(ModelUnavailable) as no:
         await told(breaker)
     assert no.value.retry_after_s == 100
+
+
+async def test_a_patient_model_waits_while_its_circuit_is_open(
+    breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
+) -> None:
+    await opened(breaker, model)
+    with pytest.raises(CircuitOpen):
+        await told(breaker)
+    patient, began = PatientModel(breaker), trio.current_time()
+
+    assert await told(patient) == "texttext"
+    assert trio.current_time() - began == pytest.approx(30)
+    assert model.calls == 1
+    assert (patient.name, patient.can_continue) == ("scripted", True)
+
+
+async def test_a_patient_model_waits_for_a_structured_answer_too(
+    breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
+) -> None:
+    await opened(breaker, model)
+
+    assert (await PatientModel(breaker).structured(PROMPT, Shape)).value == Shape()
+    assert model.calls == 1
+
+
+async def test_a_patient_model_passes_on_the_failure_of_a_call(
+    breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
+) -> None:
+    await opened(breaker, model)
+    model.error = down
+
+    with pytest.raises(ModelUnavailable, match="down"):
+        await told(PatientModel(breaker))
+    assert model.calls == 1
+
+
+async def test_waiting_for_a_circuit_ends_with_the_callers_deadline(
+    breaker: GuardedModel, model: Scripted, autojump_clock: MockClock
+) -> None:
+    await opened(breaker, model)
+
+    with trio.move_on_after(5) as scope:
+        await told(PatientModel(breaker))
+    assert scope.cancelled_caught and not model.calls

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 from model_server import ModelServer, Refuses, Says, scripted_models
 from pydantic import BaseModel
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable
+from actors.models.breaker import CircuitOpen
 from actors.models.fallback import Fallback
-from actors.models.model import InvalidAnswer, Model, Prompt
+from actors.models.model import InvalidAnswer, Model, ModelTooSlow, Prompt
 from actors.models.provider import Endpoint
 from actors.models.remote import RemoteModel
 from actors.usage import Usage
@@ -144,3 +146,58 @@ async def test_leaving_stops_the_model_that_answers(
         await anext(stream)
 
     await servers[1].wait_until(lambda s: s.hang_ups == 1)
+
+
+class Fails:
+    """A model that fails in one way."""
+
+    name = "fails"
+    can_continue = False
+
+    def __init__(self, error: ActorError) -> None:
+        self.error = error
+
+    async def structured(self, prompt: Prompt, shape: Any) -> Any:
+        raise self.error
+
+    def stream(self, prompt: Prompt) -> Any:
+        raise self.error
+
+
+OPEN, LATER = CircuitOpen("open", 30.0), CircuitOpen("open", 7.0)
+
+
+@pytest.mark.parametrize(
+    ("errors", "kind", "wait_s"),
+    [
+        ([OPEN, LATER], CircuitOpen, 7.0),
+        ([OPEN, ModelRejected("no key")], CircuitOpen, 30.0),
+        ([OPEN, ModelUnavailable("away")], ModelUnavailable, None),
+        ([ModelTooSlow("slow"), ModelUnavailable("away")], ModelTooSlow, None),
+        ([ModelRejected("no key"), ModelRejected("no")], ModelRejected, None),
+    ],
+)
+async def test_the_error_of_several_says_what_is_worth_doing(
+    errors: list[ActorError], kind: type[ActorError], wait_s: float | None
+) -> None:
+    model = Fallback([cast(Model, Fails(error)) for error in errors])
+
+    with pytest.raises(ActorError) as raised:
+        await model.structured(PROMPT, Point)
+
+    assert type(raised.value) is kind
+    assert raised.value.retry_after_s == wait_s
+
+
+async def test_if_the_circuit_of_one_is_open_the_next_is_asked_at_once(
+    servers: tuple[ModelServer, ModelServer],
+) -> None:
+    from actors.models.openai_client import OpenAIProvider, open_openai
+
+    servers[1].will(Says("Two"))
+    async with open_openai(servers[1].url, "") as client:
+        other = RemoteModel(
+            OpenAIProvider(client, "m", Endpoint("second", servers[1].url)), idle_s=5
+        )
+        async with Fallback([cast(Model, Fails(OPEN)), other]).stream(PROMPT) as stream:
+            assert [piece async for piece in stream] == ["Two"]

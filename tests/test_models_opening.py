@@ -14,6 +14,7 @@ from model_server import ModelServer, Refuses, Says, scripted_models
 
 from actors.errors import ExtraMissing, ModelRejected, ModelUnavailable
 from actors.models import factory
+from actors.models.breaker import PatientModel
 from actors.models.factory import open_models
 from actors.models.model import Model, ModelName, Prompt, parse_model_name
 from actors.settings import Settings
@@ -77,7 +78,22 @@ async def test_each_agent_may_have_its_own_model(server: ModelServer) -> None:
     async with open_models(settings, {}) as models:
         assert models.analyzer is not None and models.writer is not None
         assert (models.analyzer.name, models.writer.name) == ("openai:one", "openai:two")
-        assert not models.extractive_allowed
+        assert models.extractive_allowed
+
+
+@pytest.mark.extra("anthropic", "openai")
+@pytest.mark.parametrize(
+    ("fallback", "allowed"),
+    [(("extractive",), True), ((), False), (("openai:two",), False)],
+)
+async def test_the_last_resort_is_allowed_if_it_is_among_the_fallbacks(
+    server: ModelServer, fallback: tuple[str, ...], allowed: bool
+) -> None:
+    settings = Settings(model="openai:one", fallback=fallback, openai_base_url=server.url)
+
+    async with open_models(settings, {}) as models:
+        assert models.extractive_allowed is allowed
+        assert isinstance(models.analyzer, PatientModel) is not allowed
 
 
 @pytest.mark.extra("anthropic", "openai")

@@ -26,6 +26,7 @@ from actors.errors import (
 from actors.fetching.fetcher import Fetcher, FetchLimits, Page
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
+from actors.library.retrieval import Query
 from actors.messages import Retrieve
 from actors.runs.steps import dump_output, load_output
 from actors.tasks.evidence import Evidence
@@ -35,6 +36,7 @@ GUARD_S = 20.0
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 FROGS = page("On frogs", PARAGRAPH)
 CROAKING = Question("s2", "Why does the zibbly frog croak?", "zibbly frog croak")
+ZIBBLY = Query("zibbly")
 NO_CALL: Any = None
 
 
@@ -78,7 +80,7 @@ async def test_nothing_of_a_named_page_gets_into_the_library():
         assert (await b.library.search("zibbly", limit=9)).passages == ()
 
 
-async def test_pages_come_before_the_library_and_leave_half_to_it():
+async def test_pages_come_before_the_library_which_is_searched_too():
     async with bench(limit=4) as b:
         for number in range(9):
             await b.library.add(
@@ -90,7 +92,8 @@ async def test_pages_come_before_the_library_and_leave_half_to_it():
         found = await b.ask("/long")
 
         titles = [passage.title.split(" ")[0] for passage in found.passages]
-        assert titles == ["On", "On", "note", "note"]
+        assert titles == ["On"] * 4 + ["note"] * 4
+        assert {one.origin for one in found.excerpts} == {"page", "library"}
 
 
 async def test_the_opening_of_a_page_answers_a_question_that_shares_no_word():
@@ -211,7 +214,7 @@ async def test_a_page_that_takes_too_long_leaves_time_for_the_rest():
 
 async def test_an_error_of_the_library_is_raised():
     class Broken:
-        async def search(self, query: str, *, limit: int) -> Any:
+        async def find(self, query: Query, *, limit: int) -> Any:
             raise StorageUnavailable("no disk")
 
     retriever = RetrieverAgent(Broken())  # type: ignore[arg-type]
@@ -250,7 +253,7 @@ class Unsteady:
         async with open_library(None, now=lambda: NOW, parser=InlineParser()) as library:
             pages = NamedPages(self, library)  # type: ignore[arg-type]
             with trio.fail_after(within_s / 0.75):
-                return await pages.search("t", ("http://x/",), "zibbly", 9)
+                return await pages.find("t", ("http://x/",), ZIBBLY, 9)
 
 
 async def test_a_transient_failure_is_retried(autojump_clock):
@@ -342,13 +345,13 @@ async def counted() -> AsyncIterator[tuple[Counting, NamedPages]]:
 
 async def test_a_page_is_cached_for_a_few_minutes(mock_clock: trio.testing.MockClock):
     async with counted() as (fetcher, pages):
-        await pages.search("t", ("http://x/",), "zibbly", 9)
+        await pages.find("t", ("http://x/",), ZIBBLY, 9)
         mock_clock.jump(CACHED_S - 1)
-        await pages.search("t", ("http://x/",), "zibbly", 9)
+        await pages.find("t", ("http://x/",), ZIBBLY, 9)
         assert len(fetcher.fetched) == 1
 
         mock_clock.jump(2)
-        await pages.search("t", ("http://x/",), "zibbly", 9)
+        await pages.find("t", ("http://x/",), ZIBBLY, 9)
         assert len(fetcher.fetched) == 2
 
 
@@ -356,9 +359,9 @@ async def test_the_oldest_pages_are_evicted():
     async with counted() as (fetcher, pages):
         urls = [f"http://x/{number}" for number in range(MAX_PAGES + 1)]
         for url in urls:
-            await pages.search("t", (url,), "zibbly", 9)
+            await pages.find("t", (url,), ZIBBLY, 9)
 
-        await pages.search("t", (urls[-1],), "zibbly", 9)
+        await pages.find("t", (urls[-1],), ZIBBLY, 9)
         assert len(fetcher.fetched) == len(urls)
-        await pages.search("t", (urls[0],), "zibbly", 9)
+        await pages.find("t", (urls[0],), ZIBBLY, 9)
         assert len(fetcher.fetched) == len(urls) + 1

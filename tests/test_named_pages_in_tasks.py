@@ -54,7 +54,8 @@ async def test_a_task_may_be_only_a_page_to_summarise():
     async with site_of_frogs() as site:
         log = await run(f"Summarise {site.url('/frogs')}")
 
-        assert "lives in ponds" in log[-1].data["final_output"]
+        assert PARAGRAPH in log[-1].data["final_output"]
+        assert log[-1].data["sources"][0]["title"].startswith("On frogs")
 
 
 async def test_a_missing_page_degrades_the_step_and_the_task():

@@ -25,7 +25,8 @@ def text_of(body: bytes, media_type: str = "text/plain") -> str:
         (b"%PDF-1.7 ...", "upload.bin", "application/pdf"),
         (b"  <!DOCTYPE html><p>x", None, "text/html"),
         (b"# Notes", None, "text/markdown"),
-        (b"# a comment", "script.py", "text/plain"),
+        (b"# a comment", "script.py", "text/x-source-code"),
+        (b"# a comment", "crontab.x", "text/plain"),
     ],
 )
 def test_without_a_media_type_name_and_content_tell(
@@ -43,7 +44,7 @@ def test_a_given_media_type_beats_the_name() -> None:
     [(b"PK\x03\x04rest", None), (b"\x89PNG\r\n", None), (b"x", "image/png"), (b"{}", "video/mp4")],
 )
 def test_other_kinds_are_refused_with_advice(body: bytes, media_type: str | None) -> None:
-    with pytest.raises(UnsupportedMediaType, match="text, Markdown, HTML and PDF"):
+    with pytest.raises(UnsupportedMediaType, match="Markdown, HTML and PDF"):
         parse(body, media_type=media_type)
 
 
@@ -101,8 +102,8 @@ def test_a_given_title_beats_the_documents_own_which_beats_the_file_name() -> No
 
 def test_text_under_the_title_alone_has_no_section() -> None:
     assert parse(b"# Own\n\nText.\n\n## Part\n\nMore.").blocks == (
-        Block("", "Text."),
-        Block("Part", "More."),
+        Block("Text."),
+        Block("More.", headings=("Part",)),
     )
 
 
@@ -135,16 +136,16 @@ def f():
 
     assert parsed.title == "From the front"
     assert [(block.kind, block.text) for block in parsed.blocks] == [
-        ("prose", "Some bold and code() with a link and a soft break."),
-        ("list", "item one"),
-        ("list", "item two"),
-        ("prose", "with a second paragraph"),
+        ("paragraph", "Some bold and code() with a link and a soft break."),
+        ("item", "item one"),
+        ("item", "item two"),
+        ("paragraph", "with a second paragraph"),
         ("code", "def f():\n    return 1"),
-        ("table", "a | b"),
-        ("table", "1 | 2"),
-        ("prose", "Some HTML"),
+        ("header", "a | b"),
+        ("row", "1 | 2"),
+        ("paragraph", "Some HTML"),
     ]
-    assert {block.section for block in parsed.blocks} == {"Head one"}
+    assert {block.headings for block in parsed.blocks} == {("Head one",)}
 
 
 def test_plain_text_has_paragraphs_items_listings_and_underlined_headings() -> None:
@@ -165,10 +166,10 @@ of two lines.
 
     assert parsed.title == "Title"
     assert [(block.kind, block.text) for block in parsed.blocks] == [
-        ("prose", "A paragraph of two lines."),
-        ("list", "one"),
-        ("list", "two goes on"),
-        ("code", "    code here\n      deeper"),
+        ("paragraph", "A paragraph of two lines."),
+        ("item", "one"),
+        ("item", "two goes on"),
+        ("code", "code here\n  deeper"),
     ]
 
 

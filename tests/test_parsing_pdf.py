@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from pypdf import PdfReader, PdfWriter
@@ -43,6 +44,7 @@ def read(*pages: list[str]) -> Parsed:
     return parse(pdf(*pages), media_type="application/pdf", file_name="paper.pdf")
 
 
+FILTER = rb"<< \1 /Filter /NoSuchFilter >>"
 LINE = "A line that is about as long as most of the lines are"
 
 
@@ -50,7 +52,7 @@ def test_lines_become_paragraphs_and_pages_are_sections() -> None:
     parsed = read([LINE, "and here it ends.", LINE, "ends."], [LINE, "too."])
 
     assert parsed.title == "paper"
-    assert [(block.section, block.text) for block in parsed.blocks] == [
+    assert [(block.headings[-1], block.text) for block in parsed.blocks] == [
         ("page 1", f"{LINE} and here it ends."),
         ("page 1", f"{LINE} ends."),
         ("page 2", f"{LINE} too."),
@@ -60,7 +62,7 @@ def test_lines_become_paragraphs_and_pages_are_sections() -> None:
 def test_a_paragraph_goes_on_over_the_end_of_a_page() -> None:
     (block,) = read([LINE, LINE], [LINE, "and ends."]).blocks
 
-    assert (block.section, block.text) == ("page 1", f"{LINE} {LINE} {LINE} and ends.")
+    assert (block.headings[-1], block.text) == ("page 1", f"{LINE} {LINE} {LINE} and ends.")
 
 
 @pytest.mark.parametrize(
@@ -105,3 +107,67 @@ def test_an_encrypted_pdf_asks_for_one_without_a_password() -> None:
 def test_a_damaged_pdf_is_refused(body: bytes) -> None:
     with pytest.raises(UnreadableDocument, match="PDF"):
         parse(body, media_type="application/pdf")
+
+
+def test_a_line_that_is_only_a_number_stays() -> None:
+    (block,) = read(["The number of seats in the hall is", "730", "and it is full."]).blocks
+
+    assert block.text == "The number of seats in the hall is\n730\nand it is full."
+
+
+def test_numbers_that_do_not_count_the_pages_stay() -> None:
+    parsed = read(*[[f"{LINE}.", number] for number in ("730", "12", "99", "4")])
+
+    assert [
+        n for n in ("730", "12", "99", "4") if n in " ".join(b.text for b in parsed.blocks)
+    ] == [
+        "730",
+        "12",
+        "99",
+        "4",
+    ]
+
+
+def test_items_and_sheets_keep_their_lines() -> None:
+    parsed = read(["The pump needs:", "- oil", "- water", f"{LINE}.", "Total: 45", "Tax: 9"])
+
+    assert [(block.kind, block.text) for block in parsed.blocks] == [
+        ("paragraph", "The pump needs:"),
+        ("item", "oil"),
+        ("item", "water"),
+        ("paragraph", f"{LINE}."),
+        ("pair", "Total: 45"),
+        ("pair", "Tax: 9"),
+    ]
+
+
+def test_a_broken_page_costs_only_itself_and_a_page_without_text_is_named() -> None:
+    body = pdf([f"{LINE}."], ["Lost."], [], ["Found."])
+    broken = re.sub(rb"<< (/Length \d+) >>(?=\nstream\nBT /F1 12 Tf 72 720 Td .Lost)", FILTER, body)
+    parsed = parse(broken)
+
+    assert [block.text for block in parsed.blocks] == [f"{LINE}.", "Found."]
+    assert parsed.notes == (
+        "Page 2 could not be read.",
+        "Page 3 is without text, probably scanned.",
+    )
+
+
+def test_an_encrypted_pdf_that_opens_without_a_password_is_read() -> None:
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pdf([f"{LINE}."]))))
+    writer.encrypt("", "owner", algorithm="AES-256")
+    out = io.BytesIO()
+    writer.write(out)
+
+    assert parse(out.getvalue()).blocks[0].text == f"{LINE}."
+
+
+def test_what_was_typed_into_a_form_is_read() -> None:
+    body = pdf([f"{LINE}."]).replace(
+        b"/MediaBox",
+        b"/Annots [<< /Type /Annot /Subtype /Widget /FT /Tx /TU (Name) /T (n) /V (Zwick) "
+        b"/Rect [0 0 9 9] >> << /Subtype /Widget /FT /Btn /T (Paid) /V /Off /Rect [0 0 1 1] >> "
+        b"<< /Subtype /Widget /FT /Tx /T (pin) /V (12) /Ff 8192 /Rect [0 0 1 1] >>] /MediaBox",
+    )
+
+    assert [(b.kind, b.text) for b in parse(body).blocks[1:]] == [("pair", "Name: Zwick")]

@@ -2,137 +2,115 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
-from hypothesis import strategies as st
+from layout_blocks import SENTENCE, any_blocks, items, prose, table
 
-from actors.library.parsing.blocks import Block, Kind
-from actors.library.passages import parts, passages
+from actors.library.layout import lay_out
+from actors.library.parsing.blocks import Block
+from actors.library.passages import MOST_WORDS, SHORT_WORDS, PassageCut, cut_passages
+from actors.tasks.words import terms
 
-SENTENCE = "This sentence has exactly eight words in it."
-LONG = " ".join([SENTENCE] * 100)
+
+def passages(*blocks: Block) -> tuple[PassageCut, ...]:
+    return cut_passages(lay_out(blocks))
 
 
 def test_a_short_section_is_one_passage() -> None:
-    cuts = passages([Block("Locks", "A lock."), Block("Locks", "Another lock.")])
+    cuts = passages(Block("A lock.", headings=("Locks",)), Block("Another.", headings=("Locks",)))
 
     assert [(cut.section, cut.position, cut.text) for cut in cuts] == [
-        ("Locks", 1, "A lock.\n\nAnother lock.")
+        ("Locks", 1, "A lock.\n\nAnother.")
     ]
 
 
 def test_a_passage_never_reaches_into_the_next_section() -> None:
-    cuts = passages([Block("One", "First."), Block("Two", "Second."), Block("One", "Third.")])
+    paths = (("Top", "One"), ("Top", "Two"), ("Top", "One"))
+    cuts = passages(*(Block(path[1], headings=path) for path in paths))
 
-    assert [(cut.section, cut.position) for cut in cuts] == [("One", 1), ("Two", 2), ("One", 3)]
-
-
-def test_a_long_paragraph_is_cut_between_sentences_after_about_200_words() -> None:
-    cuts = passages([Block("", LONG)])
-
-    assert " ".join(cut.text for cut in cuts) == LONG
-    assert all(cut.text.endswith(".") and cut.text.startswith("This") for cut in cuts)
-    assert [len(cut.text.split()) for cut in cuts] == [200, 200, 200, 200]
+    assert [(cut.headings, cut.position, cut.text) for cut in cuts] == [
+        (paths[0], 1, "One"),
+        (paths[1], 2, "Two"),
+        (paths[2], 3, "One"),
+    ]
 
 
 def test_paragraphs_are_kept_whole_when_they_fit() -> None:
-    paragraph = " ".join([SENTENCE] * 15)
+    whole = prose(12)
 
-    cuts = passages([Block("", paragraph)] * 3)
+    cuts = passages(whole, whole, whole)
 
-    assert [cut.text for cut in cuts] == [paragraph + "\n\n" + paragraph, paragraph]
+    assert [cut.text for cut in cuts] == [f"{whole.text}\n\n{whole.text}", whole.text]
 
 
 def test_what_announces_something_stays_with_what_it_announces() -> None:
-    blocks = [Block("", " ".join([SENTENCE] * 24)), Block("", "An example:")]
-    blocks.append(Block("", "\n".join(["one two three four five six"] * 10), "code"))
+    code = Block("\n".join(["one two three four five six"] * 10), "code")
+    for lead_in in (Block("An example:"), Block("例：", "paragraph"), Block("f(x)", "term")):
+        cuts = passages(prose(24), lead_in, code)
 
-    cuts = passages(blocks)
-
-    assert cuts[1].text.startswith("An example:\n\n    one two")
+        assert cuts[1].text.startswith(f"{lead_in.text}\n\n    one two")
 
 
-def test_a_listing_or_a_list_that_fits_is_never_cut() -> None:
-    prose_ = Block("", " ".join([SENTENCE] * 20))
-    listing = Block("", "\n".join(["one two three four five six"] * 20), "code")
-    items = [Block("", f"{SENTENCE} {n}", "list") for n in range(20)]
+def test_an_announcement_that_is_too_long_for_the_next_passage_stays() -> None:
+    long = Block(f"{prose(20).text} Such as:")
 
-    for whole in ([listing], items):
-        cuts = passages([prose_, *whole, prose_])
+    cuts = passages(prose(5), long, *items(20))
 
-        (alone,) = passages(whole)
+    assert [cut.text.endswith("Such as:") for cut in cuts] == [True, False]
+
+
+def test_a_list_or_a_table_that_fits_is_never_cut() -> None:
+    for whole in (items(20), table(30)):
+        (alone,) = passages(*whole)
+
+        cuts = passages(prose(20), *whole, prose(20))
+
         assert sum(alone.text in cut.text for cut in cuts) == 1
 
 
 def test_a_list_that_does_not_fit_is_cut_between_its_items() -> None:
-    items = [Block("", f"{SENTENCE} {n}", "list") for n in range(60)]
-
-    cuts = passages(items)
+    cuts = passages(*items(60))
 
     assert len(cuts) > 1
-    assert all(line.startswith("- ") for cut in cuts for line in cut.text.split("\n"))
+    lines = [line for cut in cuts for line in cut.text.split("\n")]
+    assert lines == [f"- {SENTENCE} {number}" for number in range(60)]
 
 
 def test_a_short_rest_joins_the_passage_before() -> None:
-    cuts = passages([Block("", " ".join([SENTENCE] * 29)), Block("", "A short rest of it.")])
+    assert len(passages(prose(25), prose(4), Block("A short rest of it."))) == 1
+    assert len(passages(prose(25), prose(10))) == 2
 
-    assert len(cuts) == 1
 
+def test_links_are_passages_of_their_own_that_are_not_searched() -> None:
+    cuts = passages(Block("Text."), Block("Next page", "links"), Block("More."))
 
-def test_code_lists_and_tables_can_be_told_from_prose() -> None:
-    blocks = [
-        Block("", "Some prose."),
-        Block("", "def f():\n\n    return 1", "code"),
-        Block("", "first", "list"),
-        Block("", "second", "list"),
-        Block("", "a | b", "table"),
-        Block("", "f(x)", "term"),
-        Block("", "More prose."),
-    ]
-
-    (cut,) = passages(blocks)
-
-    assert cut.text == (
-        "Some prose.\n\n    def f():\n    \n        return 1\n\n- first\n- second\n\n| a | b\n\n"
-        "    f(x)\n\nMore prose."
-    )
-    assert [(part.kind, part.text) for part in parts(cut.text)] == [
-        ("prose", "Some prose."),
-        ("listing", "def f():\n\n    return 1"),
-        ("item", "first"),
-        ("item", "second"),
-        ("row", "a | b"),
-        ("listing", "f(x)"),
-        ("prose", "More prose."),
+    assert [(cut.text, cut.links) for cut in cuts] == [
+        ("Text.", False),
+        ("- Next page", True),
+        ("More.", False),
     ]
 
 
-def test_prose_of_several_lines_is_one_paragraph() -> None:
-    assert [part.text for part in parts("one\ntwo\n\nthree")] == ["one\ntwo", "three"]
+@given(any_blocks)
+def test_passages_are_slices_in_order_that_leave_nothing_out(blocks: list[Block]) -> None:
+    layout = lay_out(blocks)
+    cuts = cut_passages(layout)
 
-
-def test_links_are_passages_of_their_own() -> None:
-    cuts = passages([Block("", "Text."), Block("", "Next page", "links")])
-
-    assert [(cut.text, cut.links) for cut in cuts] == [("Text.", False), ("| Next page", True)]
-
-
-def test_an_endless_word_is_cut_all_the_same() -> None:
-    cuts = passages([Block("", "x" * 100_000)])
-
-    assert max(len(cut.text) for cut in cuts) <= 2_400
-    assert "".join(cut.text for cut in cuts) == "x" * 100_000
-
-
-KINDS: list[Kind] = ["prose", "list", "code", "table", "term"]
-texts = st.text(alphabet="ab. \n!", min_size=1, max_size=900).filter(lambda text: text.strip())
-
-
-@given(st.lists(st.builds(Block, st.sampled_from(["", "s"]), texts, st.sampled_from(KINDS))))
-def test_nothing_is_lost_and_positions_count_from_one(blocks: list[Block]) -> None:
-    cuts = passages(blocks)
-
-    def letters(text: str) -> int:
-        return sum(text.count(letter) for letter in "ab.!")
-
-    assert sum(letters(cut.text) for cut in cuts) == sum(letters(block.text) for block in blocks)
     assert [cut.position for cut in cuts] == list(range(1, len(cuts) + 1))
+    assert all(cut.text == layout.text[cut.start : cut.end] for cut in cuts)
+    assert all(one.end <= other.start for one, other in pairwise(cuts))
+    for piece in layout.pieces:
+        (holder,) = [c for c in cuts if c.start <= piece.start and piece.end <= c.end]
+        assert holder.headings == piece.block.headings
+        assert holder.links == (piece.block.kind == "links")
+
+
+@given(any_blocks)
+def test_passages_are_bounded_and_know_their_terms(blocks: list[Block]) -> None:
+    layout = lay_out(blocks)
+
+    for cut in cut_passages(layout):
+        inside = [p.words for p in layout.pieces if cut.start <= p.start and p.end <= cut.end]
+        assert sum(inside) <= MOST_WORDS + SHORT_WORDS
+        assert cut.terms == " ".join(terms(cut.text))

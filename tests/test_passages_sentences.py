@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.library.passages import sentences
+from actors.library.sentences import sentences
 
 ONE = [
     "Use a queue, e.g. asyncio.Queue, for that.",

@@ -19,7 +19,7 @@ import trio
 from actors.errors import StorageUnavailable
 from actors.journal import sqlite as log
 from actors.journal.sqlite import open_sqlite_store
-from actors.library import statements as library
+from actors.library import schema as library
 from actors.library.library import open_library
 from actors.library.parsing.inline import InlineParser
 from actors.settings import Settings
@@ -297,27 +297,6 @@ async def test_a_damaged_text_or_passage_is_one_clear_error(tmp_path: Path) -> N
         assert [one.document_id for one in (await lib.search("frog", limit=3)).passages] == [whole]
         await lib.delete(damaged)
         assert (await lib.search("zebra", limit=3)).passages == ()
-
-
-async def test_a_library_from_before_there_were_checksums_is_read(tmp_path: Path) -> None:
-    mark = f"PRAGMA application_id = {library.SCHEMA.application_id}; PRAGMA user_version = 3;"
-    execute(
-        tmp_path / library.FILE_NAME,
-        f"""{"".join(library.SCHEMA.steps[:3])} {mark}
-        INSERT INTO documents VALUES (1, 'd1', 'On zebras', 'text/plain', 20, 'abc', 2, 'then', 1);
-        INSERT INTO texts VALUES (1, 'A zebra has stripes.');
-        INSERT INTO passages VALUES (1, 1, 1, 1.0, '', 'A zebra has stripes.');
-        INSERT INTO passages VALUES (2, 1, 2, 1.0, '', CAST(x'ff' AS TEXT));
-        INSERT INTO search (rowid, title, section, text)
-            VALUES (1, 'On zebras', '', 'A zebra has stripes.'), (2, 'On zebras', '', 'junk');
-        """,
-    )
-    async with open_library(tmp_path, now=lambda: NOON, parser=InlineParser()) as lib:
-        assert await lib.text("d1") == "A zebra has stripes."
-        (passage,) = (await lib.search("stripes", limit=3, rankers=["bm25"])).passages
-        assert (passage.text, passage.position) == ("A zebra has stripes.", 1)
-        with pytest.raises(DamagedRecord, match="not UTF-8"):
-            await lib.search("junk", limit=3, rankers=["bm25"])
 
 
 # --- Locks ------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from actors.errors import ToolFailed
 from actors.messages import CallTool
 from actors.runtime import spawn
 from actors.tasks.evidence import Evidence
+from actors.tasks.failure import Failure
 from actors.tasks.plan import Question
 from actors.tools import ToolResult, Tools
 
@@ -94,6 +95,14 @@ async def test_text_that_only_looks_like_json_is_text(nursery: Any, text: str) -
 
     for passage in found.passages:
         passage.text.encode()
+
+
+async def test_an_error_that_the_tool_answers_with_is_named_as_missed(nursery: Any) -> None:
+    found = await evidence(Pond(ToolResult("", error="The tool pond/search: no frogs")), nursery)
+
+    assert not found.passages and not found.excerpts
+    assert found.missed == (Failure("tool_failed", "The tool pond/search: no frogs"),)
+    assert found.degraded == found.missed[0]
 
 
 async def test_a_failure_of_the_tool_is_the_answer(nursery: Any) -> None:

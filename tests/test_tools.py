@@ -114,17 +114,35 @@ async def test_a_tool_gets_the_key_and_only_the_variables_of_its_settings(
     assert result.text == "task/s3 theirs None"
 
 
-async def test_an_error_is_raised_and_a_huge_result_is_cut_and_a_picture_is_named() -> None:
+async def test_an_error_is_a_result_and_a_huge_one_is_cut_and_a_picture_is_named() -> None:
     async with started(command=sdk(), allowed=ALL, max_result_bytes=2_000) as tools:
-        with pytest.raises(ToolFailed, match="no index for frogs") as raised:
-            await tools.call("pond/broken", {"query": "frogs"}, "k")
+        broken = await tools.call("pond/broken", {"query": "frogs"}, "k")
         huge = await tools.call("pond/huge", {"query": ""}, "k")
         picture = await tools.call("pond/picture", {"query": ""}, "k")
 
-    assert raised.value.retryable
+    assert broken.text == ""
+    assert broken.error.startswith("The tool pond/broken answered with an error: ")
+    assert broken.error.endswith("no index for frogs")
     assert huge.cut and 1_900 < len(huge.text) <= 2_000
     assert picture.text == "A caption for a frog."
     assert picture.omitted == ("image image/png",)
+
+
+async def test_invalid_arguments_are_an_answer() -> None:
+    async with started(command=raw("refuses"), allowed=["search"]) as tools:
+        result = await tools.call("pond/search", {"query": "frogs"}, "k")
+
+    assert result.error == "The tool pond/search answered with an error: no ? frogs"
+
+
+async def test_a_servers_own_error_does_not_end_its_session(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    async with started(command=raw("errs", str(notes)), allowed=["search"]) as tools:
+        for _ in range(3):
+            with pytest.raises(ToolFailed, match="failed: no . frogs"):
+                await tools.call("pond/search", {"query": "frogs"}, "k")
+
+    assert notes.read_text().count("started") == 1
 
 
 async def test_leaving_a_call_cancels_it_at_the_server(tmp_path: Path) -> None:
@@ -274,6 +292,15 @@ async def test_without_the_extra_only_settings_with_tools_are_refused(
             pass
 
 
+def text(name: str, description: str = "") -> dict[str, Any]:
+    argument = {"type": "string", "description": description}
+    return {"required": [name], "properties": {name: argument}}
+
+
+QUESTIONS = ("The user's question, in plain words", "Search query.", "The text to search for")
+OTHERS = ("", "The city to query", "Path of the text file", "Text file to read", "The query ID")
+
+
 @pytest.mark.parametrize(
     ("schema", "argument"),
     [
@@ -285,9 +312,13 @@ async def test_without_the_extra_only_settings_with_tools_are_refused(
         ({"required": ["q"]}, None),
         ({"required": [{}], "properties": {}}, None),
         ({}, None),
+        *((text(name), name) for name in ("query", "searchQuery", "search_string", "text", "Q")),
+        *((text(name), None) for name in ("path", "city", "time_zone", "query_id", "textFile")),
+        *((text("input", does), "input") for does in QUESTIONS),
+        *((text("input", does), None) for does in OTHERS),
     ],
 )
-def test_a_tool_with_one_required_text_takes_the_question(
+def test_a_tool_whose_one_required_text_is_a_question_is_asked_it(
     schema: dict[str, Any], argument: str | None
 ) -> None:
     assert question_argument(schema) == argument
@@ -310,7 +341,7 @@ def test_a_query_gets_search_words_and_a_prompt_gets_the_sentence() -> None:
 
 @pytest.mark.parametrize(
     ("fault", "text"),
-    [("surrogate", "Frogs live in ? ponds."), ("utf8", "Frogs live in \ufffd ponds.")],
+    [("half", "Frogs ? live in ponds."), ("utf8", "Frogs live in \ufffd ponds.")],
 )
 async def test_a_reply_with_broken_characters_is_read_without_them(fault: str, text: str) -> None:
     async with started(command=raw(fault), allowed=["search"], timeout_s=40) as tools:

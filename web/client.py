@@ -15,13 +15,16 @@ from typing import Any
 import httpx
 import trio
 
-from actors.errors import CODES, ActorError, UnreadableDocument, UnsupportedMediaType
+from actors.errors import CODES, ActorError, UnreadableDocument, error_with_code
 from actors.fetching.fetcher import Page
 from actors.library.parsing.media_types import media_type_of_file
 from web.ndjson import LineSplitter, event_of, is_ending
-from web.service import ServerUnreachable, UnexpectedAnswer
+from web.service import Outcome, ServerUnreachable, UnexpectedAnswer
 
 RECONNECT_DELAYS_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+UNKNOWN_TYPE = "application/octet-stream"
+"""The library decides by the name and the first bytes."""
+
 SILENCE_S = 90.0
 """A stream without a line for this long is cut: a server sends a heartbeat at least every 60 s."""
 
@@ -115,28 +118,48 @@ class HttpService:
         found = await self._ask("GET", "/documents/search", params=params)
         return list(found["results"])
 
-    async def add(self, path: Path) -> tuple[dict[str, Any], bool]:
+    async def add(self, path: Path) -> tuple[dict[str, Any], Outcome]:
         """POST /documents as a form, which carries the name of the file."""
-        kind = media_type_of_file(path)
-        if kind is None:
-            raise UnsupportedMediaType(f"Files with {path.suffix or 'no ending'} are not read.")
+        kind = media_type_of_file(path) or UNKNOWN_TYPE
         try:
             content = await trio.Path(path).read_bytes()
         except OSError as error:
             raise UnreadableDocument(error.strerror or str(error)) from None
         return await self._add(path.name, content, kind, str(path.absolute()))
 
-    async def add_page(self, page: Page) -> tuple[dict[str, Any], bool]:
+    async def add_page(self, page: Page) -> tuple[dict[str, Any], Outcome]:
         """POST /documents as a form, like a file."""
-        kind = page.media_type or "application/octet-stream"
+        kind = page.media_type or UNKNOWN_TYPE
         return await self._add(page.file_name, page.body, kind, page.url)
 
     async def _add(
         self, name: str, content: bytes, kind: str, source: str
-    ) -> tuple[dict[str, Any], bool]:
+    ) -> tuple[dict[str, Any], Outcome]:
         form = {"file": (name, content, kind)}
         response = await self._send("POST", "/documents", files=form, params={"source": source})
-        return _json(response)["documents"][0], response.status_code == 201
+        document = _json(response)["documents"][0]
+        outcome: Outcome = "updated" if document.get("updated") else "unchanged"
+        return document, "added" if response.status_code == 201 else outcome
+
+    async def documents_from(self, source: str) -> list[dict[str, Any]]:
+        """GET /documents with `source`, page by page."""
+        found: list[dict[str, Any]] = []
+        params: dict[str, str | int] = {"source": source, "limit": 200}
+        while True:
+            page = await self._ask("GET", "/documents", params=params)
+            found += page["documents"]
+            if page["next_cursor"] is None:
+                return found
+            params["cursor"] = page["next_cursor"]
+
+    async def forget_source(self, source: str) -> list[dict[str, Any]]:
+        """DELETE /documents with `source`."""
+        answer = await self._ask("DELETE", "/documents", params={"source": source})
+        return list(answer["documents"])
+
+    async def library_counts(self) -> dict[str, int]:
+        """GET /health."""
+        return dict((await self._ask("GET", "/health")).get("library", {}))
 
     async def _stream(self, task_id: str, after: int) -> AsyncGenerator[bytes, None]:
         path = f"/tasks/{task_id}/execute"
@@ -205,7 +228,7 @@ def _refusal(response: httpx.Response) -> ActorError:
         return UnexpectedAnswer(f"{response.url} answered {response.status_code}.")
     message = " ".join([detail, *reasons])
     if code in CODES:
-        return CODES[code](message)
+        return error_with_code(code, message)
     return UnexpectedAnswer(f"{message} ({response.status_code} {code})")
 
 

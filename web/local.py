@@ -15,8 +15,18 @@ import trio
 from actors.fetching.fetcher import Page
 from actors.library.parsing.media_types import media_type_of_file
 from actors.system import System, open_system
-from web.api.views import DocumentView, PassageView, as_view, task_view
+from web.api.views import (
+    PassageView,
+    added_view,
+    as_view,
+    document_view,
+    sourced_view,
+    task_view,
+)
+from web.service import Outcome
 from web.settings.model import ServerSettings
+
+PAGE_DOCUMENTS = 200
 
 
 @asynccontextmanager
@@ -60,18 +70,36 @@ class LocalService:
         hits = await self._system.library.search(q, limit=limit)
         return [as_view(PassageView, passage) for passage in hits.passages]
 
-    async def add(self, path: Path) -> tuple[dict[str, Any], bool]:
+    async def add(self, path: Path) -> tuple[dict[str, Any], Outcome]:
         body = await trio.Path(path).read_bytes()
         kind = media_type_of_file(path)
         return await self._add(body, kind, path.name, str(path.absolute()))
 
-    async def add_page(self, page: Page) -> tuple[dict[str, Any], bool]:
+    async def add_page(self, page: Page) -> tuple[dict[str, Any], Outcome]:
         return await self._add(page.body, page.media_type, page.file_name, page.url)
+
+    async def documents_from(self, source: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            page = await self._system.library.documents(
+                limit=PAGE_DOCUMENTS, cursor=cursor, source=source
+            )
+            found += map(sourced_view, page.documents)
+            if (cursor := page.next_cursor) is None:
+                return found
+
+    async def forget_source(self, source: str) -> list[dict[str, Any]]:
+        return [document_view(one) for one in await self._system.library.forget_source(source)]
+
+    async def library_counts(self) -> dict[str, int]:
+        return await self._system.library.counts()
 
     async def _add(
         self, body: bytes, media_type: str | None, file_name: str, source: str
-    ) -> tuple[dict[str, Any], bool]:
+    ) -> tuple[dict[str, Any], Outcome]:
         added = await self._system.library.add(
             body, media_type=media_type, file_name=file_name, source=source
         )
-        return as_view(DocumentView, added.document), added.created
+        outcome: Outcome = "updated" if added.updated else "unchanged"
+        return added_view(added), "added" if added.created else outcome

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from actors.errors import ActorError
 from actors.fetching.fetcher import Page
@@ -23,6 +23,10 @@ class UnexpectedAnswer(ActorError):
     """The answer is not one of the API: a bug, or another version. The developer's move."""
 
     code = "unexpected_answer"
+
+
+Outcome = Literal["added", "updated", "unchanged"]
+"""What adding did; "updated": the same bytes were parsed again by a newer parser."""
 
 
 class Service(Protocol):
@@ -57,10 +61,22 @@ class Service(Protocol):
         """Passages of the library, best first, each with its `score`."""
         ...
 
-    async def add(self, path: Path) -> tuple[dict[str, Any], bool]:
-        """Add a file to the library; its document, and whether it is new."""
+    async def add(self, path: Path) -> tuple[dict[str, Any], Outcome]:
+        """Add a file to the library; its path is its source."""
         ...
 
-    async def add_page(self, page: Page) -> tuple[dict[str, Any], bool]:
+    async def add_page(self, page: Page) -> tuple[dict[str, Any], Outcome]:
         """Add a web page; its URL is its source."""
+        ...
+
+    async def documents_from(self, source: str) -> list[dict[str, Any]]:
+        """The documents that came from this source or from below it, with `sources` and `uploaded`."""
+        ...
+
+    async def forget_source(self, source: str) -> list[dict[str, Any]]:
+        """Forget a source; the documents that this removed."""
+        ...
+
+    async def library_counts(self) -> dict[str, int]:
+        """The counts of the library, as `GET /health` shows them."""
         ...

@@ -8,8 +8,10 @@ size and time.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 from weakref import WeakValueDictionary
 
@@ -17,10 +19,13 @@ import trio
 
 from actors.errors import ActorError, FetchFailed
 from actors.fetching.fetcher import Fetcher
+from actors.library import retrieval, statements
 from actors.library.documents import ParsedDocument
 from actors.library.library import Library
-from actors.library.search import search_documents
-from actors.tasks.evidence import Passage
+from actors.library.retrieval import Query
+from actors.library.schema import SCHEMA
+from actors.sqlite import MemoryDatabase
+from actors.tasks.evidence import Excerpt, Passage
 from actors.tasks.failure import Failure
 
 CACHED_S = 300.0
@@ -47,11 +52,13 @@ _SHARE = 0.75
 
 @dataclass(frozen=True, slots=True)
 class PageResults:
-    """The passages for a question, the pages that could not be read, and whether any could."""
+    """The evidence of pages on a question, the pages that could not be read, and if any could."""
 
-    passages: tuple[Passage, ...]
-    missed: tuple[Failure, ...]
-    any_read: bool
+    passages: tuple[Passage, ...] = ()
+    excerpts: tuple[Excerpt, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    missed: tuple[Failure, ...] = ()
+    any_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class _CachedPage:
 
     @property
     def passages(self) -> int:
-        return len(self.result.cuts) if isinstance(self.result, ParsedDocument) else 0
+        return len(self.result.passages) if isinstance(self.result, ParsedDocument) else 0
 
 
 class NamedPages:
@@ -76,8 +83,8 @@ class NamedPages:
         self._cache: OrderedDict[str, _CachedPage] = OrderedDict()
         self._fetching: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
 
-    async def search(self, task: str, urls: tuple[str, ...], query: str, limit: int) -> PageResults:
-        """The best passages of the pages for a query, then the first passages of each page."""
+    async def find(self, task: str, urls: tuple[str, ...], query: Query, limit: int) -> PageResults:
+        """The best passages and excerpts of the pages, and the opening of each page."""
         since = self._first_asked_at.setdefault(task, trio.current_time())
         while len(self._first_asked_at) > MAX_TASKS:
             self._first_asked_at.popitem(last=False)
@@ -95,8 +102,10 @@ class NamedPages:
                 read[url] = result
             else:
                 missed.append(_about(url, result))
-        passages = await trio.to_thread.run_sync(_passages, read, query, limit) if read else ()
-        return PageResults(passages, tuple(missed), bool(read))
+        found = PageResults()
+        if read:
+            found = await trio.to_thread.run_sync(_found, read, query, limit)
+        return replace(found, missed=tuple(missed), any_read=bool(read))
 
     async def _get(
         self, url: str, since: float, results: dict[str, ParsedDocument | Failure]
@@ -131,7 +140,10 @@ class NamedPages:
         document = await self._library.read(
             page.body, media_type=page.media_type, file_name=page.file_name
         )
-        return replace(document, text="", cuts=document.cuts[:MAX_PASSAGES_OF_PAGE])
+        passages = document.passages[:MAX_PASSAGES_OF_PAGE]
+        end = passages[-1].end if passages else 0
+        excerpts = tuple(cut for cut in document.excerpts if cut.end <= end)
+        return replace(document, text="", passages=passages, excerpts=excerpts)
 
     def _store(self, url: str, page: _CachedPage) -> None:
         self._cache.pop(url, None)
@@ -157,19 +169,21 @@ def _about(url: str, failure: Failure) -> Failure:
     return Failure(failure.code, f"{url} was not read: {failure.message}")
 
 
-def _passages(read: dict[str, ParsedDocument], query: str, limit: int) -> tuple[Passage, ...]:
-    """Run in a thread. The title of a passage has the URL of its page, for the report to cite."""
+def _found(read: dict[str, ParsedDocument], query: Query, limit: int) -> PageResults:
+    """Run in a thread. The title of a page has its URL, for the report to cite."""
     check = trio.from_thread.check_cancelled
-    titles = {
-        parsed.document.document_id: f"{parsed.document.title} ({url})"
-        for url, parsed in read.items()
-    }
-    found = (*search_documents(read.values(), query, limit, check), *_openings(read.values()))
-    return tuple(replace(passage, title=titles[passage.document_id]) for passage in found)
-
-
-def _openings(documents: Iterable[ParsedDocument]) -> Iterator[Passage]:
-    for parsed in documents:
-        document = parsed.document
-        for cut in [cut for cut in parsed.cuts if not cut.links][:OPENING]:
-            yield Passage(document.document_id, document.title, cut.section, cut.position, cut.text)
+    with closing(MemoryDatabase(SCHEMA)) as database:
+        for url, parsed in read.items():
+            check()
+            document = replace(parsed.document, title=f"{parsed.document.title} ({url})")
+            titled = replace(parsed, document=document)
+            database.write_now(partial(statements.insert, parsed=titled, source=url))
+        check()
+        found = database.read_now(partial(retrieval.find, query=query, limit=limit))
+        openings = database.read_now(partial(retrieval.openings, count=OPENING))
+    keys = {passage.key for passage in found.passages}
+    passages = (*found.passages, *(one for one in openings.passages if one.key not in keys))
+    places = {(one.document_id, one.start) for one in found.excerpts}
+    more = (one for one in openings.excerpts if (one.document_id, one.start) not in places)
+    excerpts = tuple(replace(one, origin="page") for one in (*found.excerpts, *more))
+    return PageResults(passages, excerpts, found.weights)

@@ -38,7 +38,7 @@ from actors.errors import AgentFailed, InvalidRequest
 from actors.messages import CallTool
 from actors.runtime import Call, contained
 from actors.tasks.evidence import Evidence, Passage
-from actors.tasks.tool_options import ToolOption, question_argument
+from actors.tasks.tool_options import ToolOption, text_argument
 
 ENTRY_POINTS = "terzetto.agents"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -85,7 +85,7 @@ class Plugin:
     def tool_option(self) -> ToolOption:
         """The plugin as plans see it."""
         return ToolOption(
-            self.name, self.does, question_argument(self.schema), self.when, schema=self.schema
+            self.name, self.does, text_argument(self.schema), self.when, schema=self.schema
         )
 
     def read(self, arguments: Mapping[str, Any]) -> BaseModel:

@@ -2,7 +2,8 @@
 
 Rule: it decides nothing. The request names the tool and its arguments, and the settings say which
 tools may be called. Every word of a passage is the tool's own; the passage names the tool and the
-arguments as its place, so that it can be weighed and cited like a passage of a document.
+arguments as its place, so that it can be weighed and cited like a passage of a document. What a tool
+says of its own failure is not a passage: the evidence names it as missed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,11 +20,12 @@ import trio
 
 from actors.errors import ToolFailed
 from actors.library.parsing.blocks import Block, collapsed, storable
-from actors.library.parsing.plain_text import parse_text
-from actors.library.passages import passages
+from actors.library.parsing.formats.plain_text import parse_text
+from actors.library.parsing.inline import excerpts_of, indexed_text, passages_of
 from actors.messages import CallTool
 from actors.runtime import Call, contained
-from actors.tasks.evidence import Evidence, Passage
+from actors.tasks.evidence import Evidence
+from actors.tasks.failure import Failure
 from actors.tasks.tool_options import spelled
 from actors.tools import Tools
 from actors.tools.catalog import ToolResult
@@ -36,7 +39,8 @@ MAX_DEPTH = 32
 class ToolAgent:
     """Calls a tool for evidence on a question.
 
-    Failure mode: empty evidence, as for the retriever. A retry calls the tool with the same key, by
+    Failure mode: empty evidence, as for the retriever. An error that the tool answers with is not
+    retried, because it is an answer: the evidence then says what the tool answered. A retry calls the tool with the same key, by
     which the tool can recognise the earlier attempt; only the tool knows if it acted twice.
     """
 
@@ -50,10 +54,12 @@ class ToolAgent:
         """The tool's result as evidence, in its order; empty if it has no text."""
         with contained(f"the tool {request.name}", partial(_failed, request.name)):
             result = await self._tools.call(request.name, request.arguments, request.key)
+        if result.error:
+            return Evidence(request.question, missed=(Failure(ToolFailed.code, result.error),))
         if result.omitted:
             log.info("of %s left out: %s", request.name, ", ".join(result.omitted))
-        read = partial(_passages, request.name, request.arguments, result)
-        return Evidence(request.question, await trio.to_thread.run_sync(read))
+        read = partial(_evidence, request, result)
+        return await trio.to_thread.run_sync(read)
 
 
 def _failed(tool: str, fault: BaseException) -> ToolFailed:
@@ -61,13 +67,16 @@ def _failed(tool: str, fault: BaseException) -> ToolFailed:
     return ToolFailed(f"The tool {tool} failed ({kind}); the log says more.")
 
 
-def _passages(tool: str, arguments: Mapping[str, Any], result: ToolResult) -> tuple[Passage, ...]:
-    """The passages of a result, in its order. Called in a thread, because a result may be long."""
-    section = _section(arguments, result)
-    document_id = f"tool:{tool}:{_hash(arguments)}"
-    blocks = (Block(section, storable(b.text), b.kind) for b in _blocks(result.text))
-    return tuple(
-        Passage(document_id, tool, section, cut.position, cut.text) for cut in passages(blocks)
+def _evidence(request: CallTool, result: ToolResult) -> Evidence:
+    """The passages and excerpts of a result. Called in a thread, because a result may be long."""
+    section = _section(request.arguments, result)
+    document_id = f"tool:{request.name}:{_hash(request.arguments)}"
+    blocks = (replace(b, text=storable(b.text), headings=(section,)) for b in _blocks(result.text))
+    parsed = indexed_text(request.name, blocks)
+    return Evidence(
+        request.question,
+        passages_of(parsed, document_id),
+        excerpts=excerpts_of(parsed, document_id, "tool"),
     )
 
 
@@ -112,4 +121,4 @@ def _leaves(value: Any, name: str, depth: int) -> Iterator[Block]:
         case _:
             line = collapsed(value if isinstance(value, str) else json.dumps(value))
             if line:
-                yield Block("", f"{name}: {line}" if name else line, "list")
+                yield Block(f"{name}: {line}" if name else line, "item")

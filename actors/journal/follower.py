@@ -81,7 +81,7 @@ class Follower:
             piece = await self._view.read(tail, self._task_id, self.after)
             if piece is not None:
                 return piece
-            if tail.task is None:  # Deleted while it was read.
+            if tail.task is None or self.after < tail.task.last_seq:  # Deleted while it was read.
                 self._close("deleted")
                 return None
             if not self._follow or self._at_end(tail):

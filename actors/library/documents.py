@@ -1,7 +1,7 @@
 """Documents as the library answers with them, and as they come from a parser.
 
-Rule: the fields of a `Document` are those of the HTTP API, and its id is a function of its bytes, so
-that the same document has the same id everywhere.
+Rule: the fields of a `Document` are those of the HTTP API, and its id is a function of its bytes and
+its owner, so that the same document has the same id everywhere.
 """
 
 from __future__ import annotations
@@ -11,17 +11,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from actors.library.passages import Cut
+from actors.library.excerpts import ExcerptCut
+from actors.library.passages import PassageCut
 from actors.tasks.evidence import Passage
 
-Ranker = Literal["bm25", "vectors"]
+Ranker = Literal["bm25", "encoder"]
+
+PARSER = 1
+"""The version of the parsers. It grows when documents should be parsed again."""
 
 _DOCUMENTS = uuid.UUID("0b5a4c5e-6a3f-5d1e-9d57-2f3a1f0c7e11")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document; `sample` if it belongs to the sample library."""
+    """One document; `sample` if it belongs to the sample library.
+
+    `notes` are sentences about what its parser left out or could not read. `sources` are the paths
+    and URLs that it came from, and `uploaded` says that it was also added without one; only a list of
+    the documents of a source has these two.
+    """
 
     document_id: str
     title: str
@@ -30,15 +39,22 @@ class Document:
     sha256: str
     passages: int
     created_at: str
+    notes: tuple[str, ...] = ()
     sample: bool = False
+    sources: tuple[str, ...] = ()
+    uploaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The answer to adding; `created` is false if the same bytes were there already."""
+    """The answer to adding; `created` is false if the same bytes were there already.
+
+    `updated`: they were there, but an older parser had read them, so they were parsed again.
+    """
 
     document: Document
     created: bool
+    updated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +69,7 @@ class DocumentPage:
 class Hits:
     """Passages that match, best first; `sample` if they come from the sample library.
 
-    `rankers` names the rankers used: "bm25" (words), "vectors" (meaning), or both.
+    `rankers` names the rankers used: "bm25" (words), "encoder" (meaning), or both.
     """
 
     passages: tuple[Passage, ...]
@@ -67,31 +83,44 @@ class ParsedText:
 
     title: str
     text: str
-    cuts: tuple[Cut, ...]
+    passages: tuple[PassageCut, ...]
+    excerpts: tuple[ExcerptCut, ...]
+    notes: tuple[str, ...] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """A document with its text and passages; `vectors` has one for each cut, or none at all."""
+    """A document with its text, passages and excerpts; `owner` is None if it is shared by all."""
 
     document: Document
     text: str
-    cuts: tuple[Cut, ...]
-    vectors: tuple[bytes, ...] = ()
+    passages: tuple[PassageCut, ...]
+    excerpts: tuple[ExcerptCut, ...]
+    language: str = ""
+    owner: str | None = None
 
 
 def parsed_document(
-    parsed: ParsedText, media_type: str, size: int, sha256: str, now: datetime
+    parsed: ParsedText,
+    media_type: str,
+    size: int,
+    sha256: str,
+    now: datetime,
+    owner: str | None = None,
 ) -> ParsedDocument:
     """A parsed document of `size` bytes, created `now`."""
     created_at = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     document = Document(
-        document_id=str(uuid.uuid5(_DOCUMENTS, sha256)),
+        document_id=str(uuid.uuid5(_DOCUMENTS, f"{sha256} {owner}" if owner else sha256)),
         title=parsed.title,
         media_type=media_type,
         bytes=size,
         sha256=sha256,
-        passages=len(parsed.cuts),
+        passages=len(parsed.passages),
         created_at=created_at,
+        notes=parsed.notes,
     )
-    return ParsedDocument(document, parsed.text, parsed.cuts)
+    return ParsedDocument(
+        document, parsed.text, parsed.passages, parsed.excerpts, parsed.language, owner
+    )

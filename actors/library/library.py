@@ -13,12 +13,11 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import trio
 
 from actors.errors import IllegalState, InvalidRequest, TooLarge
-from actors.library import cursors, statements
+from actors.library import cursors, retrieval, statements
 from actors.library.documents import (
     Added,
     Document,
@@ -28,22 +27,27 @@ from actors.library.documents import (
     Ranker,
     parsed_document,
 )
-from actors.library.encoders.vectors import packaged_embedder
+from actors.library.encoders.encoder import LoadEncoder
+from actors.library.encoders.encodings import Encodings
+from actors.library.encoders.worker import EncoderWorker
 from actors.library.parsing.frames import Job
 from actors.library.parsing.media_types import MediaType, media_type_of
 from actors.library.parsing.process import Parser, open_parser
+from actors.library.rebuilding import rebuild
+from actors.library.retrieval import Found, Query
 from actors.library.sample_library import build_sample_database
-from actors.library.search import Searcher
+from actors.library.schema import FILE_NAME, SCHEMA
+from actors.library.selection import selected
 from actors.sqlite import BUSY_WAIT, BusyWait, Database, open_database
-from actors.tasks.evidence import Passage
-
-if TYPE_CHECKING:
-    from actors.library.encoders.embedding import Embedder
+from actors.tasks.evidence import Excerpt
 
 __all__ = ["Added", "Document", "DocumentPage", "Hits", "Library", "open_library"]
 
 _MIB = 1024 * 1024
 MAX_BYTES = 32 * _MIB
+ALL_RANKERS: tuple[Ranker, ...] = ("bm25", "encoder")
+MIN_DEPTH, DEPTH_PER_HIT = 100, 4
+"""Passages ranked for a search: more than are shown, as duplicates are dropped later."""
 
 
 @asynccontextmanager
@@ -52,23 +56,20 @@ async def open_library(
     *,
     now: Callable[[], datetime],
     parser: Parser | None = None,
-    vectors: bool = True,
+    encoder: LoadEncoder | None = None,
     busy: BusyWait = BUSY_WAIT,
 ) -> AsyncIterator[Library]:
     """The library in `folder`, or one in memory that is gone at the end.
 
-    `parser` replaces the child processes, for tests under a virtual clock. Without `vectors`, or
-    without the extra of that name, passages are found by their words only.
+    `parser` replaces the child processes, for tests under a virtual clock. With `encoder`, excerpts
+    are encoded in the background, and found and chosen by meaning, too.
     """
-    file = folder / statements.FILE_NAME if folder else None
-    async with (
-        open_database(statements.SCHEMA, file, busy) as database,
-        open_parser() as own_parser,
-    ):
-        embedder = await database.compute(packaged_embedder) if vectors else None
-        library = Library(database, parser or own_parser, now, embedder)
-        with closing(library):
-            async with library.filling():
+    file = folder / FILE_NAME if folder else None
+    async with open_database(SCHEMA, file, busy) as database, open_parser() as own_parser:
+        await rebuild(database)
+        worker = EncoderWorker(encoder) if encoder else None
+        with closing(Library(database, parser or own_parser, now, worker)) as library:
+            async with library.encoding():
                 yield library
 
 
@@ -80,14 +81,14 @@ class Library:
         database: Database,
         parser: Parser,
         now: Callable[[], datetime],
-        embedder: Embedder | None = None,
+        worker: EncoderWorker | None = None,
     ) -> None:
         self._database = database
         self._parser = parser
         self._now = now
-        self._embedder = embedder
-        self._own = Searcher(database, database, embedder)
-        self._sample: Searcher | None = None
+        self._worker = worker
+        self._encodings = Encodings(worker, database, database) if worker else None
+        self._sample: tuple[Database, Encodings | None] | None = None
         self._opened = ExitStack()
         self._building = trio.Lock()
 
@@ -96,26 +97,31 @@ class Library:
         self._opened.close()
 
     @asynccontextmanager
-    async def filling(self) -> AsyncIterator[None]:
-        """While this is open, passages without vectors get them in the background."""
-        if self._own.vectors is None:
+    async def encoding(self) -> AsyncIterator[None]:
+        """While this is open, excerpts are encoded in the background."""
+        if self._encodings is None:
             yield
             return
-        await self._own.vectors.adopt()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._own.vectors.fill_in_background)
+            nursery.start_soon(self._encodings.fill_in_background)
             yield
             nursery.cancel_scope.cancel()
 
     @property
     def rankers(self) -> tuple[Ranker, ...]:
-        """What a search ranks by: words, and meaning where the extra `vectors` is installed."""
-        return self._own.rankers
+        """What a search ranks by: words, and meaning while an encoder works."""
+        return ALL_RANKERS if self._worker and not self._worker.problem else ("bm25",)
 
-    async def fill_vectors(self) -> None:
-        """Return when every passage has the vector it can have; a search does not need this."""
-        if self._own.vectors is not None:
-            await self._own.vectors.fill()
+    @property
+    def problem(self) -> str:
+        """What is wrong with the encoder, in a sentence; "" if nothing is."""
+        return self._worker.problem if self._worker else ""
+
+    async def encode_all(self) -> None:
+        """Return when every excerpt has the vector it can have; a search does not need this."""
+        _, encodings, _ = await self._current()
+        if encodings is not None:
+            await encodings.fill()
 
     async def add(
         self,
@@ -125,87 +131,137 @@ class Library:
         title: str | None = None,
         file_name: str | None = None,
         source: str | None = None,
+        owner: str | None = None,
     ) -> Added:
-        """Add a document; the same bytes are the same document.
+        """Add a document; the same bytes of the same owner are the same document.
 
         It replaces the document that came from the same `source` before. Raises `TooLarge`,
         `UnsupportedMediaType`, `UnreadableDocument` and `StorageUnavailable`.
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
-        if await self._database.read(partial(statements.knows, sha256=sha256, source=None)):
-            there = await self._database.write(
-                partial(statements.place, sha256=sha256, source=source)
-            )
+        identity = statements.Identity(sha256, owner)
+        if not await self._database.read(partial(statements.needs_parsing, identity=identity)):
+            place = partial(statements.place, identity=identity, source=source)
+            there = await self._database.write(place)
             if there is not None:
+                self._changed()
                 return Added(there, created=False)
         job = Job(body, media_type or kind, title, file_name)
-        reading = await self._read(job, kind, sha256)
-        if self._own.vectors is not None:
-            reading = await self._own.vectors.with_vectors(reading)
-        insert = partial(statements.insert, reading=reading, source=source)
-        return Added(*await self._database.write(insert))
+        parsed = await self._read(job, kind, identity)
+        insert = partial(statements.insert, parsed=parsed, source=source)
+        added = Added(*await self._database.write(insert))
+        self._changed()
+        return added
 
     async def read(
         self, body: bytes, *, media_type: str | None = None, file_name: str | None = None
     ) -> ParsedDocument:
         """A document as `add` would add it, without adding it; raises what `add` raises."""
         kind, sha256 = await self._identified(body, media_type, file_name)
-        return await self._read(Job(body, media_type or kind, None, file_name), kind, sha256)
+        job = Job(body, media_type or kind, None, file_name)
+        return await self._read(job, kind, statements.Identity(sha256))
 
-    async def documents(self, *, limit: int, cursor: str | None) -> DocumentPage:
-        """A page of documents, newest first; raises `InvalidRequest` for a bad cursor."""
+    async def documents(
+        self, *, limit: int, cursor: str | None, source: str | None = None
+    ) -> DocumentPage:
+        """A page of documents, newest first; raises `InvalidRequest` for a bad cursor.
+
+        With a `source` only the documents that came from it, or from below it if it is a folder.
+        """
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
         before = cursors.decode(cursor)
-        searcher, sample = await self._current()
-        found, more = await searcher.database.read(
-            partial(statements.page, limit=limit, before=before)
-        )
+        database, _, sample = await self._current()
+        page = partial(statements.page, limit=limit, before=before, source=source)
+        found, more = await database.read(page)
         documents = tuple(replace(document, sample=sample) for document in found)
         return DocumentPage(documents, cursors.encode(more))
 
     async def document(self, document_id: str) -> Document:
         """One document; raises `DocumentNotFound`."""
-        searcher, sample = await self._current()
-        found = await searcher.database.read(partial(statements.get, document_id=document_id))
+        database, _, sample = await self._current()
+        found = await database.read(partial(statements.get, document_id=document_id))
         return replace(found, sample=sample)
 
     async def text(self, document_id: str) -> str:
         """The text that was read from a document; raises `DocumentNotFound`."""
-        searcher, _ = await self._current()
-        return await searcher.database.read(partial(statements.text, document_id=document_id))
+        database, _, _ = await self._current()
+        return await database.read(partial(statements.text, document_id=document_id))
 
     async def delete(self, document_id: str) -> None:
         """Forget a document; raises `DocumentNotFound`, and `IllegalState` for a sample."""
-        searcher, sample = await self._current()
+        database, _, sample = await self._current()
         if sample:
-            await searcher.database.read(partial(statements.get, document_id=document_id))
+            await database.read(partial(statements.get, document_id=document_id))
             raise IllegalState(
                 "This document belongs to the sample library, which goes away by itself when you "
                 "add documents of your own."
             )
-        await searcher.database.write(partial(statements.delete, document_id=document_id))
+        await database.write(partial(statements.delete, document_id=document_id))
+        self._changed()
+
+    async def forget_source(self, source: str) -> tuple[Document, ...]:
+        """Note that nothing comes from this source any more; the documents that this removed.
+
+        A document stays while another source has it, or if it was also added without one. Raises
+        `DocumentNotFound` if nothing came from there.
+        """
+        return await self._database.write(partial(statements.forget_source, source=source))
+
+    async def find(self, query: Query, *, limit: int) -> Found:
+        """Passages and excerpts for a question: see `actors.library.retrieval`.
+
+        If the encoder does not finish in its time, words decide alone.
+        """
+        database, encodings, sample = await self._current()
+        find = partial(retrieval.find, query=query, limit=limit)
+        found = await encodings.find(query.text, find) if encodings else None
+        if found is None:
+            found = await database.read(find)
+        return replace(found, sample=sample)
+
+    async def with_similarity(self, query: str, excerpts: Sequence[Excerpt]) -> tuple[Excerpt, ...]:
+        """Excerpts from elsewhere with their similarity to the query, if the encoder has time."""
+        if self._encodings is None or not excerpts:
+            return tuple(excerpts)
+        return await self._encodings.compared(query, excerpts)
 
     async def search(
-        self, query: str, *, limit: int, rankers: Collection[Ranker] | None = None
+        self, query: str, *, limit: int, rankers: Collection[Ranker] = ALL_RANKERS
     ) -> Hits:
         """The passages that match best. Any text is a query; with no words in it, no hits.
 
-        All rankers that there are rank, or only those of `rankers`. The score of a passage is that
-        of BM25, or of the fusion if vectors were used. `actors.library.selection` leaves some out.
+        The score of a passage is that of BM25; with an encoder, that of fused ranks.
+        `actors.library.selection` leaves some out.
         """
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
-        searcher, sample = await self._current()
-        used = tuple(one for one in searcher.rankers if rankers is None or one in rankers)
-        return Hits(await searcher.search(query, limit, used), sample, used)
-
-    async def neighbours(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
-        """The passages right before and after each of these in its section, in their order."""
-        searcher, _ = await self._current()
-        return tuple(
-            await searcher.database.read(partial(statements.neighbours, passages=passages))
+        database, encodings, sample = await self._current()
+        expression = retrieval.match_expression(query)
+        if expression is None:
+            return Hits((), sample)
+        depth = max(MIN_DEPTH, DEPTH_PER_HIT * limit)
+        nearest = None
+        if encodings is not None and "encoder" in rankers:
+            nearest = await encodings.nearest_in_time(query, depth)
+        used: tuple[Ranker, ...] = ("bm25",) if "bm25" in rankers or nearest is None else ()
+        used += ("encoder",) if nearest else ()
+        search = partial(
+            retrieval.matching_passages,
+            expression=expression if "bm25" in used else None,
+            depth=depth,
+            near=nearest.cosines if nearest else retrieval.NOTHING_NEAR,
         )
+        found = await database.read(search)
+        return Hits(await self._database.compute(partial(selected, found, limit)), sample, used)
+
+    async def counts(self) -> dict[str, int]:
+        """Documents, excerpts, those that are encoded, and documents to rebuild.
+
+        The last were read by an older parser, so they should be sent again.
+        """
+        encoded = await self._encodings.count() if self._encodings else 0
+        return {**await self._database.read(statements.counts), "encoded": encoded}
 
     async def knows(self, sha256: str, *, source: str | None = None) -> bool:
         """Whether the person has a document with these bytes (from this source, if given)."""
@@ -219,25 +275,31 @@ class Library:
         kind = media_type_of(body, media_type, file_name)
         return kind, await self._database.compute(lambda: hashlib.sha256(body).hexdigest())
 
-    async def _read(self, job: Job, kind: MediaType, sha256: str) -> ParsedDocument:
+    async def _read(
+        self, job: Job, kind: MediaType, identity: statements.Identity
+    ) -> ParsedDocument:
         parsed = await self._parser.parse(job)
-        return parsed_document(parsed, kind, len(job.body), sha256, self._now())
+        size, now = len(job.body), self._now()
+        return parsed_document(parsed, kind, size, identity.sha256, now, identity.owner)
 
     async def identify(self, name: str) -> str | None:
         """The id of the document with this id, source or title, whichever is found first."""
-        searcher, _ = await self._current()
-        return await searcher.database.read(partial(statements.identify, name=name))
+        database, _, _ = await self._current()
+        return await database.read(partial(statements.identify, name=name))
 
-    async def _current(self) -> tuple[Searcher, bool]:
+    def _changed(self) -> None:
+        if self._encodings is not None:
+            self._encodings.changed()
+
+    async def _current(self) -> tuple[Database, Encodings | None, bool]:
         """The person's documents, or the sample library and True while there are none."""
         if not await self._database.read(statements.is_empty):
-            return self._own, False
+            return self._database, self._encodings, False
         async with self._building:
             if self._sample is None:
                 database = await self._database.compute(partial(build_sample_database, self._now()))
                 self._opened.enter_context(closing(database))
-                sample = Searcher(database, self._database, self._embedder)
-                if sample.vectors is not None:
-                    await sample.vectors.fill()
-                self._sample = sample
-        return self._sample, True
+                worker = self._worker
+                encodings = Encodings(worker, database, self._database) if worker else None
+                self._sample = database, encodings
+        return *self._sample, True

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 _CLOSERS = "\"'”’»)\\]}`*_"
 _OPENERS = "\"'“‘«([{`*_¿¡"
 
-# Possessive quantifiers: a run is matched once, so ten thousand dots take linear time.
+# A run of stops is matched once, from its beginning, so that ten thousand dots take linear time.
 _BOUNDARY = re.compile(
-    rf"""(?P<stop>(?<!\.)\.++|(?<![?!])[?!]++|…)         # a stop,
+    rf"""(?P<stop>(?<!\.)\.++|(?<![?!؟])[?!؟]++|…)         # a stop,
         [{_CLOSERS}]*+(?P<gap>\s+)                      # what closes with it, and a gap
-      | (?P<wide>[。！？]+)[」』”’）]*                      # scripts that write no spaces
+      | (?P<wide>[。！？।]+)[」』”’）]*                      # scripts that write no spaces
       | (?P<blank>\n[^\S\n]*\n\s*)                        # a blank line ends anything
     """,
     re.VERBOSE,

@@ -1,134 +1,95 @@
-"""The tables of `library.db` and the statements over one connection to it.
+"""The statements that keep documents: add, replace, list, read and delete them.
 
-Rule: plain blocking functions that know nothing of Trio. `actors.sqlite` decides where they run, and
-makes each that writes one transaction.
+Rule: plain blocking functions over one connection that know nothing of Trio. `actors.sqlite` decides
+where they run, and makes each that writes one transaction.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from actors.errors import DocumentNotFound
-from actors.library.documents import Document, ParsedDocument
-from actors.library.passages import Cut
-from actors.sqlite import Schema, checked_text
-from actors.tasks.evidence import Passage
-
-FILE_NAME = "library.db"
-SCHEMA = Schema(
-    noun="library",
-    application_id=0x5465_727A,  # "Terz" in ASCII.
-    steps=(
-        """
-        CREATE TABLE documents (
-            number INTEGER PRIMARY KEY AUTOINCREMENT,
-            document_id TEXT NOT NULL UNIQUE,
-            title TEXT NOT NULL,
-            media_type TEXT NOT NULL,
-            bytes INTEGER NOT NULL,
-            sha256 TEXT NOT NULL UNIQUE,
-            passages INTEGER NOT NULL,
-            created_at TEXT NOT NULL,
-            kept INTEGER NOT NULL DEFAULT 0 -- 1: it was also added without a source
-        );
-        CREATE TABLE sources (
-            source TEXT PRIMARY KEY,
-            number INTEGER NOT NULL REFERENCES documents
-        ) WITHOUT ROWID;
-        CREATE INDEX sources_of_document ON sources (number);
-        CREATE TABLE texts (number INTEGER PRIMARY KEY REFERENCES documents, text TEXT NOT NULL);
-        CREATE TABLE passages (
-            passage INTEGER PRIMARY KEY,
-            number INTEGER NOT NULL REFERENCES documents,
-            position INTEGER NOT NULL,
-            worth REAL NOT NULL, -- its score is multiplied by this: little for a list of links
-            section TEXT NOT NULL,
-            text TEXT NOT NULL,
-            UNIQUE (number, position)
-        );
-        CREATE VIEW titled_passages AS
-            SELECT passage, title, section, text FROM passages JOIN documents USING (number);
-        CREATE VIRTUAL TABLE search USING fts5 (
-            title, section, text,
-            content='titled_passages', content_rowid='passage', tokenize='porter unicode61'
-        );
-        """,
-        """
-        CREATE TABLE vectors (
-            vector INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
-            passage INTEGER NOT NULL UNIQUE REFERENCES passages,
-            embedding BLOB NOT NULL -- see actors/library/encoders/embedding.py
-        );
-        CREATE TABLE vector_model (model TEXT NOT NULL); -- whose vectors they are, in one row
-        """,
-        """
-        CREATE INDEX links ON passages (passage) WHERE worth < 1; -- few, so a lookup is cheap
-        CREATE TABLE dropped_vectors (number INTEGER NOT NULL); -- how many there have been, in one row
-        INSERT INTO dropped_vectors VALUES (0);
-        CREATE TRIGGER vector_dropped AFTER DELETE ON vectors
-            BEGIN UPDATE dropped_vectors SET number = number + 1; END;
-        """,
-        """
-        ALTER TABLE texts ADD COLUMN crc INTEGER; -- CRC-32 of the text; NULL in older rows
-        ALTER TABLE passages ADD COLUMN crc INTEGER; -- of section, a NUL and text; NULL in older rows
-        """,
-    ),
-)
-
-_COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at"
-_WORTH_OF_LINKS = 0.2
-_WEIGHTS = "2.0, 3.0, 1.0"
-"""BM25 weights of the title, the section and the text."""
+from actors.library.documents import PARSER, Document, ParsedDocument, ParsedText
+from actors.library.excerpts import ExcerptCut
+from actors.library.passages import PassageCut
+from actors.sqlite import checked_text
+from actors.tasks.words import terms
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Passages by number, and two rankings of them, best first: numbers with scores.
+class ToRebuild(NamedTuple):
+    """A document from before there were excerpts."""
 
-    `matching` is by the words of the query, `near` by its meaning.
-    """
+    number: int
+    document_id: str
+    content: bytes | None
+    """Its stored text in UTF-8; None if it is lost."""
+    crc: int | None
+    sections: tuple[str, ...]
+    """The names of its sections."""
 
-    passages: dict[int, Passage]
-    matching: dict[int, float]
-    near: dict[int, float]
+
+_COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at, notes"
+
+
+class Identity(NamedTuple):
+    """Which document some bytes are: those of another owner are another document."""
+
+    sha256: str
+    owner: str | None = None
+    """None: shared by all."""
+
+
+_IS = "sha256 = :sha256 AND ifnull(owner, '') = ifnull(:owner, '')"
 
 
 def insert(
-    db: sqlite3.Connection, reading: ParsedDocument, source: str | None
-) -> tuple[Document, bool]:
-    """Add a document unless its bytes are there; it replaces the one that its source had before."""
-    there = find(db, reading.document.sha256)
-    if there is None:
-        _insert_rows(db, reading)
-    _place(db, reading.document.sha256, source)
-    return there or reading.document, there is None
+    db: sqlite3.Connection, parsed: ParsedDocument, source: str | None
+) -> tuple[Document, bool, bool]:
+    """Add a document unless its bytes are there; it replaces the one that its source had before.
+
+    Returns the document, whether it is new, and whether it was there from an older parser and has
+    been parsed again under its id.
+    """
+    identity = Identity(parsed.document.sha256, parsed.owner)
+    number = _number(db, identity)
+    created, updated = number is None, False
+    if number is None:
+        number = _insert_document(db, parsed)
+    elif needs_parsing(db, identity):
+        updated = True
+        _replace_content(db, number, parsed)
+    _place(db, number, source)
+    return _numbered(db, number), created, updated
 
 
-def place(db: sqlite3.Connection, sha256: str, source: str | None) -> Document | None:
+def place(db: sqlite3.Connection, identity: Identity, source: str | None) -> Document | None:
     """The document with these bytes, noted to come from `source`, too."""
-    there = find(db, sha256)
-    if there is not None:
-        _place(db, sha256, source)
-    return there
+    number = _number(db, identity)
+    if number is None:
+        return None
+    _place(db, number, source)
+    return _numbered(db, number)
 
 
-def find(db: sqlite3.Connection, sha256: str) -> Document | None:
-    """The document with these bytes."""
-    row = db.execute(f"SELECT {_COLUMNS} FROM documents WHERE sha256 = ?", (sha256,)).fetchone()
-    return Document(*row) if row else None
+def needs_parsing(db: sqlite3.Connection, identity: Identity) -> bool:
+    """Whether these bytes are not there, or were read by an older parser."""
+    sql = f"SELECT 1 FROM documents WHERE {_IS} AND parser >= :parser"
+    return db.execute(sql, {**identity._asdict(), "parser": PARSER}).fetchone() is None
 
 
 def knows(db: sqlite3.Connection, sha256: str, source: str | None) -> bool:
     """Whether these bytes are there, and come from this source if one is given."""
     sql = "SELECT 1 FROM documents WHERE sha256 = :sha256"
     if source is not None:
-        sql = "SELECT 1 FROM sources JOIN documents USING (number) WHERE source = :source AND sha256 = :sha256"
+        sql = """SELECT 1 FROM sources JOIN documents USING (number)
+            WHERE source = :source AND sha256 = :sha256"""
     return db.execute(sql, {"sha256": sha256, "source": source}).fetchone() is not None
 
 
@@ -144,14 +105,16 @@ def identify(db: sqlite3.Connection, name: str) -> str | None:
 
 
 def get(db: sqlite3.Connection, document_id: str) -> Document:
+    """One document; raises `DocumentNotFound`."""
     sql = f"SELECT {_COLUMNS} FROM documents WHERE document_id = ?"
     row = db.execute(sql, (document_id,)).fetchone()
     if row is None:
         raise DocumentNotFound("There is no such document.")
-    return Document(*row)
+    return _document(row)
 
 
 def text(db: sqlite3.Connection, document_id: str) -> str:
+    """The text of a document; raises `DocumentNotFound` and `DamagedRecord`."""
     sql = """SELECT CAST(text AS BLOB), crc FROM texts JOIN documents USING (number)
         WHERE document_id = ?"""
     row = db.execute(sql, (document_id,)).fetchone()
@@ -162,138 +125,260 @@ def text(db: sqlite3.Connection, document_id: str) -> str:
 
 
 def page(
-    db: sqlite3.Connection, limit: int, before: int | None
+    db: sqlite3.Connection, limit: int, before: int | None, source: str | None = None
 ) -> tuple[list[Document], int | None]:
-    """At most `limit` documents, newest first, and the number of the last if there are more."""
-    sql = f"""SELECT number, {_COLUMNS} FROM documents WHERE :before IS NULL OR number < :before
-        ORDER BY number DESC LIMIT :limit"""
-    rows = db.execute(sql, {"before": before, "limit": limit + 1}).fetchall()
+    """At most `limit` documents, newest first, and the number of the last if there are more.
+
+    With a `source` only those that came from it or from below it.
+    """
+    among = "" if source is None else f"number IN (SELECT number FROM sources WHERE {_BELOW}) AND"
+    sql = f"""SELECT number, {_COLUMNS} FROM documents
+        WHERE {among} (:before IS NULL OR number < :before) ORDER BY number DESC LIMIT :limit"""
+    where = {"before": before, "limit": limit + 1, **_below(source)}
+    rows = db.execute(sql, where).fetchall()
     more = int(rows[limit - 1][0]) if len(rows) > limit else None
-    return [Document(*row[1:]) for row in rows[:limit]], more
+    found = [(row[0], _document(row[1:])) for row in rows[:limit]]
+    if source is not None:
+        return [_with_sources(db, number, document) for number, document in found], more
+    return [document for _, document in found], more
+
+
+_BELOW = "owner = '' AND (source = :source OR (source >= :first AND source < :last))"
+
+
+def _below(source: str | None) -> dict[str, str]:
+    """The values of `_BELOW`: "0" is the character after "/"."""
+    if source is None:
+        return {}
+    folder = source.rstrip("/")
+    return {"source": source, "first": f"{folder}/", "last": f"{folder}0"}
+
+
+def _with_sources(db: sqlite3.Connection, number: int, document: Document) -> Document:
+    sql = "SELECT source FROM sources WHERE number = ? ORDER BY source"
+    sources = tuple(row[0] for row in db.execute(sql, (number,)).fetchall())
+    (kept,) = db.execute("SELECT kept FROM documents WHERE number = ?", (number,)).fetchone()
+    return replace(document, sources=sources, uploaded=bool(kept))
+
+
+def forget_source(db: sqlite3.Connection, source: str) -> tuple[Document, ...]:
+    """Forget that a document came from this source, and remove it if nothing else holds it.
+
+    Returns the removed document, if any; raises `DocumentNotFound` if nothing came from there.
+    """
+    where = "owner = '' AND source = ?"
+    row = db.execute(f"SELECT number FROM sources WHERE {where}", (source,)).fetchone()
+    if row is None:
+        raise DocumentNotFound("No document came from this source.")
+    document = _numbered(db, row[0])
+    db.execute(f"DELETE FROM sources WHERE {where}", (source,))
+    if not _is_orphan(db, row[0]):
+        return ()
+    _delete_document(db, row[0])
+    return (document,)
 
 
 def delete(db: sqlite3.Connection, document_id: str) -> None:
+    """Remove a document with all that was made of it; raises `DocumentNotFound`."""
     sql = "SELECT number FROM documents WHERE document_id = ?"
     row = db.execute(sql, (document_id,)).fetchone()
     if row is None:
         raise DocumentNotFound("There is no such document.")
-    _delete_rows(db, row[0])
-
-
-def worth(passage: str) -> str:
-    """The factor for this passage's score, as SQL that reads an index and no passage."""
-    links = f"SELECT 1 FROM passages INDEXED BY links WHERE passage = {passage} AND worth < 1"
-    return f"iif(EXISTS ({links}), {_WORTH_OF_LINKS}, 1.0)"
-
-
-def candidates(
-    db: sqlite3.Connection, expression: str | None, vectors: Mapping[int, float], depth: int
-) -> Candidates:
-    """At most `depth` passages that match the expression, and those that have these vectors.
-
-    The scores of passages are left at 0.
-    """
-    sql = f"""SELECT rowid, -bm25(search, {_WEIGHTS}) * {worth("search.rowid")}
-        FROM search WHERE search MATCH ? ORDER BY 2 DESC, 1 LIMIT ?"""
-    with snapshot(db):
-        matching = dict(db.execute(sql, (expression, depth)).fetchall()) if expression else {}
-        owners = dict(_among(db, "SELECT vector, passage FROM vectors WHERE vector IN", [*vectors]))
-        near = {owners[each]: score for each, score in vectors.items() if each in owners}
-        rows = _among(db, f"SELECT passage, {_PASSAGE} WHERE passage IN", [*matching, *near])
-        passages = {number: _passage(row) for number, *row in rows}
-    # The index may hold words of a passage that was damaged when its document was deleted.
-    matching = {number: score for number, score in matching.items() if number in passages}
-    return Candidates(passages, matching, near)
-
-
-@contextmanager
-def snapshot(db: sqlite3.Connection) -> Iterator[None]:
-    """All reads in the block see one state of the file."""
-    with db:
-        db.execute("BEGIN")
-        yield
-
-
-_PASSAGE = """document_id, title, position, CAST(section || char(0) || text AS BLOB), crc
-    FROM passages JOIN documents USING (number)"""
-
-
-def _passage(row: Sequence[Any]) -> Passage:
-    document_id, title, position, content, crc = row
-    found = checked_text(content, crc, f"Document {document_id}, passage {position},")
-    section, _, text = found.partition("\0")
-    return Passage(document_id, title, section, position, text)
-
-
-def _content(cut: Cut) -> bytes:
-    """What the checksum of a passage covers; neither part holds a NUL."""
-    return f"{cut.section}\0{cut.text}".encode()
-
-
-def neighbours(db: sqlite3.Connection, passages: Sequence[Passage]) -> list[Passage]:
-    """The passages right before and after each of these in its section, in their order."""
-    sql = f"""SELECT {_PASSAGE}
-        WHERE document_id = ? AND section = ? AND position IN (?, ?) ORDER BY position"""
-    found: list[Passage] = []
-    for one in passages:
-        place = (one.document_id, one.section, one.position - 1, one.position + 1)
-        found += map(_passage, db.execute(sql, place).fetchall())
-    return found
-
-
-def _among(db: sqlite3.Connection, sql: str, numbers: Sequence[int]) -> list[Any]:
-    """The rows of a statement that ends with IN, for these numbers.
-
-    All are fetched: a cursor that an error leaves open would keep its state of the file.
-    """
-    among = db.execute(f"{sql} (SELECT value FROM json_each(?))", (json.dumps(numbers),))
-    return among.fetchall()
+    _delete_document(db, row[0])
 
 
 def is_empty(db: sqlite3.Connection) -> bool:
+    """Whether there is no document."""
     return db.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None
 
 
-def _insert_rows(db: sqlite3.Connection, reading: ParsedDocument) -> None:
-    *columns, _ = astuple(reading.document)
-    insert = f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-    number = db.execute(insert, columns).lastrowid
-    text = reading.text
-    db.execute("INSERT INTO texts VALUES (?, ?, ?)", (number, text, crc32(text.encode())))
-    db.executemany(
-        """INSERT INTO passages (number, position, section, text, worth, crc)
-            VALUES (?, ?, ?, ?, ?, ?)""",
+def counts(db: sqlite3.Connection) -> dict[str, int]:
+    """Documents, excerpts, and documents that an older parser read."""
+    sql = """SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM excerpts),
+        (SELECT count(*) FROM documents WHERE parser < ?)"""
+    documents, excerpts, outdated = db.execute(sql, (PARSER,)).fetchone()
+    return {"documents": documents, "excerpts": excerpts, "to_rebuild": outdated}
+
+
+# --- rebuilding -------------------------------------------------------------------------------
+
+
+def next_rebuilds(db: sqlite3.Connection, documents: int, text_bytes: int) -> list[ToRebuild]:
+    """The next documents without excerpts, until there are so many or their texts so long."""
+    sql = """SELECT number, document_id, CAST(text AS BLOB), crc, CAST(sections AS BLOB)
+        FROM rebuilds JOIN documents USING (number) LEFT JOIN texts USING (number)
+        ORDER BY number LIMIT ?"""
+    found: list[ToRebuild] = []
+    with closing(db.execute(sql, (documents,))) as rows:
+        for number, document_id, content, crc, names in rows:
+            sections = tuple(json.loads(names.decode(errors="replace")))
+            found.append(ToRebuild(number, document_id, content, crc, sections))
+            text_bytes -= len(content or b"")
+            if text_bytes <= 0:
+                break
+    return found
+
+
+def rebuild(db: sqlite3.Connection, rebuilt: Mapping[int, ParsedText | None]) -> None:
+    """Give documents from before there were excerpts their passages and excerpts.
+
+    One without a text is kept as a document without passages.
+    """
+    for number, parsed in rebuilt.items():
+        if parsed is not None:
+            sql = "SELECT title FROM documents WHERE number = ?"
+            (title,) = db.execute(sql, (number,)).fetchone()
+            _delete_content(db, number)
+            _insert_content(db, number, title, parsed.text, parsed.passages, parsed.excerpts)
+        _end_rebuild(db, number, len(parsed.passages) if parsed else 0)
+
+
+def rebuilds_left(db: sqlite3.Connection) -> int:
+    """How many documents are still to be rebuilt."""
+    return int(db.execute("SELECT count(*) FROM rebuilds").fetchone()[0])
+
+
+def _end_rebuild(db: sqlite3.Connection, number: int, passages: int) -> None:
+    db.execute("UPDATE documents SET passages = ? WHERE number = ?", (passages, number))
+    db.execute("DELETE FROM rebuilds WHERE number = ?", (number,))
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+
+def _document(row: Sequence[Any]) -> Document:
+    document_id, title, media_type, size, sha256, passages, created_at, notes = row
+    return Document(
+        document_id, title, media_type, size, sha256, passages, created_at, tuple(json.loads(notes))
+    )
+
+
+def _number(db: sqlite3.Connection, identity: Identity) -> int | None:
+    """The number of the document with these bytes."""
+    sql = f"SELECT number FROM documents WHERE {_IS}"
+    row = db.execute(sql, identity._asdict()).fetchone()
+    return row[0] if row else None
+
+
+def _numbered(db: sqlite3.Connection, number: int) -> Document:
+    sql = f"SELECT {_COLUMNS} FROM documents WHERE number = ?"
+    return _document(db.execute(sql, (number,)).fetchone())
+
+
+def _insert_document(db: sqlite3.Connection, parsed: ParsedDocument) -> int:
+    document = parsed.document
+    sql = f"""INSERT INTO documents ({_COLUMNS}, parser, language, owner)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    row = (
+        *(document.document_id, document.title, document.media_type, document.bytes),
+        *(document.sha256, document.passages, document.created_at),
+        *(json.dumps(document.notes), PARSER, parsed.language, parsed.owner),
+    )
+    number = db.execute(sql, row).lastrowid
+    assert number is not None
+    _insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
+    return number
+
+
+def _replace_content(db: sqlite3.Connection, number: int, parsed: ParsedDocument) -> None:
+    """Parse again: the document keeps its id, its date and its sources."""
+    document = parsed.document
+    contents = _contents(db, number)
+    _delete_content(db, number)
+    db.execute(
+        """UPDATE documents SET title = ?, media_type = ?, passages = ?, notes = ?, parser = ?,
+            language = ? WHERE number = ?""",
         (
-            (
-                *(number, cut.position, cut.section, cut.text),
-                _WORTH_OF_LINKS if cut.links else 1.0,
-                crc32(_content(cut)),
-            )
-            for cut in reading.cuts
+            *(document.title, document.media_type, document.passages),
+            *(json.dumps(document.notes), PARSER, parsed.language, number),
         ),
     )
+    _insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
+    _delete_encodings(db, contents)
+
+
+def _insert_content(
+    db: sqlite3.Connection,
+    number: int,
+    title: str,
+    text: str,
+    passages: tuple[PassageCut, ...],
+    excerpts: tuple[ExcerptCut, ...],
+) -> None:
+    db.execute("INSERT INTO texts VALUES (?, ?, ?)", (number, text, crc32(text.encode())))
+    title_terms = " ".join(terms(title))
+    _insert_passages(db, number, title_terms, passages)
+    _insert_excerpts(db, number, title, passages, excerpts)
+
+
+def _insert_passages(
+    db: sqlite3.Connection, number: int, title_terms: str, passages: tuple[PassageCut, ...]
+) -> None:
+    (last,) = db.execute("SELECT ifnull(max(passage), 0) FROM passages").fetchone()
+    rows, indexed = [], []
+    for at, cut in enumerate(passages, start=last + 1):
+        headings = "\n".join(cut.headings)
+        place = (number, cut.position, cut.start, cut.end, cut.links)
+        rows.append((at, *place, headings, cut.text, content_crc(headings, cut.text)))
+        if not cut.links:
+            indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
+    db.executemany("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     db.executemany(
-        """INSERT INTO vectors (passage, embedding)
-            SELECT passage, ? FROM passages WHERE number = ? AND position = ?""",
-        [(each, number, cut.position) for cut, each in zip(reading.cuts, reading.vectors)],
+        "INSERT INTO passage_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
     )
-    db.execute(f"INSERT INTO search (rowid, title, section, text) SELECT {_INDEXED}", (number,))
 
 
-_INDEXED = """passage, title, section, text FROM titled_passages
-    WHERE passage IN (SELECT passage FROM passages WHERE number = ?)"""
+def _insert_excerpts(
+    db: sqlite3.Connection,
+    number: int,
+    title: str,
+    passages: tuple[PassageCut, ...],
+    excerpts: tuple[ExcerptCut, ...],
+) -> None:
+    (last,) = db.execute("SELECT ifnull(max(excerpt), 0) FROM excerpts").fetchone()
+    rows, indexed = [], []
+    title_terms = " ".join(terms(title))
+    ahead = iter(passages)
+    passage = next(ahead, None)
+    for at, cut in enumerate(excerpts, start=last + 1):
+        while passage is not None and passage.end <= cut.start:
+            passage = next(ahead, None)
+        headings = "\n".join(cut.headings)
+        place = (number, passage.position if passage else 1, cut.start, cut.end)
+        digests = digest(headings, cut.text), digest(title, headings, cut.text)
+        crc = content_crc(headings, cut.text)
+        rows.append((at, *place, cut.kind, cut.lead, headings, cut.text, *digests, crc))
+        indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
+    db.executemany("INSERT INTO excerpts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany(
+        "INSERT INTO excerpt_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
+    )
 
 
-def _place(db: sqlite3.Connection, sha256: str, source: str | None) -> None:
+def digest(*parts: str) -> bytes:
+    """The same for the same texts: 16 bytes."""
+    return blake2b("\0".join(parts).encode(), digest_size=16).digest()
+
+
+def content_crc(headings: str, text: str) -> int:
+    """What the checksum of a passage or excerpt covers; neither part holds a NUL."""
+    return crc32(f"{headings}\0{text}".encode())
+
+
+def _place(db: sqlite3.Connection, number: int, source: str | None) -> None:
     """Note the source of a document, and remove the one that came from there before."""
-    (number,) = db.execute("SELECT number FROM documents WHERE sha256 = ?", (sha256,)).fetchone()
     if source is None:
         db.execute("UPDATE documents SET kept = 1 WHERE number = ?", (number,))
         return
-    old = db.execute("SELECT number FROM sources WHERE source = ?", (source,)).fetchone()
-    db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (source, number))
+    (owner,) = db.execute(
+        "SELECT ifnull(owner, '') FROM documents WHERE number = ?", (number,)
+    ).fetchone()
+    old = db.execute(
+        "SELECT number FROM sources WHERE owner = ? AND source = ?", (owner, source)
+    ).fetchone()
+    db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (owner, source, number))
     if old is not None and old[0] != number and _is_orphan(db, old[0]):
-        _delete_rows(db, old[0])
+        _delete_document(db, old[0])
 
 
 def _is_orphan(db: sqlite3.Connection, number: int) -> bool:
@@ -303,11 +388,29 @@ def _is_orphan(db: sqlite3.Connection, number: int) -> bool:
     return bool(db.execute(sql, {"number": number}).fetchone()[0])
 
 
-def _delete_rows(db: sqlite3.Connection, number: int) -> None:
-    """Remove a document, first from the index, which needs the old text to forget it."""
-    forget = "INSERT INTO search (search, rowid, title, section, text) SELECT 'delete',"
-    db.execute(f"{forget} {_INDEXED}", (number,))
-    among = "SELECT passage FROM passages WHERE number = ?"
-    db.execute(f"DELETE FROM vectors WHERE passage IN ({among})", (number,))
-    for table in ("sources", "passages", "texts", "documents"):
+def _delete_document(db: sqlite3.Connection, number: int) -> None:
+    contents = _contents(db, number)
+    _delete_content(db, number)
+    _delete_encodings(db, contents)
+    for table in ("sources", "documents"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
+
+
+def _delete_content(db: sqlite3.Connection, number: int) -> None:
+    for table, key in (("passage_terms", "passage"), ("excerpt_terms", "excerpt")):
+        among = f"SELECT {key} FROM {key}s WHERE number = ?"
+        db.execute(f"DELETE FROM {table} WHERE rowid IN ({among})", (number,))
+    for table in ("excerpts", "passages", "texts"):
+        db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
+
+
+def _contents(db: sqlite3.Connection, number: int) -> list[tuple[bytes]]:
+    sql = "SELECT DISTINCT content FROM excerpts WHERE number = ?"
+    return db.execute(sql, (number,)).fetchall()
+
+
+def _delete_encodings(db: sqlite3.Connection, contents: Sequence[tuple[bytes]]) -> None:
+    """Delete the vectors of content that no document has any more."""
+    sql = """DELETE FROM encodings WHERE content = ?1
+        AND NOT EXISTS (SELECT 1 FROM excerpts WHERE content = ?1)"""
+    db.executemany(sql, contents)

@@ -6,6 +6,9 @@
 (M. Nygard, "Release It!".) The end of a call decides, with one exception: in the half-open state,
 the first text of the probe closes the circuit, so that other calls need not wait for a long answer.
 
+While it is open, a call raises `CircuitOpen`. A caller with something to fall back on does so at
+once; for one without, `PatientModel` waits, so that no attempt of a step is spent on it.
+
 Rule: only an endpoint that does not answer has failed; a refusal is an answer, too. A call that its
 caller cancels counts neither way, and a call that began in an earlier state changes nothing.
 """
@@ -35,6 +38,14 @@ PROBE_S = 1.0
 """When to retry while another call probes whether the endpoint answers again."""
 
 
+class CircuitOpen(ModelUnavailable):
+    """No call was made, because the circuit is open. `retry_after_s` says when to call again."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s: float = retry_after_s
+
+
 class CircuitBreaker:
     """The state of one endpoint, shared by all models there."""
 
@@ -48,7 +59,7 @@ class CircuitBreaker:
 
     @contextmanager
     def call(self, name: str) -> Iterator[GuardedCall]:
-        """One call of the named model; raises `ModelUnavailable` while the circuit is open."""
+        """One call of the named model; raises `CircuitOpen` while the circuit is open."""
         call = self._enter(name)
         try:
             yield call
@@ -62,12 +73,11 @@ class CircuitBreaker:
         left_s = self._open_until - trio.current_time()
         if left_s > 0 or self._probe_runs:
             wait_s = max(left_s, PROBE_S)
-            error = ModelUnavailable(
+            raise CircuitOpen(
                 f"{name} has failed {self._failures} times in a row and is not called again"
-                f" for {math.ceil(wait_s)} s."
+                f" for {math.ceil(wait_s)} s.",
+                wait_s,
             )
-            error.retry_after_s = wait_s
-            raise error
         self._probe_runs = True
         return GuardedCall(self, self._state, is_probe=True)
 
@@ -153,6 +163,41 @@ class GuardedModel:
             answer = await self._model.structured(prompt, shape)
             call.succeeded()
             return answer
+
+
+class PatientModel:
+    """A `Model` that waits while its circuit is open, within the caller's deadline."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    @property
+    def can_continue(self) -> bool:
+        return self._model.can_continue
+
+    @asynccontextmanager
+    async def stream(self, prompt: Prompt) -> AsyncIterator[TextStream]:
+        """The answer as it is written; leaving the block stops it."""
+        async with AsyncExitStack() as stack:
+            while True:
+                try:
+                    text = await stack.enter_async_context(self._model.stream(prompt))
+                    break
+                except CircuitOpen as error:
+                    await trio.sleep(error.retry_after_s)
+            yield text
+
+    async def structured(self, prompt: Prompt, shape: type[M]) -> Answer[M]:
+        """An answer of this type; raises `InvalidAnswer` if the model's answer does not match."""
+        while True:
+            try:
+                return await self._model.structured(prompt, shape)
+            except CircuitOpen as error:
+                await trio.sleep(error.retry_after_s)
 
 
 class _ObservedStream(WrappedStream):

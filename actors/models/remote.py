@@ -20,6 +20,7 @@ from actors.models.model import (
     Answer,
     InvalidAnswer,
     M,
+    ModelTooSlow,
     Prompt,
     estimated_tokens,
     estimated_tokens_of,
@@ -127,7 +128,7 @@ class RemoteModel:
             except ActorError:
                 counter.refused = True  # No request was sent.
                 raise
-        timeout = provider.endpoint.broken(f"did not answer within {self._idle_s:g} s.")
+        timeout = ModelTooSlow(f"{self.name} did not answer within {self._idle_s:g} s.")
         timeout.usage = counter.usage
         raise timeout
 
@@ -211,13 +212,18 @@ class AnswerReader:
                 chunk = await anext(self._chunks)
                 silent = False
             except StopAsyncIteration:
-                self._end("broke off in the middle of its answer.")
+                if self._finished:
+                    raise
+                problem = "broke off in the middle of its answer."
+                raise self._endpoint.broken(problem) from None
             except self._provider.faults as error:
                 if self._finished:
                     raise StopAsyncIteration from None  # Only the count of tokens is missing.
                 raise self._provider.failure(error) from None
         if silent:
-            self._end(f"sent nothing for {self._idle_s:g} s.")
+            if self._finished:
+                raise StopAsyncIteration
+            raise ModelTooSlow(f"{self._endpoint.name} sent nothing for {self._idle_s:g} s.")
         delta = self._parse(chunk)
         self._counter.set_counts(delta.input_tokens, delta.output_tokens)
         if delta.refused:
@@ -227,12 +233,6 @@ class AnswerReader:
         self._finished |= delta.finished
         self.cut_off |= delta.cut_off
         return delta
-
-    def _end(self, problem: str) -> None:
-        """End a complete answer; raise an error that states the problem for any other."""
-        if not self._finished:
-            raise self._endpoint.broken(problem) from None
-        raise StopAsyncIteration
 
     def _check_has_text(self) -> None:
         if self._has_text:
@@ -277,9 +277,9 @@ class TokenCounter:
         """Whether the request failed before an answer began, so that nothing was used."""
 
     def set_counts(self, input_tokens: int | None, output_tokens: int | None) -> None:
-        """Take the server's totals so far; None: it did not send one."""
-        self._input = self._input if input_tokens is None else input_tokens
-        self._output = self._output if output_tokens is None else output_tokens
+        """Take the server's totals so far. None or 0: it has not counted."""
+        self._input = input_tokens or self._input
+        self._output = output_tokens or self._output
 
     @property
     def usage(self) -> Usage:

@@ -369,6 +369,7 @@ class Run:
             self._resume.context,
             kept,
             Meter(),
+            self._tries(step) + 1 >= self._backoff(step).attempts,
         )
 
     def _backoff(self, step: PlannedStep) -> Backoff:

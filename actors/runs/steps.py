@@ -36,6 +36,7 @@ class StepInput:
     """What an attempt of a step may use: the task as decided, and outputs of earlier steps by id.
 
     `kept_text` is the text of earlier attempts that this one continues; "" to start anew.
+    `last_attempt`: if it fails, the step is not attempted again.
     """
 
     step: PlannedStep
@@ -46,6 +47,7 @@ class StepInput:
     context: Context = NO_CONTEXT
     kept_text: str = ""
     meter: Meter = field(default_factory=Meter)
+    last_attempt: bool = True
 
     @property
     def key(self) -> str:
@@ -98,6 +100,7 @@ async def _analyze(given: StepInput) -> Analyze:
         given.tokens_left,
         options,
         given.meter,
+        given.last_attempt,
     )
 
 
@@ -112,8 +115,7 @@ def _within_budget(plan: Plan, given: StepInput) -> Plan:
 
 
 def _plan_summary(plan: Plan, given: StepInput) -> dict[str, Any]:
-    questions = [question.text for question in plan.questions if not question.of]
-    return {"questions": questions, "intents": list(plan.intents)}
+    return {"questions": [question.text for question in plan.questions if not question.of]}
 
 
 # --- retrieval ----------------------------------------------------------------------------------
@@ -152,7 +154,7 @@ async def _synthesize(given: StepInput) -> Synthesize:
 
 
 def _findings_summary(findings: Findings, given: StepInput) -> dict[str, Any]:
-    count = len(findings.answer) + sum(len(s.findings) for s in findings.sections)
+    count = sum(len(section.findings) for section in findings.sections)
     return {"findings": count, "sources": len(findings.sources)}
 
 
@@ -160,7 +162,8 @@ def _findings_summary(findings: Findings, given: StepInput) -> dict[str, Any]:
 
 
 async def _write(given: StepInput) -> Write:
-    (findings,) = (given.outputs[needed] for needed in given.step.depends_on)
+    needed = (given.outputs[step_id] for step_id in given.step.depends_on)
+    findings = next(output for output in needed if isinstance(output, Findings))
     return Write(
         given.key,
         given.task.task_description,
@@ -169,6 +172,7 @@ async def _write(given: StepInput) -> Write:
         given.kept_text,
         given.tokens_left,
         given.meter,
+        given.last_attempt,
     )
 
 

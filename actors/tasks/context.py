@@ -47,7 +47,8 @@ def load_context(body: bytes | None) -> Context:
 def context_of(task: Task, report: Report) -> Context:
     """The passages of a completed task: its sources, then paragraphs of its report."""
     sources = [
-        Passage(s.document_id, s.title, s.section, s.position, s.text) for s in report.sources
+        Passage(s.document_id, s.title, s.section, s.position, s.text, start=s.start, end=s.end)
+        for s in report.sources
     ]
     known = " ".join(" ".join(source.text.split()) for source in sources)
     title, paragraphs = _read(task.final_output or "")

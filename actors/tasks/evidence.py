@@ -5,8 +5,9 @@ Rule: these are stored as the private outputs of steps, so fields are only ever 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from actors.tasks.failure import Failure
 from actors.tasks.plan import Question
@@ -18,7 +19,8 @@ class Passage:
     """A piece of about 200 words of a document, with its place in it.
 
     `section` is the heading it stands under ("" for none) and `position` its number in the
-    document, from 1. `score` is higher for a better match, and only comparable within one search.
+    document, from 1; `start` and `end` are its place in the text of the document, in characters.
+    `score` is higher for a better match, and only comparable within one search.
     """
 
     document_id: str
@@ -27,6 +29,8 @@ class Passage:
     position: int
     text: str
     score: float = 0.0
+    start: int = 0
+    end: int = 0
 
     @property
     def key(self) -> tuple[str, int]:
@@ -42,11 +46,41 @@ def each_once(passages: Iterable[Passage]) -> tuple[Passage, ...]:
     return tuple(first.values())
 
 
+ExcerptKind = Literal["paragraph", "list", "row", "code", "definition", "pair"]
+Origin = Literal["library", "page", "tool", "context"]
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A unit that a report may quote whole: see `actors.library.excerpts`.
+
+    `position` is that of its passage. `passage_score` and `score` are the BM25 scores of the passage
+    and of the excerpt itself, higher for a better match. `lead`: it opens its section. `similarity`
+    to the question, 0 for none and 1 for the same text, is an encoder's; None without one.
+    """
+
+    document_id: str
+    title: str
+    headings: tuple[str, ...]
+    position: int
+    start: int
+    end: int
+    kind: ExcerptKind
+    text: str
+    lead: bool = False
+    passage_score: float = 0.0
+    score: float = 0.0
+    origin: Origin = "library"
+    similarity: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Passages on one question, best first; `sample` if they are the sample library's.
+    """Passages and excerpts on one question, best first; `sample` if they are the sample library's.
 
-    `missed` names the sources that could not be read.
+    `weights` holds the terms of the question, each with its weight (rarity in the library times
+    importance), and `units` the number of excerpts in the library. `missed` names the sources that
+    could not be read.
     """
 
     question: Question
@@ -54,6 +88,9 @@ class Evidence:
     sample: bool = False
     missed: tuple[Failure, ...] = ()
     usage: Usage = NO_USAGE
+    excerpts: tuple[Excerpt, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    units: int = 0
 
     @property
     def degraded(self) -> Failure | None:
@@ -63,67 +100,47 @@ class Evidence:
         return Failure(self.missed[0].code, " ".join(one.message for one in self.missed))
 
 
-def by_question(evidence: Iterable[Evidence], context: tuple[Passage, ...]) -> tuple[Evidence, ...]:
-    """One `Evidence` per question: from the library, then from tools, then from the `context`."""
-    evidence = list(evidence)
-    from_tools: dict[str, list[Passage]] = {}
-    for found in evidence:
-        if found.question.of:
-            from_tools.setdefault(found.question.of, []).extend(found.passages)
-    return tuple(
-        replace(found, passages=each_once((*found.passages, *more, *context)))
-        for found in evidence
-        if not found.question.of
-        for more in [from_tools.get(found.question.step_id, [])]
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence worth citing, word for word from `Findings.sources[source]`.
-
-    With what belongs to it, word for word too: the `term` that it defines, and the `listing` or the
-    `items` of the list that stand below it.
-    """
+    """An excerpt to quote, word for word from `Findings.sources[source]` or the text around it."""
 
     text: str
     source: int
-    score: float
-    term: str = ""
-    listing: str = ""
-    items: tuple[str, ...] = ()
+    score: float = 0.0
+    kind: ExcerptKind = "paragraph"
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The findings on one question, in the order in which they read best. May be empty.
+    """The findings on one question, in the order of the report. May be empty.
 
-    `in_answer` is true if the answer cites what was found on it, which then is not said again.
+    `answers` is false if they are only the closest passages. `missed` names what could not be read
+    or asked for this question.
     """
 
     question: Question
     findings: tuple[Finding, ...] = ()
-    in_answer: bool = False
+    answers: bool = True
+    missed: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the evidence says, weighed: a short answer, then a section for each question.
+    """What the report says: a section for each question.
 
-    `sources` are the passages that at least one finding cites, in the order of first citation, so
-    that the source at index 0 is cited as [1]. No sentence stands twice.
-
-    `passages` are what a language model may write from, `sources` first and under the same numbers;
-    empty if none is to write. `degraded` says why a model's part was done without one.
+    `sources` are the passages that the findings cite, in the order of first citation, so that the
+    source at index 0 is cited as [1]. `passages` are what a language model may write from, those of
+    `sources` first; empty if none is to write. `sample_documents` are the ids of those of them that
+    are the sample library's. `degraded` says why a model's part was done without one.
     """
 
-    answer: tuple[Finding, ...]
-    sections: tuple[Section, ...]
-    sources: tuple[Passage, ...]
+    sections: tuple[Section, ...] = ()
+    sources: tuple[Passage, ...] = ()
     sample: bool = False
     passages: tuple[Passage, ...] = ()
     degraded: Failure | None = None
     usage: Usage = NO_USAGE
+    sample_documents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +153,8 @@ class Source:
     section: str
     position: int
     text: str
+    start: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)

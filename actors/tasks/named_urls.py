@@ -21,6 +21,11 @@ def urls_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(url for url in found if not url.endswith("://")))[:MOST]
 
 
+def without_urls(text: str) -> str:
+    """The text without its URLs: they say where to look, not what for."""
+    return " ".join(_URL.sub(" ", text).split())
+
+
 def _bare(url: str) -> str:
     """A URL without the punctuation of its sentence, and without brackets opened before it."""
     while url:

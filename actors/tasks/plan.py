@@ -40,8 +40,9 @@ ANALYSIS = PlannedStep("s1", "analysis", "analyzer", "Work out what the task ask
 class Question:
     """One thing to find out: `text` for people, `query` for the search.
 
-    The words of `aside` are context terms: they count less than those of `query`. For a tool or
-    plugin, `of` is the step of the question that it adds evidence to, and `arguments` are its input.
+    Terms of `context` count less than those of `query`. `sides` are the things that it compares. For
+    a tool or plugin, `of` is the step of the question that it adds evidence to, and `arguments` are
+    its input.
     """
 
     step_id: str
@@ -49,21 +50,20 @@ class Question:
     query: str
     of: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    aside: str = ""
+    context: str = ""
+    sides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The steps in the order of their numbers, the analysis first and the writing last.
 
-    `questions` holds one entry per retrieval step, in the same order. `intents` names the kinds of
-    work that the task asks for, such as "compare" or "recommend". `degraded` says why the plan was
-    made without a language model that should have made it; `usage` is what models used.
+    `questions` holds one entry per retrieval step, in the same order. `degraded` says why the plan
+    was made without a language model that should have made it; `usage` is what models used.
     """
 
     steps: tuple[PlannedStep, ...]
     questions: tuple[Question, ...]
-    intents: tuple[str, ...] = ()
     degraded: Failure | None = None
     usage: Usage = NO_USAGE
     by_model: bool = False

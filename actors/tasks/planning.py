@@ -1,18 +1,17 @@
 """Assemble a plan from its questions: step ids, dependencies, searches and tool calls.
 
-Rule: pure and deterministic. Whoever found the questions, the same questions, intents and tools
-give the same plan, within the bounds below.
+Rule: pure and deterministic. The same questions and tools give the same plan, whoever found them,
+within the bounds below.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.tasks.plan import ANALYSIS, Plan, PlannedStep, Question
 from actors.tasks.tool_options import ToolChoice, ToolOption, spelled
-from actors.tasks.words import stems
+from actors.tasks.words import term_set
 
 MAX_QUESTIONS = 8
 """Questions of a plan."""
@@ -20,40 +19,29 @@ MAX_QUESTIONS = 8
 MAX_TOOL_CALLS = 16
 """Tool calls of a plan, over all questions."""
 
-_MAX_QUERY_TERMS = 32
-_MAX_CONTEXT_TERMS = 12
-_MAX_HEADING = 160
+MAX_HEADING, MAX_QUERY, MAX_CONTEXT = 160, 1_000, 400
+"""Characters of a question as people read it, as it is searched, and of its context."""
 
-_AUXILIARY = (
-    r"(?:is|are|was|were|does|do|did|can|could|should|would|will|has|have|happens?|changed|"
-    r"makes?)\b"
-)
-_IS_QUESTION = re.compile(
-    rf"(?:\w+ )?(?:how|why|when|where|who)(?: and (?:how|why|when|where))?(?: (?:many|much|long|"
-    rf"often|far|fast|big|large|small|soon)(?: \w+)?)? {_AUXILIARY}"
-    rf"|(?:\w+ )?(?:what|which|whose)(?: (?!an?\b|the\b)\w+){{0,3}}? {_AUXILIARY}|{_AUXILIARY}",
-    re.IGNORECASE,
-)
-_PLAIN_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*[,:?]?(?=\s|$)")
 
 _ToolCalls = tuple[tuple[Question, ToolOption], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionDraft:
-    """A question that has no step id yet: the text for people, and the terms to search for.
+    """A question that has no step id yet.
 
-    `context_terms` narrow the search down and are no part of the question.
+    `query` is what is searched, the text itself if it is empty. `context` is text whose terms narrow
+    the search down; `sides` are the things that the question compares.
     """
 
     text: str
-    query_terms: tuple[str, ...]
-    context_terms: tuple[str, ...] = ()
+    query: str = ""
+    context: str = ""
+    sides: tuple[str, ...] = ()
 
 
 def assemble_plan(
     drafts: Sequence[QuestionDraft],
-    intents: tuple[str, ...],
     tool_options: tuple[ToolOption, ...] = (),
     choices: Sequence[ToolChoice] | None = None,
 ) -> Plan:
@@ -64,29 +52,23 @@ def assemble_plan(
     questions = tuple(
         Question(
             f"s{number}",
-            _shortened(draft.text),
-            " ".join(draft.query_terms[:_MAX_QUERY_TERMS]),
-            aside=" ".join(draft.context_terms[:_MAX_CONTEXT_TERMS]),
+            _shortened(draft.text, MAX_HEADING),
+            _shortened(draft.query or draft.text, MAX_QUERY),
+            context=_shortened(draft.context, MAX_CONTEXT),
+            sides=draft.sides,
         )
-        for number, draft in enumerate(drafts, start=2)
+        for number, draft in enumerate(drafts[:MAX_QUESTIONS], start=2)
     )
     calls = _tool_calls(questions, tool_options, choices)
-    steps = _steps(questions, calls, intents)
-    return Plan(steps, (*questions, *(question for question, _ in calls)), intents)
+    steps = _steps(questions, calls)
+    return Plan(steps, (*questions, *(question for question, _ in calls)))
 
 
-def as_heading(text: str) -> str:
-    """A question as a heading: a capital first, a question mark if it is one, no full stop."""
-    bare = text.strip().rstrip(" .;,:!?？") or text.strip()
-    is_name = not _PLAIN_WORD.match(bare)  # os.path and sqlite3 keep their lower-case letter.
-    heading = bare if is_name else bare[:1].upper() + bare[1:]
-    return f"{heading}?" if _IS_QUESTION.match(bare) else heading
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= _MAX_HEADING:
-        return text
-    return text[:_MAX_HEADING].rsplit(" ", 1)[0].rstrip(" ,;:") + " …"
+def _shortened(text: str, most: int) -> str:
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    return f"{line[: most - 2].rsplit(' ', 1)[0].rstrip(' ,;:')} …"
 
 
 def _tool_calls(
@@ -132,13 +114,11 @@ def _tool_calls(
 
 
 def _is_for(option: ToolOption, question: Question) -> bool:
-    terms = {*stems(question.text), *stems(question.query)}
-    return not option.when or any(not terms.isdisjoint(stems(word)) for word in option.when)
+    terms = term_set((question.text, question.query))
+    return not option.when or any(not terms.isdisjoint(term_set([word])) for word in option.when)
 
 
-def _steps(
-    questions: tuple[Question, ...], calls: _ToolCalls, intents: tuple[str, ...]
-) -> tuple[PlannedStep, ...]:
+def _steps(questions: tuple[Question, ...], calls: _ToolCalls) -> tuple[PlannedStep, ...]:
     retrievals = tuple(q.step_id for q in (*questions, *(q for q, _ in calls)))
     synthesis, writing = f"s{len(retrievals) + 2}", f"s{len(retrievals) + 3}"
     needs = (ANALYSIS.step_id,)
@@ -157,14 +137,14 @@ def _steps(
             synthesis,
             "synthesis",
             "analyzer",
-            f"Synthesize the passages found on {subject} ({', '.join(intents)})",
+            f"Choose what answers {subject}",
             retrievals,
         ),
         PlannedStep(
             writing,
             "writing",
             "writer",
-            "Write the report, each sentence with its source",
+            "Write the report, each excerpt with its source",
             (synthesis,),
         ),
     )

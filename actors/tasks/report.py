@@ -11,7 +11,7 @@ from actors.tasks.evidence import Findings, Passage, Source
 
 PARAGRAPH = "\n\n"
 
-_SAMPLE = (
+SAMPLE_NOTE = (
     "*This report draws on Terzetto's sample library. "
     "Add your own documents with `terzetto ingest PATH`.*\n\n"
 )
@@ -21,13 +21,13 @@ def opening(title: str, findings: Findings) -> Iterator[str]:
     """The title, and a note if the library is the sample."""
     yield f"# {title}\n\n"
     if findings.sample:
-        yield _SAMPLE
+        yield SAMPLE_NOTE
 
 
 def numbered_sources(passages: Iterable[Passage]) -> tuple[Source, ...]:
     """The passages with the numbers under which a report cites them."""
     return tuple(
-        Source(number, p.document_id, p.title, p.section, p.position, p.text)
+        Source(number, p.document_id, p.title, p.section, p.position, p.text, p.start, p.end)
         for number, p in enumerate(passages, start=1)
     )
 

@@ -5,6 +5,7 @@ Rule: pure data. The options are fixed before a plan is made, and a plan cannot 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,36 @@ from actors.tasks.plan import Question
 
 _RESTRICTED = frozenset({"enum", "const", "pattern", "format"})
 """Keys in the schema of a string that does not take just any text."""
+
+_NAME_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_ASKING = frozenset(
+    [
+        "question",
+        "query",
+        "q",
+        "text",
+        "prompt",
+        "search",
+        "message",
+        "keyword",
+        "keywords",
+        "term",
+        "terms",
+        "topic",
+        "phrase",
+    ]
+)
+_PLAIN = frozenset(("string", "str", "input", "value"))
+"""Last parts of a name that add nothing, as in `search_string`."""
+
+_DESCRIBED = re.compile(
+    r"(?:(?!(?:to|of|for|in|with|by|from|and|or)\b)[\w'’-]+\s+){0,4}?"
+    r"(?:questions?|query|queries|prompt|text|keywords?|search\s+(?:terms?|words?|phrases?|strings?))"
+    r"(?:\s+(?:string|terms?|words?|text))?"
+    r"(?:\s*(?:$|[^\w\s])|\s+(?:to|for|that|which|in|about|as|or|and|from|you|used|describing)\b)",
+    re.IGNORECASE,
+)
+"""A description that begins with such a thing: "The user's question", but not "The text file"."""
 
 MAX_LINE = 120
 
@@ -64,7 +95,22 @@ def spelled(arguments: Mapping[str, Any]) -> str:
 
 
 def question_argument(schema: Mapping[str, Any]) -> str | None:
-    """The name of the only required argument, if that is free text."""
+    """The only required argument, if it is free text that a question can be, by name or description.
+
+    A tool that needs a path or a city is not called with a sentence.
+    """
+    name = text_argument(schema)
+    if name is None:
+        return None
+    *_, last = parts = [part.lower() for part in _NAME_PART.findall(name)] or [""]
+    if last in _ASKING or (last in _PLAIN and not _ASKING.isdisjoint(parts)):
+        return name
+    described = schema["properties"][name].get("description")
+    return name if isinstance(described, str) and _DESCRIBED.match(described.strip()) else None
+
+
+def text_argument(schema: Mapping[str, Any]) -> str | None:
+    """The only required argument, if it is free text."""
     required = schema.get("required")
     properties = schema.get("properties")
     if not (isinstance(required, list) and isinstance(properties, dict) and len(required) == 1):

@@ -15,6 +15,7 @@ import trio
 
 from actors.clock import virtual_clock
 from actors.library.documents import Hits
+from actors.library.retrieval import Found, Query
 from actors.messages import Analyze, Retrieve, Synthesize, Write
 from actors.runtime import Call
 from actors.settings import Settings
@@ -53,9 +54,15 @@ class NoLibrary:
         """Finds nothing."""
         return Hits((), False)
 
-    async def neighbours(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
-        """None."""
-        return ()
+    async def find(self, query: Query, *, limit: int) -> Found:
+        """Finds nothing."""
+        return Found()
+
+    async def counts(self) -> dict[str, int]:
+        """As of a library without documents."""
+        return dict.fromkeys(("documents", "excerpts", "encoded", "to_rebuild"), 0)
+
+    problem = ""
 
 
 def plan_for(text: str, questions: int = 2) -> Plan:
@@ -126,8 +133,8 @@ class ScriptedAnalyzer:
                 return plan_for(request.task_description, self._questions)
         async with self._weighs.attempt(request.key):
             found = Finding(PASSAGE.text, 0, 1.0)
-            sections = tuple(Section(evidence.question) for evidence in request.evidence)
-            return Findings((found,), sections, (PASSAGE,))
+            sections = tuple(Section(e.question, (found,)) for e in request.evidence)
+            return Findings(sections, (PASSAGE,))
 
 
 class ScriptedRetriever:

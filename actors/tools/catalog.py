@@ -51,11 +51,16 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """The text of a result. `omitted` names its other content; `cut`: text was cut off."""
+    """The text of a result. `omitted` names its other content; `cut`: text was cut off.
+
+    `error` says what the tool answered if its answer was an error. Such an answer is an answer: the
+    same call would get it again.
+    """
 
     text: str
     omitted: tuple[str, ...] = ()
     cut: bool = False
+    error: str = ""
 
 
 def on_one_line(text: str) -> str:

@@ -1,6 +1,7 @@
 """One tool server: a session that is kept open, and calls of its tools.
 
-Rule: a call returns a result, raises `ToolFailed`, or is cancelled at the server, too. It never
+Rule: a call returns a result, raises `ToolFailed`, or is cancelled at the server, too. An error that
+the tool answers with is a result. A call never
 waits for a server that is down. A server that ends is started again, first at once, then with
 backoff. A result is bounded; content that is no text is named and omitted.
 """
@@ -43,6 +44,12 @@ CLOSING_S = 2.0
 
 MAX_OMITTED = 8
 """Omitted parts of a result that are named."""
+
+_CLOSED = (types.CONNECTION_CLOSED, "Connection closed")
+"""The SDK's error for a lost connection. Servers use its code for errors of their own."""
+
+_REFUSALS = frozenset({types.METHOD_NOT_FOUND, types.INVALID_PARAMS})
+"""Errors of the protocol that the same call would get again."""
 
 _Answer: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAdapter(
     types.CallToolResult | types.InputRequiredResult
@@ -179,7 +186,9 @@ class ToolServer:
             # the event loop, for any length of time. Only the text of the result is needed.
             answer = await session.send_request(types.CallToolRequest(params=params), _Answer)
         except MCPError as error:
-            if error.code == types.CONNECTION_CLOSED:
+            if error.code in _REFUSALS and not self._refusal():
+                return ToolResult("", error=self._answered(tool, error.message))
+            if (error.code, error.message) == _CLOSED:
                 self._over.set()
             raise self._failed(tool, self._refusal() or error.message) from None
         except ValidationError:
@@ -188,8 +197,12 @@ class ToolServer:
             raise self._failed(tool, "It asks for input from a person, which is not supported.")
         result = result_of(answer, self._settings.max_result_bytes)
         if answer.is_error:
-            raise self._failed(tool, result.text or "It gives no reason.")
+            return ToolResult("", error=self._answered(tool, result.text or "It gives no reason."))
         return result
+
+    def _answered(self, tool: str, reason: str) -> str:
+        shown = on_one_line(self._secrets.hidden(reason))
+        return f"The tool {self.name}/{tool} answered with an error: {shown}"
 
     def _failed(self, tool: str, reason: str) -> ToolFailed:
         shown = on_one_line(self._secrets.hidden(reason))

@@ -55,6 +55,7 @@ async def serve(folder: Path | None, pause_s: float, stock: bool, ready: int, do
     from conftest import serving
     from http_raw import stock_serve
     from quart_trio.asgi import TrioASGIHTTPConnection
+    from quart_trio.wrappers import TrioRequest
     from scripted import Cast, scripted_system
 
     from actors.settings import Settings
@@ -62,7 +63,13 @@ async def serve(folder: Path | None, pause_s: float, stock: bool, ready: int, do
     cast = Cast(parts=[f"This is sentence number {n}. [1] " for n in range(PARTS)], pause_s=pause_s)
     async with scripted_system(cast, settings=Settings(data_dir=folder)) as system:
         server: dict[str, Any] = (
-            {"serve": stock_serve, "http_class": TrioASGIHTTPConnection} if stock else {}
+            {
+                "serve": stock_serve,
+                "http_class": TrioASGIHTTPConnection,
+                "request_class": TrioRequest,
+            }
+            if stock
+            else {}
         )
         async with serving(system, **server) as http:
             os.write(ready, str(http.base_url).encode())

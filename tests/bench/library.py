@@ -16,8 +16,8 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -26,13 +26,17 @@ from itertools import accumulate
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import trio
+from numpy.typing import NDArray
 
 from actors.library import statements
-from actors.library.documents import ParsedDocument, ParsedText, Ranker, parsed_document
+from actors.library.documents import ParsedDocument, Ranker, parsed_document
+from actors.library.encoders.vectors import unit_rows
 from actors.library.library import Library, open_library
-from actors.library.passages import Cut
-from actors.library.statements import FILE_NAME, SCHEMA
+from actors.library.parsing.blocks import Block
+from actors.library.parsing.inline import indexed_text
+from actors.library.schema import FILE_NAME, SCHEMA
 from actors.sqlite import open_database
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -44,7 +48,7 @@ WORDS = 120
 
 STOP = 150
 LIMIT = 24
-RANKERS: dict[str, list[Ranker]] = {"words": ["bm25"], "both": ["bm25", "vectors"]}
+RANKERS: dict[str, list[Ranker]] = {"words": ["bm25"], "both": ["bm25", "encoder"]}
 
 
 class Language:
@@ -77,34 +81,46 @@ class Measured:
     searches_s: dict[str, list[float]]
 
 
-def readings(language: Language, rng: Random, passages: int) -> Iterator[ParsedDocument]:
+class RandomEncoder:
+    """Vectors that mean nothing, as all are compared in any case."""
+
+    name, dimensions = "random", 384
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(1)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return unit_rows(self._rng.standard_normal((len(texts), 384)).astype(np.float32))
+
+
+def documents(language: Language, passages: int) -> Iterator[ParsedDocument]:
     for number in range(0, passages, OF_DOCUMENT):
-        cuts = tuple(
-            Cut(language.text(3), position, language.text(WORDS), links=False)
-            for position in range(1, min(OF_DOCUMENT, passages - number) + 1)
-        )
+        blocks = [
+            Block(language.text(WORDS), headings=(language.text(3),))
+            for _ in range(min(OF_DOCUMENT, passages - number))
+        ]
         name = sha256(str(number).encode()).hexdigest()
-        reading = parsed_document(
-            ParsedText(language.text(4), "", cuts), "text/plain", 1, name, NOW
-        )
-        vectors = tuple(rng.randbytes(256) for _ in cuts)
-        yield ParsedDocument(reading.document, "", cuts, vectors)
+        yield parsed_document(indexed_text(language.text(4), blocks), "text/plain", 1, name, NOW)
 
 
 async def build(folder: Path, passages: int, rng: Random) -> Language:
-    """A library in which every passage has a vector, and the language it is in."""
+    """A library in which every excerpt has a vector, and the language it is in."""
     language = Language(rng)
-    async with open_library(folder, now=lambda: NOW):
-        pass  # So that the vectors to come are the packaged model's.
     async with open_database(SCHEMA, folder / FILE_NAME) as database:
-        for reading in readings(language, rng, passages):
-            await database.write(partial(statements.insert, reading=reading, source=None))
+        for parsed in documents(language, passages):
+            await database.write(partial(statements.insert, parsed=parsed, source=None))
+    async with opened(folder) as library:
+        await library.encode_all()
     return language
+
+
+def opened(folder: Path) -> AbstractAsyncContextManager[Library]:
+    return open_library(folder, now=lambda: NOW, encoder=RandomEncoder)
 
 
 async def measure(folder: Path, passages: int, language: Language, searches: int) -> Measured:
     before, started = memory_mib(), time.perf_counter()
-    async with open_library(folder, now=lambda: NOW) as library:
+    async with opened(folder) as library:
         open_s = time.perf_counter() - started
         first_s = await timed(library, language.query(), RANKERS["both"])
         found: dict[str, list[float]] = {name: [] for name in RANKERS}

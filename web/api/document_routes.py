@@ -5,12 +5,10 @@ Rule: parse, ask, render. An answer means that the document is durable and searc
 
 from __future__ import annotations
 
-from typing import Any
-
 from quart import Response
 
 from actors.errors import ActorError
-from actors.library.documents import Added, Document
+from actors.library.documents import Added
 from web.api import views
 from web.api.problems import Fault, RequestProblem
 from web.api.routing import (
@@ -43,7 +41,7 @@ async def add(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> 
 def _added(added: Added) -> Response:
     document = added.document
     location = {"Location": f"/documents/{document.document_id}"}
-    return render(201 if added.created else 200, _view(document), location)
+    return render(201 if added.created else 200, views.added_view(added), location)
 
 
 async def _add_page(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Added:
@@ -80,7 +78,7 @@ async def _add_files(context: RequestContext[views.NewDocumentQuery, views.NoBod
                 raise
             faults.append(Fault(("files", name), error.message))
         else:
-            documents.append(_view(added.document))
+            documents.append(views.added_view(added))
             created = created or added.created
     if faults:
         detail = faults[0].msg
@@ -95,17 +93,20 @@ def _known(kind: str | None) -> str | None:
     return None if kind == "application/octet-stream" else kind
 
 
-async def listing(context: RequestContext[views.PageQuery, views.NoBody]) -> Response:
+async def listing(context: RequestContext[views.DocumentsQuery, views.NoBody]) -> Response:
+    limit, source = context.query.limit, context.query.source
     page = await context.system.library.documents(
-        limit=context.query.limit, cursor=context.query.cursor
+        limit=limit, cursor=context.query.cursor, source=source
     )
-    documents = [_view(document) for document in page.documents]
-    headers = next_link("/documents", limit=context.query.limit, cursor=page.next_cursor)
+    view = views.document_view if source is None else views.sourced_view
+    documents = [view(document) for document in page.documents]
+    headers = next_link("/documents", limit=limit, source=source, cursor=page.next_cursor)
     return render(200, {"documents": documents, "next_cursor": page.next_cursor}, headers)
 
 
 async def document(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    return render(200, _view(await context.system.library.document(context.path["document_id"])))
+    found = await context.system.library.document(context.path["document_id"])
+    return render(200, views.document_view(found))
 
 
 async def text(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
@@ -118,14 +119,15 @@ async def delete(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
     return Response(b"", 204)
 
 
+async def forget_source(context: RequestContext[views.SourceQuery, views.NoBody]) -> Response:
+    removed = await context.system.library.forget_source(context.query.source)
+    return render(200, {"documents": [views.document_view(document) for document in removed]})
+
+
 async def search(context: RequestContext[views.SearchQuery, views.NoBody]) -> Response:
     hits = await context.system.library.search(context.query.q, limit=context.query.limit)
     results = [views.as_view(views.PassageView, passage) for passage in hits.passages]
     return render(200, {"results": results}, {"X-Rankers": ", ".join(hits.rankers)})
-
-
-def _view(document: Document) -> dict[str, Any]:
-    return views.as_view(views.DocumentView, document)
 
 
 ROUTES = [
@@ -134,7 +136,7 @@ ROUTES = [
         "/documents",
         add,
         "Add a document to the library, as a raw body, as files of a form, or by its URL",
-        {201: views.DocumentView, 200: views.DocumentView},
+        {201: views.AddedDocumentView, 200: views.AddedDocumentView},
         query=views.NewDocumentQuery,
         raw_body=True,
         json_instead=views.NewPage,
@@ -146,8 +148,17 @@ ROUTES = [
         listing,
         "List documents, newest first",
         {200: views.DocumentList},
-        query=views.PageQuery,
+        query=views.DocumentsQuery,
         problems=(422,),
+    ),
+    Route(
+        "DELETE",
+        "/documents",
+        forget_source,
+        "Forget a source, and delete its document unless another source or an upload holds it",
+        {200: views.RemovedDocuments},
+        query=views.SourceQuery,
+        problems=(404, 422, 503),
     ),
     Route(
         "GET",
@@ -156,7 +167,7 @@ ROUTES = [
         "Find passages",
         {200: views.SearchResults},
         query=views.SearchQuery,
-        problems=(422,),
+        problems=(422, 431),
     ),
     Route(
         "GET",

@@ -123,8 +123,8 @@ def _answer(status: int, kind: type[BaseModel] | str | None) -> dict[str, Any]:
         }
     elif isinstance(kind, str):
         answer["content"] = {kind: {"schema": {"type": "string"}}}
-    elif kind is views.DocumentView and status in (200, 201):
-        either = {"anyOf": [_ref(views.DocumentView), _ref(views.AddedDocuments)]}
+    elif kind is views.AddedDocumentView:
+        either = {"anyOf": [_ref(views.AddedDocumentView), _ref(views.AddedDocuments)]}
         answer["content"] = {"application/json": {"schema": either}}
     elif kind is not None:
         answer["content"] = {"application/json": {"schema": _ref(kind)}}

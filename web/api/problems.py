@@ -45,6 +45,7 @@ KINDS: dict[str, Kind] = {
     "unsupported_media_type": Kind(415, "This media type is not supported"),
     "invalid_request": Kind(422, "The request has the wrong shape or values"),
     "unreadable_document": Kind(422, "The document cannot be read"),
+    "extra_missing": Kind(422, "The server needs an extra for this"),
     "fetch_refused": Kind(422, "The page is not fetched"),
     "too_many_requests": Kind(429, "Too many requests at once", retry_after_s=1),
     "head_too_large": Kind(431, "The head of the request is too large"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 import trio
 from quart import Response
@@ -47,7 +48,18 @@ async def health(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
         "read_ahead_bytes": context.readers.ahead.bytes,
     }
     gauges = {**context.system.gauges(), **streams, **context.connections.gauges()}
-    return render(200, {"status": status, "version": VERSION, "gauges": gauges})
+    shown = {"status": status, "version": VERSION, "gauges": gauges}
+    return render(200, shown | {"library": await _library_health(context)})
+
+
+async def _library_health(context: RequestContext[views.NoQuery, views.NoBody]) -> dict[str, Any]:
+    """The counts of the library; none while it cannot be read, as the server lives all the same."""
+    library = context.system.library
+    try:
+        counts = await library.counts()
+    except ActorError as error:
+        return {"problem": error.message}
+    return counts | ({"problem": library.problem} if library.problem else {})
 
 
 ROUTES = [

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from actors.errors import InvalidRequest
+from actors.library.documents import Added, Document
 from actors.tasks import limits
 from actors.tasks.life import FINAL, StepStatus, Task, TaskStatus
 from actors.tasks.plan import StepKind
@@ -152,6 +153,18 @@ class PageQuery(Query):
     cursor: str | None = None
 
 
+class DocumentsQuery(PageQuery):
+    """Which documents to list: all, or those from this source or from below it (a folder)."""
+
+    source: str | None = Field(None, min_length=1, max_length=4_096)
+
+
+class SourceQuery(Query):
+    """The source, as it was given with the document, of which nothing comes any more."""
+
+    source: str = Field(min_length=1, max_length=4_096)
+
+
 class TasksQuery(PageQuery):
     """Which tasks to list."""
 
@@ -272,7 +285,10 @@ class AgentList(BaseModel):
 
 
 class DocumentView(BaseModel):
-    """A document of the library; `sample` if it belongs to the sample library of Terzetto."""
+    """A document of the library; `sample` if it belongs to the sample library of Terzetto.
+
+    `notes` are sentences about what was left out or could not be read.
+    """
 
     document_id: str
     title: str
@@ -282,28 +298,56 @@ class DocumentView(BaseModel):
     passages: int
     created_at: str
     sample: bool
+    notes: list[str]
+
+
+class AddedDocumentView(DocumentView):
+    """A document that was added, or was there.
+
+    `updated`: it was there, but was parsed again, because an older parser had read it.
+    """
+
+    updated: bool = False
+
+
+class SourcedDocumentView(DocumentView):
+    """A document with all its sources; `uploaded` if it was also added without one."""
+
+    sources: list[str]
+    uploaded: bool
 
 
 class DocumentList(BaseModel):
     """A page of documents, newest first."""
 
-    documents: list[DocumentView]
+    documents: list[SourcedDocumentView | DocumentView]
     next_cursor: str | None
 
 
 class AddedDocuments(BaseModel):
     """The answer to a multipart upload."""
 
+    documents: list[AddedDocumentView]
+
+
+class RemovedDocuments(BaseModel):
+    """The documents that nothing holds any more, as they were."""
+
     documents: list[DocumentView]
 
 
 class PassageView(BaseModel):
-    """A passage that matches a search; `position` is its number in the document, from 1."""
+    """A passage that matches a search; `position` is its number in the document, from 1.
+
+    `start` and `end` are its place in the text of the document, in characters.
+    """
 
     document_id: str
     title: str
     section: str
     position: int
+    start: int
+    end: int
     text: str
     score: float
 
@@ -314,12 +358,26 @@ class SearchResults(BaseModel):
     results: list[PassageView]
 
 
+class LibraryHealth(BaseModel):
+    """Counts of the library: excerpts with a vector, documents that should be sent again.
+
+    `problem` says why the library cannot be read, or what is wrong with its encoder.
+    """
+
+    documents: int = 0
+    excerpts: int = 0
+    encoded: int = 0
+    to_rebuild: int = 0
+    problem: str | None = None
+
+
 class Health(BaseModel):
-    """The state of the server and its gauges."""
+    """The state of the server, its gauges and its library."""
 
     status: Literal["ok", "draining"]
     version: str
     gauges: dict[str, int]
+    library: LibraryHealth
 
 
 class Alive(BaseModel):
@@ -363,6 +421,22 @@ def task_summary(task: Task, view: type[TaskSummary] = TaskSummary) -> dict[str,
     error = _optional(ErrorView, task.error) if task.status in FINAL else None
     # A task that was never queued shows its first run.
     return as_view(view, task, run=max(task.run, 1), error=error, metadata=dict(task.metadata))
+
+
+def document_view(document: Document) -> dict[str, Any]:
+    """A `DocumentView` of this document."""
+    return as_view(DocumentView, document, notes=list(document.notes))
+
+
+def added_view(added: Added) -> dict[str, Any]:
+    """An `AddedDocumentView`."""
+    return document_view(added.document) | ({"updated": True} if added.updated else {})
+
+
+def sourced_view(document: Document) -> dict[str, Any]:
+    """A `SourcedDocumentView` of this document."""
+    shown = document_view(document)
+    return shown | {"sources": list(document.sources), "uploaded": document.uploaded}
 
 
 def task_view(task: Task) -> dict[str, Any]:

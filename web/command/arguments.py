@@ -8,6 +8,7 @@ help keeps line breaks.
 from __future__ import annotations
 
 import json as jsons
+import os
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,7 @@ app.command(evaluation)
 
 Task = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Json = Annotated[bool, Parameter(negative="", show_default=False)]
+Prune = Annotated[bool, Parameter(negative="", show_default=False)]
 Deadline = Annotated[float | None, Parameter(validator=validators.Number(gte=1, lte=86_400))]
 Limit = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))]
 Paths = Annotated[
@@ -155,25 +157,34 @@ async def run(
 
 
 @app.command
-async def ingest(path: str, /, *paths: str, flags: CommonFlags = NO_FLAGS) -> int:
-    """Add files, folders and web pages to the library: text, Markdown, HTML and PDF.
+async def ingest(
+    path: str, /, *paths: str, prune: Prune = False, flags: CommonFlags = NO_FLAGS
+) -> int:
+    """Add files, folders and web pages to the library.
+
+    Hidden, ignored (.gitignore) and generated files of a folder are left out, unless they are named.
+    When a folder is ingested again, documents whose files are gone are removed, if they are at most
+    half of its documents.
 
     Parameters
     ----------
     path
-        A file, a folder or an http(s) URL; hidden files in folders are skipped.
+        A file, a folder or an http(s) URL.
     paths
         More of them.
+    prune
+        Remove the documents whose files are gone, however many they are.
     """
     settings = flags.load().settings
     urls = [one for one in (path, *paths) if one.lower().startswith(("http://", "https://"))]
     every = [Path(one) for one in (path, *paths) if one not in urls]
-    if missing := [str(one) for one in every if not one.exists()]:
+    missing = [str(one) for one in every if not os.path.exists(one)]
+    if missing and not prune:
         say(f"terzetto: no such file or folder: {', '.join(missing)}")
         return Exit.USAGE
     from web.command.ingest import ingest_sources
 
-    return await ingest_sources(settings, every, urls)
+    return await ingest_sources(settings, every, urls, prune=prune)
 
 
 @app.command
@@ -277,10 +288,12 @@ async def retrieval(
     json
         Print one JSON object.
     """
-    data_dir = flags.load().settings.data_dir
+    settings = flags.load().settings
+    from actors.library.encoders.encoder import encoder_loader
     from web.command.eval.retrieval import evaluate_files
 
-    found = await evaluate_files(data_dir, queries, judgements, documents)
+    encoder = encoder_loader(settings.encoder, settings.encoder_model)
+    found = await evaluate_files(settings.data_dir, queries, judgements, documents, encoder)
     print(found.as_json() if json else found.as_table())
     if found.left_out:
         say(f"Queries left out because no document is judged relevant: {found.left_out}.")
@@ -288,8 +301,8 @@ async def retrieval(
         say(f"Judged queries that are not among the queries: {found.unasked}.")
     if found.unknown:
         say(f"Judged documents that are not in the library: {found.unknown}.")
-    if "vectors" not in found.rankers:
-        say("Only BM25 was measured. For vectors: pip install 'terzetto[vectors]'")
+    if "encoder" not in found.rankers:
+        say("Only BM25 was measured. For meaning, too, set an encoder: --set encoder=NAME")
     return Exit.OK
 
 

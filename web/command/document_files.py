@@ -1,7 +1,8 @@
 """Find the documents in files and folders.
 
 Rule: the same paths give the same files in the same order. Each file is found once, even if several
-paths or links lead to it. Hidden files and folders are skipped, and loops of links end.
+paths or links lead to it. Hidden files and folders are skipped, loops of links end, and what
+`web.command.ignored` names is left out. A path that a person gave is read, whatever it is.
 """
 
 from __future__ import annotations
@@ -9,29 +10,31 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actors.library.parsing.media_types import SUFFIXES, media_type_of_file
-
-SUPPORTED = ", ".join(SUFFIXES)
-
-SKIPPED_FOLDERS = frozenset({"_sources"})
-"""Sphinx keeps a second copy of each page there, as markup."""
+from actors.library.parsing.media_types import media_type_of_file
+from web.command.ignored import GitIgnore, generated, gitignore_above
 
 
 @dataclass(slots=True)
 class FoundFiles:
     """The files to add, those that cannot be read and why, and counts of skipped files by type.
 
-    `urls` are the web pages to add along with the files.
+    `urls` are the web pages to add along with the files. All paths are absolute.
     """
 
     files: list[Path] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
     unreadable: list[tuple[Path, str]] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    ignored: dict[Path, str] = field(default_factory=dict)
+    """Files and folders that were left out, each with the reason."""
+    folders: list[Path] = field(default_factory=list)
+    """The folders that were named."""
+    missing: list[Path] = field(default_factory=list)
+    """What was named and is not there."""
 
     @property
     def total(self) -> int:
@@ -45,8 +48,24 @@ def find_documents(
     """Walk the paths. `check` is called at each entry and may raise to stop the walk."""
     walk = _Walk(max_bytes, check)
     for path in paths:
-        walk.visit(path, named=True)
+        walk.start(absolute(path))
     return walk.found
+
+
+def absolute(path: Path) -> Path:
+    """The path as it is noted as the source of a document."""
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
+def is_gone(path: Path) -> bool:
+    """Whether nothing is at this path; if it cannot be found out, something may be."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class _Walk:
@@ -56,25 +75,44 @@ class _Walk:
         self._check = check
         self._seen: set[tuple[int, int]] = set()
 
-    def visit(self, path: Path, *, named: bool = False) -> None:
-        """Visit a file or folder. `named` means that it was given on the command line."""
+    def start(self, path: Path) -> None:
+        """Visit a file or folder that a person named, and all that is in it."""
+        if os.path.isdir(path):
+            self.found.folders.append(path)
+            waiting = [*self._visit(path, gitignore_above(path), named=True)]
+            while waiting:
+                waiting += self._visit(*waiting.pop())
+        elif is_gone(path):
+            self.found.missing.append(path)
+        else:
+            self._visit(path, GitIgnore(), named=True)
+
+    def _visit(
+        self, path: Path, ignore: GitIgnore, *, named: bool = False
+    ) -> Sequence[tuple[Path, GitIgnore]]:
+        """Visit one file or folder; what is in a folder is to be visited next, from the last."""
         self._check()
         try:
             status = path.stat()
+            is_folder = stat.S_ISDIR(status.st_mode)
+            if not named and ignore.ignores(path, is_folder=is_folder):
+                self.found.ignored[path] = "ignored by .gitignore"
+                return ()
             if (identity := (status.st_dev, status.st_ino)) in self._seen:
-                return
-            self._seen.add(identity)
-            if stat.S_ISDIR(status.st_mode):
-                for name in sorted(os.listdir(path)):
-                    if name in SKIPPED_FOLDERS:
-                        self.found.skipped[f"{name} folder"] += 1
-                    elif not name.startswith("."):
-                        self.visit(path / name)
-                return
+                return ()
+            names = sorted(os.listdir(path)) if is_folder else []
         except OSError as error:
             self.found.unreadable.append((path, error.strerror or str(error)))
-            return
-        self._visit_file(path, status, named)
+            return ()
+        if is_folder and not named and (reason := generated(path, names)):
+            self.found.ignored[path] = reason
+            return ()
+        self._seen.add(identity)
+        if not is_folder:
+            self._visit_file(path, status, named)
+            return ()
+        inside = ignore.within(path)
+        return [(path / name, inside) for name in reversed(names) if not name.startswith(".")]
 
     def _visit_file(self, path: Path, status: os.stat_result, named: bool) -> None:
         if media_type_of_file(path) is None and not named:
@@ -85,9 +123,6 @@ class _Walk:
             self.found.files.append(path)
 
     def _problem(self, path: Path, status: os.stat_result) -> str | None:
-        if media_type_of_file(path) is None:
-            kind = f"File type {path.suffix}" if path.suffix else "A file without an extension"
-            return f"{kind} is not supported. Supported: {SUPPORTED}"
         if not _is_utf_8(path):
             return "Its name is not UTF-8"
         if not stat.S_ISREG(status.st_mode):
@@ -99,7 +134,7 @@ class _Walk:
 
 def _is_utf_8(path: Path) -> bool:
     try:
-        str(path.absolute()).encode()
+        str(path).encode()
     except UnicodeEncodeError:
         return False
     return True

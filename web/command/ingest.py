@@ -9,9 +9,7 @@ Progress and problems go to stderr, the summary to stdout.
 from __future__ import annotations
 
 import signal
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -20,11 +18,11 @@ from typing import Self
 import trio
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from actors.errors import (
     ActorError,
+    ExtraMissing,
     FetchFailed,
     FetchRefused,
     InvalidRequest,
@@ -34,13 +32,16 @@ from actors.errors import (
 )
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from web.command.document_files import FoundFiles, find_documents
-from web.command.output import Exit, one_line, say
+from web.command.ingest_result import FileOrUrl, IngestResult, print_summary
+from web.command.output import one_line, say
+from web.command.pruning import documents_of_folders, prune_folders
 from web.command.services import OpenService, open_service
 from web.service import Service
 from web.settings.model import ServerSettings
 
 AT_A_TIME = 2
 SOURCE_ERRORS = (
+    ExtraMissing,
     FetchFailed,
     FetchRefused,
     InvalidRequest,
@@ -51,34 +52,6 @@ SOURCE_ERRORS = (
 """Errors of one file or page. The others still can be added."""
 PROGRESS_LINES = 20
 """About how many progress lines are printed when stderr is not a terminal."""
-MAX_ROWS = 100
-MAX_FILE_TYPES = 8
-
-FileOrUrl = Path | str
-
-
-@dataclass(slots=True)
-class IngestResult:
-    """The counts so far, and the files and pages that could not be read, with the reasons."""
-
-    total: int = 0
-    added: int = 0
-    unchanged: int = 0
-    unreadable: list[tuple[FileOrUrl, str]] = field(default_factory=list)
-    interrupted: int | None = None
-    """The exit code of the signal that stopped the command."""
-
-    @property
-    def done(self) -> int:
-        """Files and pages that need no more work."""
-        return self.added + self.unchanged + len(self.unreadable)
-
-    def exit_code(self) -> int:
-        """Failed only if there were files or pages and none of them could be read."""
-        if self.interrupted:
-            return self.interrupted
-        readable = self.added + self.unchanged
-        return Exit.OK if readable or not self.unreadable else Exit.FAILED
 
 
 class ProgressBar:
@@ -132,24 +105,29 @@ def show_source(bar: ProgressBar, source: FileOrUrl, result: IngestResult) -> No
         bar.update(result.done, source, line)
 
 
-async def ingest_sources(settings: ServerSettings, paths: list[Path], urls: list[str]) -> int:
-    """Add the files under `paths` and the pages at `urls`. Returns the exit code."""
+async def ingest_sources(
+    settings: ServerSettings, paths: list[Path], urls: list[str], *, prune: bool = False
+) -> int:
+    """Add the files under `paths` and the pages at `urls`. Returns the exit code.
+
+    `prune` removes the documents whose files are gone, however many they are.
+    """
     console = Console(stderr=True)
     limit, check = settings.max_document_bytes, trio.from_thread.check_cancelled
     found = await trio.to_thread.run_sync(find_documents, paths, limit, check)
     found.urls += dict.fromkeys(urls)
     fetcher = Fetcher(FetchLimits.of(settings))
-    result = IngestResult()
+    result = IngestResult(prune=prune)
     try:
         with ProgressBar("Reading", found.total, "files", console) as bar:
             opening = partial(open_service, settings)
             await ingest_found(opening, fetcher, found, result, partial(show_source, bar))
     except BaseException:
         if result.done:  # The added documents stay, so the summary is due after any error.
-            _print_summary(result, found.skipped, console)
+            print_summary(result, found, console)
         raise
-    _print_summary(result, found.skipped, console)
-    return result.exit_code()
+    print_summary(result, found, console)
+    return result.exit_code(found.skipped.total())
 
 
 async def ingest_found(
@@ -159,17 +137,23 @@ async def ingest_found(
     result: IngestResult,
     show: Callable[[FileOrUrl, IngestResult], object],
 ) -> None:
-    """Add the files and pages, two at a time, until all are done or a signal arrives."""
+    """Add the files and pages, two at a time, until all are done or a signal arrives.
+
+    Then the documents whose files are gone from the folders are removed.
+    """
     sources: list[FileOrUrl] = [*found.files, *found.urls]
     result.total = found.total
     result.unreadable += found.unreadable
-    if not sources:
+    if not (sources or found.folders or found.missing):
         return
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_at_signal, signals, result, nursery.cancel_scope)
             async with opening() as service:
+                known = await documents_of_folders(service, found)
                 await _add_all(service, fetcher, sources, result, show)
+                await prune_folders(service, found, known, result)
+                result.outdated = (await service.library_counts()).get("to_rebuild", 0)
             nursery.cancel_scope.cancel()
 
 
@@ -203,16 +187,15 @@ async def _add_all(
 async def _add(service: Service, fetcher: Fetcher, source: FileOrUrl, result: IngestResult) -> None:
     try:
         if isinstance(source, Path):
-            _, created = await service.add(source)
+            _, outcome = await service.add(source)
         else:
-            _, created = await service.add_page(await fetcher.fetch(source))
+            _, outcome = await service.add_page(await fetcher.fetch(source))
     except SOURCE_ERRORS as error:
         result.unreadable.append((source, error.message))
     except OSError as error:
         result.unreadable.append((source, error.strerror or str(error)))
     else:
-        result.added += created
-        result.unchanged += not created
+        result.count(outcome)
 
 
 async def _stop_at_signal(
@@ -221,28 +204,3 @@ async def _stop_at_signal(
     async for signum in signals:
         result.interrupted = 128 + signum
         scope.cancel()
-
-
-def _print_summary(result: IngestResult, skipped: Counter[str], console: Console) -> None:
-    if result.unreadable:
-        console.print(_unreadable_table(result.unreadable))
-    if skipped:
-        more = ", …" if len(skipped) > MAX_FILE_TYPES else ""
-        counts = [f"{n} {one_line(kind, 20)}" for kind, n in skipped.most_common(MAX_FILE_TYPES)]
-        say(f"Skipped files of other types: {', '.join(counts)}{more}")
-    stopped = "Stopped. The added documents stay: " if result.interrupted else ""
-    print(
-        f"{stopped}added {result.added:,}, unchanged {result.unchanged:,}, "
-        f"could not read {len(result.unreadable):,}"
-    )
-
-
-def _unreadable_table(unreadable: list[tuple[FileOrUrl, str]]) -> Table:
-    table = Table(title="Could not read", title_justify="left", box=None, pad_edge=False)
-    table.add_column("Source", overflow="fold", style="bold")
-    table.add_column("Reason", overflow="fold")
-    for source, reason in unreadable[:MAX_ROWS]:
-        table.add_row(Text(one_line(str(source), 1_000)), Text(one_line(reason, 500)))
-    if len(unreadable) > MAX_ROWS:
-        table.add_row("…", f"and {len(unreadable) - MAX_ROWS:,} more")
-    return table

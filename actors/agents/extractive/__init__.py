@@ -1,1 +1,1 @@
-"""Answers without a language model: reports that quote the documents."""
+"""Answers without a language model: reports that quote the documents. See README.md."""

@@ -1,132 +1,121 @@
-"""From the clauses of a task to the questions that are searched.
+"""From the text of a task to its questions, in the person's own words.
 
-Rule: a question that leans on another ("how does that differ from threads?") is searched with the
-subject of that other, its own words first. Statements next to questions are not searched; they are
-what questions lean on.
+    "How big is a pool, and how soon does it grow?"   two questions
+    "What is WAL mode, and when should I use it?"     one: the second part has no words of its own
+    "My task disappears. What can I do?"              one, likewise
+    "Compare threads and processes"                   one question with two sides
+
+Rule: deterministic, and linear in the length of the text. Only punctuation and closed lists of
+conjunctions and question words are used; a language without them has one question per sentence.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from actors.agents.extractive.clauses import Clause
-from actors.agents.extractive.comparisons import Side, enumerated, side_by_side
-from actors.agents.extractive.intents import EMPTY, is_weak, names_nothing, search_words
-from actors.agents.extractive.orders import asked
 from actors.runtime.cooperative import Cooperative
-from actors.tasks.planning import QuestionDraft, as_heading
-from actors.tasks.words import terms, word_set
+from actors.tasks.named_urls import without_urls
+from actors.tasks.planning import MAX_QUESTIONS, QuestionDraft
+from actors.tasks.words import STOP_WEIGHT, query_terms
 
-_LEANS = re.compile(
-    r"\b(?:it|its|they|them|their|theirs|these|those|this|both|each|ones|one(?!\s+(?!is|are|was|should|to|do|does|can|could|would|of|for|or|and)\w)|the (?:two|latter|"
-    r"former|"
-    r"same|other)|there)\b|\b(?:does|do|is|are|did|can|will|would|should|of|with|from|about|than|"
-    r"to|for|like|use|and)\s+that\b(?!\s+(?:the|a|an|it|they|we|i|you)\b)",
+OWN_TERMS = 2
+"""A sentence with fewer telling terms is read together with the one before it."""
+
+MOST_COMPARED = 1_000
+"""Characters of a part in which own words, and of a question in which a comparison is looked for."""
+PARTS_PER_SLICE = 50
+
+_SENTENCE_END = re.compile(r"(?<=[.!?;]) (?=[^\s\da-z])|(?<=[。！？])")
+_LIST_MARK = re.compile(r"(?:[-*•]|\d{1,3}[.)])\s+")
+
+_AND = r"(?:and|und|et|y|e|en|och|i)"
+_QUESTION_WORD = (
+    r"(?:how|what|when|where|which|who|whose|why|wie|was|wann|wo|welche[rsn]?|wer|warum|comment|"
+    r"quand|où|quel(?:le)?s?|qui|pourquoi|cómo|como|qué|cuándo|dónde|cuál|quién|por qué|come|cosa|"
+    r"quando|dove|quale|chi|perché|hoe|wat|wanneer|waar|waarom|hur|vad|när|varför|jak|co|kiedy|gdzie)"
+)
+_SECOND_PART = re.compile(rf"\s*[,;]?\s+{_AND}\s+(?={_QUESTION_WORD}\b)", re.IGNORECASE)
+
+_SIDE = r"((?:[^,.;:?!\n]|\.(?=\w)){1,80}?)"
+_LAST_SIDE = r"((?:[^,.;:?!\n]|\.(?=\w)){1,80})"
+_COMPARISONS = (
+    re.compile(
+        rf"\b(?:between|zwischen|entre|tra|fra|tussen)\s+{_SIDE}\s+{_AND}\s+{_LAST_SIDE}",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"\b(?:compar\w+|vergleich\w*|confront\w+)\s+{_SIDE}\s+"
+        rf"(?:{_AND}|with|to|mit|avec|con)\s+{_LAST_SIDE}",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"(?:^|[,.:?!]\s*){_SIDE}\s+(?:vs\.?|versus|gegen)\s+{_LAST_SIDE}", re.IGNORECASE),
+    re.compile(
+        r"(?<!\S)([\w./+#-]{2,40})\s+(?:or|oder|ou|o)\s+(?:an?\s+)?([\w./+#-]{2,40})",
+        re.IGNORECASE,
+    ),
+)
+_SIDE_END = re.compile(
+    r"\s+(?:for|in|when|on|with|to|if|and|für|im|wenn|bei|pour|dans|para|en|per|than|as)\s.*",
     re.IGNORECASE,
 )
-_PLURAL = re.compile(r"\b(?:they|them|their|these|those|both|each)\b", re.IGNORECASE)
-_MAX_COMPARED = 400
-_MAX_SUBJECT = 6
-_MANY_WORDS = 3
-_VERBS_OF_ASKING = word_set("difference differences differ different compare compared")
 
 
-def questions(
-    clauses: list[Clause], before: Sequence[Clause] = ()
-) -> Cooperative[list[QuestionDraft]]:
-    """The questions in their order, each once; they may lean on the clauses `before` them."""
-    drafts: list[QuestionDraft] = []
-    subjects: list[tuple[str, ...]] = []
-    for clause in before:
-        subjects += filter(None, [_subject(clause, _own(clause))])
-        yield
-    if subjects:  # What is short leans on them.
-        clauses = [replace(clause, first=False) for clause in clauses]
-    several = False
-    anything_asked = any(clause.asks for clause in clauses)
-    for clause in clauses:
-        own = _own(clause)
-        if clause.asks or not anything_asked:
-            meant = subjects[-2:] if _PLURAL.search(clause.text) else subjects[-1:]
-            if not drafts or not names_nothing(asked(clause.text), of_several=several):
-                made = _of(clause, _merged(*meant))
-                several = several or len(made) > 1
-                drafts += made
-        if not subjects or not _leans(clause, own):
-            subjects += filter(None, [_subject(clause, own)])
-        yield
-    each: dict[tuple[str, ...], QuestionDraft] = {}
-    for draft in drafts:
-        each.setdefault(draft.query_terms or (draft.text,), draft)
-    return list(each.values())
+def questioned(text: str, about: str = "") -> Cooperative[list[QuestionDraft]]:
+    """The questions of a task, at most `MAX_QUESTIONS`; `about` is the task that it follows up."""
+    groups: list[list[str]] = []
+    first_terms: set[str] = set()
+    for number, part in enumerate(_every_part(text)):
+        if number % PARTS_PER_SLICE == 0:
+            yield
+        stands_alone = len(_own_terms(part)) >= OWN_TERMS
+        if groups and not (stands_alone and len(first_terms) >= OWN_TERMS):
+            groups[-1].append(part)
+        else:
+            groups.append([part])
+        if len(groups) == 1:
+            first_terms |= _own_terms(part)
+    yield
+    questions = [" ".join(group) for group in groups] or [" ".join(text.split())]
+    drafts = [
+        QuestionDraft(question, without_urls(question), context=f"{before} {about}".strip())
+        for before, question in zip(["", *questions], questions, strict=False)
+    ]
+    if len(drafts) > MAX_QUESTIONS:  # A long text states a lot; what it asks comes first.
+        drafts.sort(key=lambda draft: not draft.text.endswith(("?", "？")))
+    return [replace(draft, sides=sides_of(draft.text)) for draft in drafts[:MAX_QUESTIONS]]
 
 
-def _of(clause: Clause, subject: tuple[str, ...]) -> list[QuestionDraft]:
-    """The questions of one clause: one, or one for each thing that it sets side by side."""
-    text = asked(clause.text)
-    above = _above(clause)
-    short = text if len(text) <= _MAX_COMPARED else ""
-    if compared := side_by_side(short):
-        return [_side(clause, side, compared, above) for side in compared]
-    if listed := enumerated(short):
-        return [_side(clause, side, (), above) for side in listed]
-    leans = _leans(clause, _own(clause))
-    shown = as_heading(text)
-    if clause.opening:
-        shown = f"{clause.opening}, {shown[:1].lower() + shown[1:]}"
-    lent, aside = (subject, ()) if leans else ((), subject)
-    own, weak = _told_apart(_own(clause))
-    aside = _merged(aside, weak, search_words(text))
-    return [_draft(shown, _merged(own, above, lent), aside)]
+def sides_of(question: str) -> tuple[str, ...]:
+    """The two things that a question compares, if it does."""
+    for pattern in _COMPARISONS:
+        if match := pattern.search(question[:MOST_COMPARED]):
+            one, other = (_SIDE_END.sub("", side).strip() for side in match.groups())
+            if _own_terms(one) and _own_terms(other) and one.lower() != other.lower():
+                return one, other
+    return ()
 
 
-def _side(
-    clause: Clause, side: Side, beside: tuple[Side, ...], above: tuple[str, ...]
-) -> QuestionDraft:
-    """One of several things. The names of the others, and what is said of all, tell where to look."""
-    opening = clause.opening[:1].lower() + clause.opening[1:]
-    own = _merged(tuple(terms(side.thing)), above)
-    others = [word for other in beside for word in terms(other.thing)]
-    aside = _merged(tuple(others), tuple(terms(side.of_all)))
-    return _draft(as_heading(f"{side.text} {opening}".strip()), own, aside)
+def _every_part(text: str) -> Iterator[str]:
+    """The sentences of every line, those with two questions cut into two."""
+    for line in filter(str.strip, text.splitlines()):
+        for sentence in _SENTENCE_END.split(" ".join(line.split())):
+            if unmarked := _LIST_MARK.sub("", sentence.strip(), count=1).strip():
+                yield from _parts(unmarked)
 
 
-def _told_apart(own: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The words that name a subject, and those that say what is asked about it ("changed")."""
-    weak = tuple(word for word in own if is_weak(word))
-    telling = tuple(word for word in own if word not in weak)
-    return (telling, weak) if telling else (own, ())
+def _parts(sentence: str) -> Sequence[str]:
+    """The sentence, or its two parts if both ask something with words of their own."""
+    cut = _SECOND_PART.search(sentence)
+    if cut:
+        parts = sentence[: cut.start()], sentence[cut.end() :]
+        if all(len(_own_terms(part)) >= OWN_TERMS for part in parts):
+            return parts
+    return (sentence,)
 
 
-def _draft(text: str, words: tuple[str, ...], aside: tuple[str, ...]) -> QuestionDraft:
-    return QuestionDraft(text, words, tuple(word for word in aside if word not in words))
-
-
-def _own(clause: Clause) -> tuple[str, ...]:
-    return tuple(terms(asked(clause.text)))
-
-
-def _above(clause: Clause) -> tuple[str, ...]:
-    return tuple(w for w in terms(f"{clause.opening} {asked(clause.lead)}") if w not in EMPTY)
-
-
-def _subject(clause: Clause, own: tuple[str, ...]) -> tuple[str, ...]:
-    """What a later clause may call "it"."""
-    words = tuple(word for word in own if word not in EMPTY | _VERBS_OF_ASKING)
-    return _merged(words, _above(clause))[:_MAX_SUBJECT]
-
-
-def _leans(clause: Clause, own: tuple[str, ...]) -> bool:
-    """Whether a clause leans on one before it: by a pronoun, or by having few words of its own."""
-    if not clause.first and len(own) < _MANY_WORDS:
-        return True
-    found = _LEANS.search(clause.text)
-    if not found:
-        return False
-    return len(terms(asked(clause.text[: found.start()]))) < _MANY_WORDS
-
-
-def _merged(*groups: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word for group in groups for word in group))
+def _own_terms(text: str) -> set[str]:
+    """The terms of a text that are no function words and in no URL."""
+    weights = query_terms(without_urls(text[:MOST_COMPARED]))
+    return {term for term, weight in weights.items() if weight > STOP_WEIGHT}

@@ -1,84 +1,191 @@
-"""From findings to the text of a report, part by part.
+"""From findings to the text of a report, an excerpt at a time.
 
-Rule: every sentence that states something is word for word from a source and carries its number.
-What is not from a source (headings, notes) states nothing but what the library has and has not.
+Rule: what stands before a citation is word for word from its source. Headings and notes state
+nothing but what was found and what could not be searched.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
 
-from actors.agents.extractive.headline import headline
 from actors.tasks.evidence import Finding, Findings, Section
+from actors.tasks.failure import Failure
 from actors.tasks.report import PARAGRAPH, numbered_sources, opening, place
 
-_NOTHING = (
-    "The library has nothing on this. "
-    "Add documents that cover it with `terzetto ingest PATH`, then ask again.\n"
+TITLE_CHARACTERS = 160
+MOST_LINES = 24
+"""Lines of a listing that are quoted."""
+
+_NOTHING = "The library has nothing on this."
+_NO_ANSWER = "Nothing in the library answers this directly."
+_CLOSEST = f"{_NO_ANSWER} The closest passages:"
+_HINT = "Add documents that cover it with `terzetto ingest PATH`, then run the task again."
+
+_ESCAPED = re.compile(
+    r"[\\`*\[\]<|~]|(?<![^\W_])_+|_+(?![^\W_])"  # `snake_case` is no emphasis.
+    r"|(?<!\S)#|&(?=#?\w+;)"
 )
+_LINE_START = re.compile(r"^(\s*)(?:([-+=>])|(\d+)([.)]))", re.MULTILINE)
+_ITEM = re.compile(r"^( *)([-*+•]|\d{1,9}[.)]|\(?\w{1,3}[.)])\s+(.*)$", re.DOTALL)
 
 
 def parts(task_description: str, findings: Findings) -> Iterator[str]:
-    """The report in Markdown, about a sentence at a time. The parts, joined, are its text."""
-    yield from opening(headline(task_description), findings)
-    if not findings.sources:
-        yield _NOTHING
-        return
-    if findings.answer:
-        yield "## Answer\n\n"
-        yield from _block(findings.answer)
-    if len(findings.sections) == 1:
-        yield from _detail(findings.sections[0])
-    else:
-        for section in findings.sections:
-            yield from _section(section)
-    yield "## Sources\n\n"
+    """The report in Markdown. The parts, joined, are its text."""
+    yield from opening(title_of(task_description), findings)
+    several = len(findings.sections) > 1
+    for section in findings.sections:
+        if several:
+            yield f"## {title_of(section.question.text)}{PARAGRAPH}"
+        yield from _section(section)
+    if findings.sources:
+        yield f"## Sources{PARAGRAPH}"
     for source in numbered_sources(findings.sources):
-        yield f"{source.n}. {place(source)}\n"
+        yield f"{source.n}. {escaped(place(source))}\n"
 
 
-def _detail(section: Section) -> Iterator[str]:
-    """What more there is on the only question, which the title says already."""
-    if section.findings:
-        yield "## In detail\n\n"
-        yield from _block(section.findings)
+def title_of(text: str) -> str:
+    """A task or question as a heading, its first letter a capital."""
+    line = _title(text)
+    return escaped(line[:1].upper() + line[1:])
+
+
+def excerpts(findings: Findings) -> Iterator[str]:
+    """The excerpts alone, to stand below a text that cites none of them; nothing if there are none."""
+    found = [section for section in findings.sections if section.findings]
+    for section in found:
+        if len(found) > 1:
+            yield f"### {escaped(_title(section.question.text))}{PARAGRAPH}"
+        yield from _found(section)
+
+
+def not_searched(failures: Iterable[Failure]) -> Iterator[str]:
+    """A note on each thing that could not be searched or asked."""
+    for message in dict.fromkeys(failure.message for failure in failures):
+        yield f"*Not searched: {escaped(message)}*{PARAGRAPH}"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return _LINE_START.sub(_escaped_start, _ESCAPED.sub(_escaped_marks, text))
+
+
+def _escaped_marks(match: re.Match[str]) -> str:
+    return "".join(f"\\{mark}" for mark in match[0])
+
+
+def _escaped_start(match: re.Match[str]) -> str:
+    blanks, sign, number, point = match.groups()
+    return f"{blanks}\\{sign}" if sign else f"{blanks}{number}\\{point}"
+
+
+def _title(text: str) -> str:
+    line = " ".join(text.split())
+    if len(line) <= TITLE_CHARACTERS:
+        return line
+    return line[:TITLE_CHARACTERS].rsplit(" ", 1)[0] + " …"
 
 
 def _section(section: Section) -> Iterator[str]:
-    yield f"## {section.question.text}\n\n"
-    if section.findings:
-        yield from _block(section.findings)
-    elif section.in_answer:
-        yield "What the library has on this stands in the answer above.\n\n"
+    yield from not_searched(section.missed)
+    if not section.findings:
+        # Only a search that worked may say that there is nothing.
+        yield f"{_NO_ANSWER if section.missed else _NOTHING} {_HINT}{PARAGRAPH}"
+        return
+    yield from _found(section)
+
+
+def _found(section: Section) -> Iterator[str]:
+    if not section.answers:
+        yield _CLOSEST + PARAGRAPH
+    for finding in section.findings:
+        yield _quoted(finding)
+
+
+def _quoted(finding: Finding) -> str:
+    """An excerpt as Markdown, its citation after each part that stands alone."""
+    mark = f" [{finding.source + 1}]"
+    if finding.kind == "row":
+        return _table(finding.text, mark)
+    if finding.kind == "definition":
+        return _definition(finding.text, mark)
+    blocks = [block for block in finding.text.split("\n\n") if block.strip()]
+    text = "".join(_block(block, mark) for lines in blocks for block in _split_list(lines))
+    only_code = all(block.startswith("    ") for block in blocks)
+    return f"{text}{mark.strip()}{PARAGRAPH}" if only_code else text
+
+
+def _split_list(block: str) -> Iterator[str]:
+    """A paragraph and the list right below it, one by one."""
+    lines = block.split("\n")
+    first = next((n for n, line in enumerate(lines) if _ITEM.match(line)), len(lines))
+    if 0 < first < len(lines) and not block.startswith("    "):
+        yield "\n".join(lines[:first])
+        yield "\n".join(lines[first:])
     else:
-        yield f"The library has nothing on “{section.question.text}”.\n\n"
+        yield block
 
 
-def _block(findings: Iterable[Finding]) -> Iterator[str]:
-    """Cited sentences; those of one source make a paragraph, with what is shown around them."""
-    cited = list(findings)
-    for finding, following in zip_longest(cited, cited[1:]):
-        if finding.term:
-            yield _fenced(finding.term)
-        goes_on = (
-            following is not None
-            and following.source == finding.source
-            and not (finding.listing or finding.items or following.term)
-        )
-        number = finding.source + 1
-        yield f"{finding.text} [{number}]{' ' if goes_on else PARAGRAPH}"
-        for item in finding.items:
-            yield f"- {item} [{number}]\n"
-        if finding.items:
-            yield "\n"
-        if finding.listing:
-            yield _fenced(finding.listing)
+def _block(block: str, mark: str) -> str:
+    if block.startswith("    "):
+        return _fenced(block)
+    if _ITEM.match(block):
+        lines = [_item(line) for line in block.split("\n")]
+        return "\n".join(lines) + mark + PARAGRAPH
+    return _breaks(escaped(block.strip())) + mark + PARAGRAPH
+
+
+def _item(line: str) -> str:
+    match = _ITEM.match(line)
+    if match is None:
+        return "  " + escaped(line.strip())
+    indent, marker, text = match.groups()
+    return f"{indent}{marker} {escaped(text)}"
+
+
+def _breaks(text: str) -> str:
+    """Lines of a paragraph stay lines."""
+    return text.replace("\n", "  \n")
+
+
+def _definition(text: str, mark: str) -> str:
+    """The term in bold, its text below."""
+    term, _, rest = text.partition("\n")
+    head = f"**{escaped(term.strip())}**"
+    if not rest.strip():
+        return head + mark + PARAGRAPH
+    blocks = [block for block in rest.split("\n\n") if block.strip()]
+    below = [piece for block in blocks for piece in _split_list(block)]
+    first = below[0]
+    if first.startswith("    ") or _ITEM.match(first):
+        return head + mark + PARAGRAPH + "".join(_block(block, mark) for block in below)
+    body = "".join(_block(block.strip("\n"), mark) for block in below)
+    return f"{head}  \n{body}"
+
+
+def _table(text: str, mark: str) -> str:
+    """A row under its header as a table; a row without a header as a line."""
+    rows = [line.strip().strip("|").strip() for line in text.split("\n") if line.strip()]
+    if len(rows) == 1:
+        return " | ".join(_cells(rows[0])).replace(" | ", " \\| ") + mark + PARAGRAPH
+    header, *body = (_cells(row) for row in rows)
+    width = max(len(header), *(len(row) for row in body))
+    lines = [header, ["---"] * width, *body]
+    table = [" | ".join([*cells, *[""] * (width - len(cells))]) for cells in lines]
+    table[-1] = table[-1].rstrip(" |") + mark if width == len(body[-1]) else table[-1] + mark
+    return "\n".join(f"| {line} |" for line in table) + PARAGRAPH
+
+
+def _cells(row: str) -> list[str]:
+    return [escaped(cell.strip()) for cell in row.split(" | ")]
 
 
 def _fenced(listing: str) -> str:
     """A listing as a block of code, whatever it contains."""
+    lines = [line.removeprefix("    ") for line in listing.strip("\n").split("\n")]
+    code = "\n".join(lines[:MOST_LINES])
+    more = f"*The listing goes on in the source.*{PARAGRAPH}" if len(lines) > MOST_LINES else ""
     fence = "```"
-    while fence in listing:
+    while fence in code:
         fence += "`"
-    return f"{fence}\n{listing}\n{fence}{PARAGRAPH}"
+    return f"{fence}\n{code}\n{fence}{PARAGRAPH}{more}"

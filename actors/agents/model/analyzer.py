@@ -1,18 +1,20 @@
 """An analyzer that asks a language model for the questions of a plan.
 
-Rule: the model proposes, and `assemble_plan` makes the plan, as it does without a model. The model
-may repair its answer once. If it then has given no usable plan, the task is planned without it and
+Rule: the model proposes, and `assemble_plan` makes the plan, as it does without a model. The person's
+own task is the first question of every plan, so that it is always searched. The model may repair its answer once. If it then has given no usable plan, the task is planned without it and
 the plan says so. A tool call that is still wrong is left out.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, assert_never
 
-from actors.agents.model.passages import select_passages
+import trio
+
 from actors.agents.model.prompts import ToolCatalog, plan_prompt, repair_prompt, tool_catalog
 from actors.agents.model.proposal import (
     ArgumentCheck,
@@ -20,20 +22,18 @@ from actors.agents.model.proposal import (
     ProposedPlan,
     accept_questions,
     check_calls,
-    named_intents,
     plan_with_calls,
 )
 from actors.errors import ActorError, BudgetReached, InvalidPlan, ModelRejected, ModelUnavailable
 from actors.messages import Analyze, Synthesize
-from actors.models.fallback import fallback_failure
-from actors.models.model import InvalidAnswer, Model, Prompt
+from actors.models.fallback import fallback_failure, worth_another_try
+from actors.models.model import InvalidAnswer, Model, ModelTooSlow, Prompt
 from actors.runtime.call import Call
-from actors.tasks.evidence import Findings, by_question
+from actors.tasks.evidence import Findings
 from actors.tasks.failure import Failure
 from actors.tasks.plan import Plan
-from actors.tasks.planning import assemble_plan
-from actors.tasks.words import terms
-from actors.usage import NO_USAGE, Usage
+from actors.tasks.planning import QuestionDraft, assemble_plan
+from actors.usage import NO_USAGE
 
 log = logging.getLogger(__name__)
 
@@ -42,42 +42,34 @@ _NO_TOKENS = "No tokens are left for a language model, so the task was planned w
 _NO_QUESTION = "It has no question with words that can be searched for."
 
 
-@dataclass(frozen=True, slots=True)
-class _PlanAnswer:
-    """A model's answer: the plan made of it, if any, and what is wrong with it, if anything."""
-
-    plan: Plan | None
-    usage: Usage
-    text: str
-    wrong: str
-
-
 class ModelAnalyzer:
-    """Plans with a language model; weighs evidence as the analyzer without one does.
+    """Plans with a language model; chooses among the evidence as the analyzer without one does.
 
-    `plan_without_model` plans a task without a model, and `weigh_evidence` weighs evidence. Only
+    `plan_without_model` plans a task without a model, and `synthesize` chooses the findings. Only
     with `check_arguments` may the model choose tools, and that checks the arguments it proposes.
 
-    Failure mode: retried, as without a model. If the model cannot be reached or refuses, its error
-    is raised; with `fallback_to_extractive` the task is planned without it at once.
+    Failure mode: retried, as without a model. With `fallback_to_extractive` the task is planned
+    without the model if another try is not worth it, or if it takes longer than `max_s`.
     """
 
     name = "analyzer"
-    does = "Asks a language model for the questions of a task, and weighs the evidence on them."
+    does = "Asks a language model for the questions of a task, and chooses among the evidence."
 
     def __init__(
         self,
         model: Model,
         *,
         plan_without_model: Callable[[Analyze], Awaitable[Plan]],
-        weigh_evidence: Callable[[Synthesize], Awaitable[Findings]],
+        synthesize: Callable[[Synthesize], Awaitable[Findings]],
         fallback_to_extractive: bool = False,
+        max_s: float = math.inf,
         check_arguments: ArgumentCheck | None = None,
     ) -> None:
         self._model = model
         self._plan_without_model = plan_without_model
-        self._weigh_evidence = weigh_evidence
+        self._synthesize = synthesize
         self._falls_back = fallback_to_extractive
+        self._max_s = max_s if fallback_to_extractive else math.inf
         self._check_arguments = check_arguments
 
     async def handle(self, request: Analyze | Synthesize, call: Call[Any]) -> Plan | Findings:
@@ -86,72 +78,87 @@ class ModelAnalyzer:
             case Analyze():
                 return await self._plan(request)
             case Synthesize():
-                findings = await self._weigh_evidence(_by_question_text(request))
-                evidence = by_question(request.evidence, request.context)
-                return replace(findings, passages=select_passages(findings, evidence))
+                return await self._synthesize(request)
             case _:
                 assert_never(request)
 
     async def _plan(self, request: Analyze) -> Plan:
-        tools = tool_catalog(request.tool_options if self._check_arguments else ())
-        prompt = plan_prompt(request, tools)
-        usage, plan = NO_USAGE, None
-        why: ActorError = InvalidPlan(_UNUSABLE)
-        for _ in range(2):
-            left = request.tokens_left
-            if left is not None and left <= usage.tokens:
-                why = BudgetReached(_NO_TOKENS)
-                break
-            try:
-                answer = await self._answer(request, prompt, tools)
-            except (ModelUnavailable, ModelRejected) as error:
-                why, usage = error, usage + error.usage
-                if plan is None and not self._falls_back:
-                    error.usage = usage
-                    raise
-                break
-            usage += answer.usage
-            plan = answer.plan or plan
-            if not answer.wrong:
-                break
-            prompt = repair_prompt(request, tools, answer.text, answer.wrong)
-        if plan is None:
-            plan = replace(await self._plan_without_model(request), degraded=Failure.of(why))
-        return replace(plan, usage=usage)
+        without_model = await self._plan_without_model(request)
+        planning = _Planning(self._model, request, _task(request, without_model))
+        try:
+            with trio.move_on_after(self._max_s) as waiting:
+                await planning.ask(self._check_arguments)
+            if waiting.cancelled_caught:
+                late = f"{self._model.name} made no plan within {self._max_s:g} s."
+                planning.why = ModelTooSlow(late)
+                planning.usage = request.meter.usage or planning.usage
+        except (ModelUnavailable, ModelRejected) as error:
+            planning.why = error
+            error.usage = planning.usage = planning.usage + error.usage
+            again = worth_another_try(error, last_attempt=request.last_attempt)
+            if planning.plan is None and (again or not self._falls_back):
+                raise
+        plan = planning.plan or replace(without_model, degraded=Failure.of(planning.why))
+        return replace(plan, usage=planning.usage)
 
-    async def _answer(self, request: Analyze, prompt: Prompt, tools: ToolCatalog) -> _PlanAnswer:
-        """Ask once, and make a plan of the answer if there is one in it."""
+
+def _task(request: Analyze, without_model: Plan) -> QuestionDraft:
+    """The task in the person's own words, as one question."""
+    own = [question for question in without_model.questions if not question.of]
+    text = " ".join(request.task_description.split())
+    sides = own[0].sides if len(own) == 1 else ()
+    return QuestionDraft(text, context=request.about, sides=sides)
+
+
+class _Planning:
+    """The answers of a model to one request: the plan made of them so far, and their usage.
+
+    `why` is the reason if there is no plan.
+    """
+
+    def __init__(self, model: Model, request: Analyze, task: QuestionDraft) -> None:
+        self._model = model
+        self._request = request
+        self._task = task
+        self.plan: Plan | None = None
+        self.usage = NO_USAGE
+        self.why: ActorError = InvalidPlan(_UNUSABLE)
+
+    async def ask(self, check_arguments: ArgumentCheck | None) -> None:
+        """Ask for a plan, and once more if something is wrong with it."""
+        request = self._request
+        tools = tool_catalog(request.tool_options if check_arguments else ())
+        prompt = plan_prompt(request, tools)
+        for _ in range(2):
+            if request.tokens_left is not None and request.tokens_left <= self.usage.tokens:
+                self.why = BudgetReached(_NO_TOKENS)
+                return
+            text, wrong = await self._answer(prompt, tools, check_arguments)
+            if not wrong:
+                return
+            prompt = repair_prompt(request, tools, text, wrong)
+
+    async def _answer(
+        self, prompt: Prompt, tools: ToolCatalog, check_arguments: ArgumentCheck | None
+    ) -> tuple[str, str]:
+        """Ask once, and make a plan of the answer if it has one. Its text, and what is wrong with it."""
         shape = plan_with_calls(tuple(tools.tool_options)) if tools else ProposedPlan
         try:
             answer = await self._model.structured(prompt, shape)
         except InvalidAnswer as invalid:
-            return _PlanAnswer(None, invalid.usage, invalid.text, invalid.message)
+            self.usage += invalid.usage
+            return invalid.text, invalid.message
+        self.usage += answer.usage
         proposed, text = answer.value, answer.value.model_dump_json()
-        accepted = accept_questions(proposed)
-        if not accepted.questions:
-            return _PlanAnswer(None, answer.usage, text, _NO_QUESTION)
+        accepted = accept_questions(proposed, self._task)
+        if not accepted.usable:
+            return text, _NO_QUESTION
         calls = CheckedCalls()
-        if self._check_arguments:
-            calls = await check_calls(proposed, accepted.places, tools, self._check_arguments)
+        if check_arguments:
+            calls = await check_calls(proposed, accepted.places, tools, check_arguments)
         if calls.wrong:
             log.info("tool calls of a model that are left out of a plan: %s", " ".join(calls.wrong))
-        intents = named_intents(proposed) or (await self._plan_without_model(request)).intents
-        made = assemble_plan(accepted.questions, intents, request.tool_options, calls.choices)
+        made = assemble_plan(accepted.questions, self._request.tool_options, calls.choices)
         other = fallback_failure(self._model, answer.answered_by)
-        plan = replace(made, degraded=other, by_model=True)
-        return _PlanAnswer(plan, answer.usage, text, " ".join(calls.wrong))
-
-
-def _by_question_text(request: Synthesize) -> Synthesize:
-    """The request with the questions' texts as queries, if a model made the plan.
-
-    A model's further search terms are a guess, while the terms that a plan without a model adds to
-    a question are its subject.
-    """
-    plan = request.plan
-    if not plan.by_model:
-        return request
-    by_id = {q.step_id: replace(q, query=" ".join(terms(q.text))) for q in plan.questions}
-    evidence = tuple(replace(e, question=by_id[e.question.step_id]) for e in request.evidence)
-    questions = tuple(by_id[question.step_id] for question in plan.questions)
-    return replace(request, plan=replace(plan, questions=questions), evidence=evidence)
+        self.plan = replace(made, degraded=other, by_model=True)
+        return text, " ".join(calls.wrong)

@@ -1,34 +1,38 @@
 """Select the passages that a language model may write from.
 
-Rule: bounded, and only for questions on which the library has something. The passages that the
-short answer cites come first. Then the questions take turns, each with the passages that its
-findings cite before its other passages.
+Rule: bounded, and never gated by what was found quotable. The passages that findings cite come first,
+then the questions take turns with their best passages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import zip_longest
 
-from actors.tasks.evidence import Evidence, Findings, Passage, Source
+from actors.messages import Synthesize
+from actors.tasks.evidence import Findings, Passage, Source
 from actors.tasks.report import numbered_sources
 
-MOST_PASSAGES = 24
-MOST_CHARACTERS = 24_000
+MOST_PASSAGES = 8
+MOST_CHARACTERS = 16_000
 
 
-def select_passages(findings: Findings, evidence: tuple[Evidence, ...]) -> tuple[Passage, ...]:
-    """The passages for these findings, from the evidence that they were made of."""
+def with_passages(findings: Findings, request: Synthesize) -> Findings:
+    """The findings with the best passages of the evidence, those first that the findings cite."""
     selected: dict[tuple[str, int], Passage] = {}
     size = 0
-    for passage in _in_turn(findings, evidence):
-        if passage.key in selected:
-            continue
-        size += len(passage.text)
-        if selected and (len(selected) == MOST_PASSAGES or size > MOST_CHARACTERS):
+    for passage in _in_turn(findings, request):
+        if len(selected) == MOST_PASSAGES:
             break
-        selected[passage.key] = passage
-    return tuple(selected.values())
+        fits = not selected or size + len(passage.text) <= MOST_CHARACTERS
+        if fits and passage.key not in selected:
+            selected[passage.key] = passage
+            size += len(passage.text)
+    samples = {p.document_id for found in request.evidence if found.sample for p in found.passages}
+    shown = {passage.document_id for passage in selected.values()}
+    passages = tuple(selected.values())
+    return replace(findings, passages=passages, sample_documents=tuple(sorted(samples & shown)))
 
 
 def numbered_passages(findings: Findings) -> tuple[Source, ...]:
@@ -36,16 +40,8 @@ def numbered_passages(findings: Findings) -> tuple[Source, ...]:
     return numbered_sources((findings.passages or findings.sources)[:MOST_PASSAGES])
 
 
-def _in_turn(findings: Findings, evidence: tuple[Evidence, ...]) -> Iterator[Passage]:
-    yield from (findings.sources[finding.source] for finding in findings.answer)
-    found = {given.question.step_id: given.passages for given in evidence}
-    of_questions = [
-        (
-            *(findings.sources[finding.source] for finding in section.findings),
-            *found.get(section.question.step_id, ()),
-        )
-        for section in findings.sections
-        if section.findings or section.in_answer
-    ]
-    for turn in zip_longest(*of_questions):
+def _in_turn(findings: Findings, request: Synthesize) -> Iterator[Passage]:
+    yield from findings.sources
+    of_questions = [found.passages for found in request.evidence]
+    for turn in zip_longest(*of_questions, request.context):
         yield from (passage for passage in turn if passage is not None)

@@ -1,7 +1,8 @@
 """What a language model proposes for a plan, and the checks of it.
 
 Rule: a model proposes questions, search terms and tool calls, nothing else; steps, ids and
-dependencies are made by `assemble_plan`. Questions are cleaned, and refused if nothing is left. A
+dependencies are made by `assemble_plan`. The person's task is always the first question. Questions are
+cleaned, and refused if nothing is left; one that nearly equals another is dropped. A
 call is accepted only for a tool of the catalog, with arguments that its schema allows, and within
 bounds. A call that is not accepted is left out and reported; it never costs the plan. If a call
 fails only because its arguments are invalid, and the tool takes one text, the question's text is
@@ -13,9 +14,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -28,9 +29,9 @@ from pydantic import (
 
 from actors.agents.model.markup import plain
 from actors.agents.model.prompts import ToolCatalog
-from actors.tasks.planning import MAX_QUESTIONS, MAX_TOOL_CALLS, QuestionDraft, as_heading
+from actors.tasks.planning import MAX_QUESTIONS, MAX_TOOL_CALLS, QuestionDraft
 from actors.tasks.tool_options import ToolChoice, ToolOption
-from actors.tasks.words import STOPWORDS, terms, words
+from actors.tasks.words import telling_terms
 
 MOST_QUESTION = 200
 """Characters of a question."""
@@ -42,6 +43,9 @@ MOST_ARGUMENTS = 4_000
 MOST_DEPTH = 8
 """Levels of nested arguments."""
 
+NEARLY_EQUAL = 0.8
+"""The share of the terms of two questions that both have, from which on they are one question."""
+
 _FEWEST_LETTERS = 3
 _MOST_WRITTEN = 1_000
 """Characters of a call's arguments, for servers that enforce a schema."""
@@ -49,20 +53,6 @@ _MOST_REASON = 200
 _LEADING = re.compile(
     r"^(?:[#>*+•\-\s]+|\(?\d{1,3}[.)]\s+|(?:question|q)\s*\d*\s*[:.)]\s*)+", re.IGNORECASE
 )
-
-Intent = Literal[
-    "compare",
-    "recommend",
-    "benefits",
-    "drawbacks",
-    "quantify",
-    "instruct",
-    "define",
-    "changes",
-    "explain",
-    "exemplify",
-    "summarize",
-]
 
 ArgumentCheck = Callable[[ToolOption, Mapping[str, Any]], Awaitable[str]]
 """What is wrong with these arguments for this tool, in words; empty if it can be called."""
@@ -82,12 +72,11 @@ class ProposedPlan(BaseModel):
     """The shape of a model's answer."""
 
     questions: Annotated[list[ProposedQuestion], Field(min_length=1, max_length=MAX_QUESTIONS)]
-    intents: Annotated[list[Intent], Field(max_length=4)] = []
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedQuestions:
-    """The questions that can be used, each once, in their order.
+    """The task, then the questions that can be used, each once, in their order.
 
     `places` has for each proposed question its index among them, None for an unusable one.
     """
@@ -95,37 +84,47 @@ class AcceptedQuestions:
     questions: tuple[QuestionDraft, ...]
     places: tuple[int | None, ...]
 
+    @property
+    def usable(self) -> bool:
+        """Whether any of the proposed questions can be used."""
+        return any(place is not None for place in self.places)
 
-def accept_questions(proposed: ProposedPlan) -> AcceptedQuestions:
-    """Clean the proposed questions, and leave out those that are empty or repeated."""
-    accepted: dict[frozenset[str], QuestionDraft] = {}
+
+def accept_questions(proposed: ProposedPlan, task: QuestionDraft) -> AcceptedQuestions:
+    """Clean the proposed questions; leave out those that are empty, or equal to others or the task.
+
+    The words to search for of a question that is left out are the context of the one that stays. Past `MAX_QUESTIONS`, a question is left out, and its place is the task's.
+    """
+    accepted = [task]
+    of_terms = [frozenset(telling_terms(task.text))]
     places: list[int | None] = []
     for question in proposed.questions[:MAX_QUESTIONS]:
         text = _cleaned(question.question, MOST_QUESTION)
-        # Small models propose search terms that have nothing to do with their own question.
-        searched = tuple(dict.fromkeys((*_query_terms(text), *_query_terms(question.search))))
-        if searched and sum(map(str.isalpha, text)) >= _FEWEST_LETTERS:
-            same = frozenset(words(text)) - STOPWORDS or frozenset(words(text))
-            accepted.setdefault(same, QuestionDraft(as_heading(text), searched))
-            places.append(list(accepted).index(same))
-        else:
+        searched = _cleaned(question.search, MOST_SEARCH)
+        if sum(map(str.isalpha, text)) < _FEWEST_LETTERS:
             places.append(None)
-    return AcceptedQuestions(tuple(accepted.values()), tuple(places))
+            continue
+        terms = frozenset(telling_terms(text))
+        place = next((n for n, other in enumerate(of_terms) if _nearly_equal(terms, other)), None)
+        if place is not None:
+            known = accepted[place]
+            accepted[place] = replace(known, context=f"{known.context} {searched}".strip())
+        elif len(accepted) < MAX_QUESTIONS:
+            place = len(accepted)
+            accepted.append(QuestionDraft(text, f"{text} {searched}".strip()))
+            of_terms.append(terms)
+        places.append(place or 0)
+    return AcceptedQuestions(tuple(accepted), tuple(places))
 
 
-def named_intents(proposed: ProposedPlan) -> tuple[str, ...]:
-    """The intents that it names, in the order of `Intent`."""
-    return tuple(intent for intent in get_args(Intent) if intent in proposed.intents)
+def _nearly_equal(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) >= NEARLY_EQUAL * len(one | other)
 
 
 def _cleaned(text: str, most: int) -> str:
     """One line of text without markup, list markers and citations."""
     line = plain(text[: 2 * most]).replace("*", "").replace("|", " ")
     return " ".join(_LEADING.sub("", line)[:most].split())
-
-
-def _query_terms(text: str) -> tuple[str, ...]:
-    return tuple(term for term in terms(_cleaned(text, MOST_SEARCH)) if len(term) <= MOST_WORD)
 
 
 # --- tool calls -----------------------------------------------------------------------------------

@@ -3,25 +3,20 @@
 Rule: the title and the list of sources are ours, the model writes the text between them. Tokens that
 the model reads count towards the budget, too; where the budget ends, the report is written without
 the model.
-
-The model is read in a task of its own, so a slow reader pauses the model, and a slow model holds
-back no text. Leaving closes the model's stream.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
-
-import trio
 
 from actors.agents.model.draft import ReportDraft
 from actors.agents.model.passages import numbered_passages
 from actors.agents.model.prompts import write_prompt
 from actors.errors import (
-    ActorError,
     BudgetReached,
     ModelRejected,
     ModelUnavailable,
@@ -29,26 +24,20 @@ from actors.errors import (
     PromptTooLong,
 )
 from actors.messages import Write
-from actors.models.fallback import fallback_failure
-from actors.models.model import Model, Prompt, TextStream, estimated_tokens
+from actors.models.fallback import fallback_failure, worth_another_try
+from actors.models.model import Model, Prompt, estimated_tokens
+from actors.models.parts import Patience, Streamed, stream_parts
 from actors.runtime.call import Call
 from actors.tasks.evidence import Findings, Report, Source
 from actors.tasks.failure import Failure
-from actors.tasks.report import numbered_sources, opening
+from actors.tasks.plan import Plan
+from actors.tasks.report import PARAGRAPH, numbered_sources
 from actors.usage import NO_USAGE, Usage
 
 log = logging.getLogger(__name__)
 
 MAX_TOKENS = 2_000
 """Tokens of a report, by default."""
-
-PART_S = 0.05
-"""Text that comes within this time is sent as one part."""
-
-MOST_PIECE = 500
-"""Characters that are checked at once; other tasks run in between."""
-
-_AHEAD = 16
 
 _MOST_LETTERS_PER_TOKEN = 8
 """A model that writes more characters per token than this ignores its limit of tokens."""
@@ -57,19 +46,34 @@ _FEWEST_TOKENS = 64
 """With fewer a model is not asked for a text: it would end within its first sentences."""
 
 _ENDS_THERE = "The model had more to write than its limit allows, so its text ends there."
+_ENDS_LATE = "The model took too long to write, so its text ends there."
 _NO_TOKENS = "No tokens are left for a language model, so the sources were put together."
 _NO_MORE = "No tokens are left for a language model, so its text may end early."
 _TAKEN_OVER = "The model was not there to write, so the report was put together from the sources."
 
 
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """What the writer without a model writes: the title of a task's report, all parts of the report,
+    its excerpts alone, and notes on what could not be searched."""
+
+    title: Callable[[str], str]
+    report: Callable[[str, Findings], Iterable[str]]
+    excerpts: Callable[[Findings], Iterable[str]]
+    not_searched: Callable[[Iterable[Failure]], Iterable[str]]
+
+
 class ModelWriter:
     """Writes the report with a language model, its citations checked against the sources.
 
-    `title` makes the title of a task's report, and `report_parts` is the report without a model.
+    The model is asked whenever there are passages. If its text cites none of them, the excerpts
+    stand below it.
 
     Failure mode: partial output is kept. If the model can continue, `Write.kept` is the text of the
-    previous attempt, and this one continues it. If the model fails before it gave any text, and
-    `fallback_to_extractive` is set, the report is written without it.
+    previous attempt, and this one continues it. With `fallback_to_extractive` the report is written
+    without the model if there is no text yet and another try is not worth it, or if the first text
+    takes longer than `first_text_s`. A model that still writes after `whole_text_s` is stopped, unless
+    the next attempt can continue its text.
     """
 
     name = "writer"
@@ -78,28 +82,29 @@ class ModelWriter:
     def __init__(
         self,
         model: Model,
+        quotes: Quotes,
         *,
-        title: Callable[[str], str],
-        report_parts: Callable[[str, Findings], Iterable[str]],
         fallback_to_extractive: bool = False,
+        first_text_s: float = math.inf,
+        whole_text_s: float = math.inf,
         max_tokens: int = MAX_TOKENS,
     ) -> None:
         self.can_continue = model.can_continue
         self._model = model
-        self._title = title
-        self._report_parts = report_parts
+        self._quotes = quotes
         self._falls_back = fallback_to_extractive
+        self._first_text_s = first_text_s
+        self._whole_text_s = math.inf if model.can_continue else whole_text_s
         self._max_tokens = max_tokens
 
     async def handle(self, request: Write, call: Call[Any]) -> Report:
         """Stream the text in parts; the reply has its sources and citation figures."""
-        sources = numbered_passages(request.findings)
-        head = "".join(opening(self._title(request.task_description), request.findings))
+        findings, sources = request.findings, numbered_passages(request.findings)
         if not sources or self._was_without_model(request):
             why = Failure(ModelUnavailable.code, _TAKEN_OVER) if sources else None
             return await self._without_model(request, call, why, NO_USAGE)
-        draft = ReportDraft(sources, call)
-        await draft.begin(head, request.kept)
+        draft = ReportDraft(sources, findings, "".join(self._quotes.excerpts(findings)), call)
+        await draft.begin(self._head(request), request.kept)
         if draft.complete:
             return await draft.report(NO_USAGE)
         left, prompt = request.tokens_left, self._prompt(request, sources, draft.body)
@@ -114,18 +119,27 @@ class ModelWriter:
             streamed = await self._streamed(request, prompt, sources, draft)
             await draft.finish(streamed.usage)
         except (ModelUnavailable, ModelRejected) as error:
-            if request.kept or draft.begun or not self._falls_back:
+            again = worth_another_try(error, last_attempt=request.last_attempt)
+            if request.kept or draft.begun or again or not self._falls_back:
                 raise
             return await self._without_model(request, call, Failure.of(error), error.usage)
         return await draft.report(streamed.usage, self._shortcoming(streamed, left, draft.too_long))
+
+    def _head(self, request: Write) -> str:
+        """Our title, and our notes on what could not be searched."""
+        failures = [failure for s in request.findings.sections for failure in s.missed]
+        title = self._quotes.title(request.task_description)
+        return f"# {title}{PARAGRAPH}{''.join(self._quotes.not_searched(failures))}"
 
     async def _streamed(
         self, request: Write, prompt: Prompt, sources: tuple[Source, ...], draft: ReportDraft
     ) -> Streamed:
         """Stream the model's text, from as many of the passages, best first, as it can read."""
+        waits = self._falls_back and not request.kept
+        patience = Patience(self._first_text_s if waits else math.inf, self._whole_text_s)
         while True:
             try:
-                return await stream_parts(self._model, prompt, draft.take)
+                return await stream_parts(self._model, prompt, draft.take, patience)
             except PromptTooLong as error:
                 if draft.begun or len(sources) == 1:
                     raise
@@ -138,8 +152,8 @@ class ModelWriter:
         """The prompt, limited to the tokens that are left once the model has read it."""
         prompt = write_prompt(
             request.task_description,
-            [question.text for question in request.plan.questions],
-            _missing(request.findings),
+            _questions(request.plan),
+            _unsure(request.findings),
             sources,
             self._max_tokens,
             kept.rstrip(),
@@ -153,6 +167,8 @@ class ModelWriter:
         """Why the report is less than it should be, if it is."""
         if left is not None and streamed.usage.tokens >= left:
             return Failure.of(BudgetReached(_NO_MORE))
+        if streamed.late:
+            return Failure(ModelUnavailable.code, _ENDS_LATE)
         if too_long or streamed.cut_off:
             return Failure(OutputTooLarge.code, _ENDS_THERE)
         return fallback_failure(self._model, streamed.answered_by)
@@ -161,7 +177,7 @@ class ModelWriter:
         """Whether the kept text is the beginning of the report without a model."""
         if not request.kept:
             return False
-        parts = self._report_parts(request.task_description, request.findings)
+        parts = self._quotes.report(request.task_description, request.findings)
         return "".join(parts).startswith(request.kept)
 
     async def _without_model(
@@ -169,76 +185,19 @@ class ModelWriter:
     ) -> Report:
         """The report without a model, after the kept text."""
         skipped = len(request.kept)
-        for part in self._report_parts(request.task_description, request.findings):
+        for part in self._quotes.report(request.task_description, request.findings):
             if rest := part[skipped:]:
                 await call.part(rest)
             skipped = max(0, skipped - len(part))
         return Report(numbered_sources(request.findings.sources), degraded=why, usage=usage)
 
 
-def _missing(findings: Findings) -> list[str]:
-    return [
-        section.question.text
-        for section in findings.sections
-        if not section.findings and not section.in_answer
-    ]
+def _questions(plan: Plan) -> list[str]:
+    """The questions that get a section: all but the task, which is the first of a model's plan."""
+    own = [question.text for question in plan.questions if not question.of]
+    return own[1:] if plan.by_model else own
 
 
-# --- the model's stream -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """What an answer used, which model gave it, and whether it ended at its limit of tokens."""
-
-    usage: Usage
-    answered_by: str
-    cut_off: bool
-
-
-async def stream_parts(
-    model: Model, prompt: Prompt, take: Callable[[str], Awaitable[bool]]
-) -> Streamed:
-    """Pass the model's answer to `take`, part by part, until it ends or `take` returns False.
-
-    Text that came before an error is passed on first. The error then carries the usage.
-    """
-    async with model.stream(prompt) as stream:
-        send, receive = trio.open_memory_channel[str](_AHEAD)
-        failures: list[ActorError] = []
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_read, stream, send, failures)
-            while text := await _gathered(receive):
-                if not await take(text):
-                    nursery.cancel_scope.cancel()
-                    break
-        for failure in failures:
-            if not failure.usage.tokens:
-                failure.usage = stream.usage
-            raise failure
-        return Streamed(stream.usage, stream.answered_by, stream.cut_off)
-
-
-async def _read(
-    stream: TextStream, send: trio.MemorySendChannel[str], failures: list[ActorError]
-) -> None:
-    with send:
-        try:
-            async for text in stream:
-                for at in range(0, len(text), MOST_PIECE):
-                    await send.send(text[at : at + MOST_PIECE])
-        except ActorError as failure:  # Raised once the text before it was passed on.
-            failures.append(failure)
-
-
-async def _gathered(receive: trio.MemoryReceiveChannel[str]) -> str:
-    """The next piece and what follows it within `PART_S`; "" at the end."""
-    text = ""
-    try:
-        text = await receive.receive()
-        with trio.move_on_after(PART_S):
-            while len(text) < MOST_PIECE:
-                text += await receive.receive()
-    except trio.EndOfChannel:
-        pass
-    return text
+def _unsure(findings: Findings) -> list[str]:
+    sections = findings.sections
+    return [s.question.text for s in sections if not (s.findings and s.answers)]

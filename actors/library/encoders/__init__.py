@@ -1,1 +1,1 @@
-"""Optional: vectors of passages, and search by meaning."""
+"""Sentence encoders: texts as vectors whose cosine says how alike they are in meaning."""

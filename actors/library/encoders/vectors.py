@@ -1,221 +1,147 @@
-"""Search by meaning: the vectors of one database, if the extra `vectors` is installed.
+"""Vectors as they are stored, and in memory to find those nearest to a query.
 
-The vectors of a document are computed when it is added, and stored with it. Passages without vectors
-(added before the extra was installed, say) get theirs in the background while the library is open, a
-few at a time, and are found by their words until then.
+A vector is stored as signed bytes, scaled so that its largest number is 127 or -127: a quarter of
+what 32-bit numbers take, with cosines that differ by less than 0.01. A search compares every vector.
+Time and memory grow with the library (`tests/bench/library.py` prints both), so a million are held at
+most; excerpts beyond that are found by their words only.
 
-Rule: long work runs in the database's threads, in slices of at most about 20 ms; between two slices
-the asker may be cancelled. The number of a vector is never used twice, so a vector that was read once
-need not be read again.
+Rule: the rows of a search never change while it runs: added rows go behind them, and dropping rows
+makes a new matrix.
 """
 
 from __future__ import annotations
 
-import logging
-import sqlite3
-from array import array
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cache, partial
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import trio
+import numpy as np
+from numpy.typing import NDArray
 
-from actors.errors import StorageUnavailable
-from actors.library.documents import ParsedDocument
-from actors.library.parsing.blocks import storable
-from actors.library.statements import snapshot, worth
-from actors.sqlite import Database
+MOST_VECTORS = 1_000_000
+SLICE = 1_024
+"""Rows that are multiplied at once. With twice as many, the library under numpy (OpenBLAS) starts
+threads that wait by spinning, which takes the processors from the event loop and ten times as long.
+"""
 
-if TYPE_CHECKING:
-    from actors.library.encoders.embedding import Embedder
+_SLICES_OF_STEP = 32
 
-_LONGEST_QUERY = 4_000
-_TEXTS_AT_ONCE = 16
-_ROWS_AT_ONCE = 2_048
-_PAUSE_S = 0.05
-"""Between two slices of filling in the background, so that it uses at most half a processor."""
-
-_REPAIR = "Try: pip install --force-reinstall 'terzetto[vectors]'"
-
-_log = logging.getLogger(__name__)
+Vector = NDArray[np.float32]
 
 
-@cache
-def packaged_embedder() -> Embedder | None:
-    """The embedder of the extra `vectors`; None where that is not installed, or broken."""
-    package = find_spec("wordllama")
-    if package is None or not package.submodule_search_locations:
-        return None
-    try:
-        from actors.library.encoders.embedding import Embedder
-
-        return Embedder(Path(package.submodule_search_locations[0]))
-    except (OSError, ImportError) as error:
-        _log.warning("Passages are found by their words only: %s. %s", error, _REPAIR)
-        return None
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rows with length 1; those of length 0 stay so."""
+    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    return np.asarray(rows / lengths, np.float32)
 
 
-def embeddable(title: str, section: str, text: str) -> str:
-    """The text of a passage that its vector is computed from."""
-    return "\n".join(part for part in (title, section, text) if part)
+def packed(vector: Vector) -> bytes:
+    """A vector as signed bytes."""
+    largest = max(float(np.abs(vector).max()), 1e-9)
+    return bytes(np.rint(vector * (127 / largest)).astype(np.int8).tobytes())
 
 
-class Vectors:
-    """The vectors of one database; `workshop` computes."""
-
-    def __init__(self, embedder: Embedder, database: Database, workshop: Database) -> None:
-        from actors.library.encoders.vector_index import VectorIndex
-
-        self._embedder = embedder
-        self._database = database
-        self._compute = workshop.compute
-        self._index = VectorIndex()
-        self._dropped = 0
-        self._refreshing = trio.Lock()
-
-    async def adopt(self) -> None:
-        """Forget vectors that another model made."""
-        model = self._embedder.model
-        if await self._database.read(_model) != model:
-            await self._database.write(partial(_adopt_model, model=model))
-
-    async def with_vectors(self, reading: ParsedDocument) -> ParsedDocument:
-        """A document to be added, with a vector for each of its passages."""
-        title = reading.document.title
-        texts = [embeddable(title, cut.section, cut.text) for cut in reading.cuts]
-        return replace(reading, vectors=tuple(await self.embeddings(texts)))
-
-    async def embeddings(self, texts: Sequence[str]) -> list[bytes]:
-        """The vectors of texts, in their stored form."""
-        found: list[bytes] = []
-        for start in range(0, len(texts), _TEXTS_AT_ONCE):
-            part = texts[start : start + _TEXTS_AT_ONCE]
-            found += await self._compute(partial(self._embedder.embeddings, part))
-        return found
-
-    async def fill(self, pause_s: float = 0.0) -> None:
-        """Give a vector to every passage that has none."""
-        if await self._database.read(_is_complete):
-            return
-        after = 0
-        while passages := await self._database.read(
-            partial(_passages_without, after=after, limit=_TEXTS_AT_ONCE)
-        ):
-            embeddings = await self.embeddings([embeddable(*row[1:]) for row in passages])
-            await self._database.write(partial(_store, passages=passages, embeddings=embeddings))
-            after = passages[-1][0]
-            await trio.sleep(pause_s)
-
-    async def fill_in_background(self) -> None:
-        """Read the vectors that are stored, then fill in the missing ones, with pauses.
-
-        What cannot be stored is tried again at the next start.
-        """
-        try:
-            async with self._refreshing:
-                await self._refresh()
-            await self.fill(_PAUSE_S)
-        except StorageUnavailable as error:
-            _log.warning("Some passages have no vectors yet: %s", error.message)
-
-    async def nearest(self, query: str, most: int) -> dict[int, float]:
-        """At most so many vectors by number, nearest to the query first, with their cosines."""
-        text = storable(query[:_LONGEST_QUERY])
-        vector = await self._compute(partial(self._embedder.vector, text))
-        async with self._refreshing:
-            await self._refresh()
-            ranking = self._index.ranking(vector)
-        while await self._compute(ranking.step):
-            pass
-        return await self._compute(partial(ranking.best, most))
-
-    async def _refresh(self) -> None:
-        """Bring the index up to date with the database."""
-        while True:
-            room = min(_ROWS_AT_ONCE, self._index.room)
-            newer = partial(_newer, last=self._index.last, limit=room)
-            rows, dropped = await self._database.read(newer)
-            if not len(self._index):
-                self._dropped = dropped
-            if rows:
-                await self._compute(partial(self._index.append, rows))
-            elif dropped != self._dropped:
-                left = await self._database.read(_numbers)
-                await self._compute(partial(self._index.keep, left))
-                self._dropped = dropped
-            else:
-                return
+def unpacked(rows: Sequence[bytes], dimensions: int) -> NDArray[np.int8]:
+    """Stored vectors as the rows of a matrix."""
+    return np.frombuffer(b"".join(rows), np.int8).reshape(-1, dimensions)
 
 
-# --- statements -------------------------------------------------------------------------------
-
-BarePassage = tuple[int, str, str, str]
-"""A passage without a vector: its number, title, section and text."""
-
-
-def _model(db: sqlite3.Connection) -> str | None:
-    """The model that made the vectors in the library; None before there are any."""
-    row = db.execute("SELECT model FROM vector_model").fetchone()
-    return row[0] if row else None
+def cosines(query: Vector, rows: Sequence[bytes]) -> list[float]:
+    """The cosines between a query of length 1 and stored vectors."""
+    matrix = unpacked(rows, len(query)).astype(np.float32)
+    lengths = np.maximum(np.linalg.norm(matrix, axis=1), 1e-9)
+    return [float(each) for each in (matrix @ query) / lengths]
 
 
-def _adopt_model(db: sqlite3.Connection, model: str) -> None:
-    """Make this the model of the vectors, and delete those of another one."""
-    db.execute("DELETE FROM vectors")
-    db.execute("DELETE FROM vector_model")
-    db.execute("INSERT INTO vector_model VALUES (?)", (model,))
+class VectorIndex:
+    """Vectors by number, in increasing order."""
+
+    def __init__(self, dimensions: int, most: int = MOST_VECTORS) -> None:
+        self._dimensions = dimensions
+        self._most = most
+        self._numbers = np.empty(0, np.int64)
+        self._rows = np.empty((0, dimensions), np.int8)
+        self._scales = np.empty(0, np.float32)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def last(self) -> int:
+        """The highest number that is held; 0 if there is none."""
+        return int(self._numbers[self._count - 1]) if self._count else 0
+
+    @property
+    def room(self) -> int:
+        """How many more vectors fit."""
+        return self._most - self._count
+
+    def append(self, rows: Sequence[tuple[int, bytes]]) -> None:
+        """Add vectors, all with higher numbers than `last`."""
+        added = unpacked([vector for _, vector in rows], self._dimensions)
+        lengths = np.linalg.norm(added.astype(np.float32), axis=1)
+        begin, end = self._count, self._count + len(rows)
+        self._reserve(end)
+        self._numbers[begin:end] = [number for number, _ in rows]
+        self._rows[begin:end] = added
+        self._scales[begin:end] = 1 / np.maximum(lengths, 1e-9)
+        self._count = end
+
+    def keep(self, numbers: Sequence[int]) -> None:
+        """Drop all vectors but these."""
+        stays = np.isin(self._numbers[: self._count], np.array(numbers, np.int64))
+        held = slice(0, self._count)
+        self._numbers = self._numbers[held][stays]
+        self._rows = self._rows[held][stays]
+        self._scales = self._scales[held][stays]
+        self._count = len(self._numbers)
+
+    def ranking(self, query: Vector) -> Ranking:
+        """A search over what is held now."""
+        held = slice(0, self._count)
+        return Ranking(query, self._numbers[held], self._rows[held], self._scales[held])
+
+    def _reserve(self, count: int) -> None:
+        """Room for `count` vectors, doubled when it ends."""
+        if count > len(self._numbers):
+            more = max(count, min(2 * len(self._numbers), self._most)) - self._count
+            held = slice(0, self._count)
+            empty = np.zeros((more, self._dimensions), np.int8)
+            self._numbers = np.concatenate((self._numbers[held], np.zeros(more, np.int64)))
+            self._rows = np.concatenate((self._rows[held], empty))
+            self._scales = np.concatenate((self._scales[held], np.zeros(more, np.float32)))
 
 
-def _is_complete(db: sqlite3.Connection) -> bool:
-    """Whether every passage has a vector; counts in indexes, which is fast."""
-    sql = "SELECT (SELECT count(*) FROM passages) = (SELECT count(*) FROM vectors)"
-    (complete,) = db.execute(sql).fetchone()
-    return bool(complete)
+class Ranking:
+    """One search: call `step` until it returns False, then `best`."""
 
+    def __init__(
+        self,
+        query: Vector,
+        numbers: NDArray[np.int64],
+        rows: NDArray[np.int8],
+        scales: NDArray[np.float32],
+    ) -> None:
+        self._query = query
+        self._numbers, self._rows, self._scales = numbers, rows, scales
+        self._scores = np.empty(len(rows), np.float32)
+        self._seen = 0
 
-def _passages_without(db: sqlite3.Connection, after: int, limit: int) -> list[BarePassage]:
-    """Passages that have no vector, in order, after passage number `after`.
+    def step(self) -> bool:
+        """Compare a few slices; whether there are more."""
+        until = min(self._seen + _SLICES_OF_STEP * SLICE, len(self._rows))
+        for start in range(self._seen, until, SLICE):
+            part = slice(start, min(start + SLICE, until))
+            scores = self._rows[part].astype(np.float32) @ self._query
+            self._scores[part] = scores * self._scales[part]
+        self._seen = until
+        return until < len(self._rows)
 
-    What is not UTF-8 any more is replaced, and `_store` then finds that the passage differs.
-    """
-    sql = """SELECT passage, CAST(title AS BLOB), CAST(section AS BLOB), CAST(text AS BLOB)
-        FROM titled_passages
-        WHERE passage > ? AND NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.passage = titled_passages.passage)
-        ORDER BY passage LIMIT ?"""
-    return [
-        (passage, *(part.decode(errors="replace") for part in parts))
-        for passage, *parts in db.execute(sql, (after, limit))
-    ]
-
-
-def _store(
-    db: sqlite3.Connection, passages: Sequence[BarePassage], embeddings: Sequence[bytes]
-) -> None:
-    """Store the vectors of those passages that have not changed since they were read."""
-    sql = """INSERT OR IGNORE INTO vectors (passage, embedding) SELECT passage, ? FROM titled_passages
-        WHERE passage = ? AND title = ? AND section = ? AND text = ?"""
-    db.executemany(
-        sql, [(each, *passage) for passage, each in zip(passages, embeddings, strict=True)]
-    )
-
-
-def _newer(
-    db: sqlite3.Connection, last: int, limit: int
-) -> tuple[list[tuple[int, bytes, float]], int]:
-    """Vectors with numbers after `last` (number, bytes, the worth of its passage), and how many
-    vectors were ever deleted."""
-    sql = f"""SELECT vector, embedding, {worth("vectors.passage")} FROM vectors
-        WHERE vector > ? ORDER BY vector LIMIT ?"""
-    with snapshot(db):
-        found = db.execute(sql, (last, limit)).fetchall()
-        (dropped,) = db.execute("SELECT number FROM dropped_vectors").fetchone()
-    return found, int(dropped)
-
-
-def _numbers(db: sqlite3.Connection) -> array[int]:
-    """The numbers of all vectors, without an object for each."""
-    rows = db.execute("SELECT vector FROM vectors INDEXED BY sqlite_autoindex_vectors_1")
-    return array("q", (number for (number,) in rows))
+    def best(self, most: int) -> dict[int, float]:
+        """The vectors with a positive cosine, best first; of equals the older first."""
+        near = np.flatnonzero(self._scores > 0)
+        if len(near) > most:
+            cut = np.partition(self._scores[near], len(near) - most)[len(near) - most]
+            near = near[self._scores[near] >= cut]
+        order = near[np.argsort(-self._scores[near], kind="stable")[:most]]
+        numbers, scores = self._numbers[order].tolist(), self._scores[order].tolist()
+        return dict(zip(numbers, scores, strict=True))

@@ -1,7 +1,7 @@
 """The child process that parses documents: `python -m actors.library.parsing.child`.
 
-Rule: it holds nothing that matters. It may be killed at any moment, ends when its input does, and
-whatever a document does to it, it does to nobody else.
+Rule: it keeps no state between documents, so it can be killed at any moment without loss. It ends
+when its input ends, and a document that crashes it affects no other document.
 """
 
 from __future__ import annotations
@@ -12,34 +12,36 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import astuple
 from typing import Any, BinaryIO
 
 from actors.errors import ActorError, UnreadableDocument
 from actors.library.parsing.frames import LENGTH, Job, frame
 
 MEMORY_BYTES = 1024 * 1024 * 1024
-_GIVE_UP_S = 90
-"""Longer than any parent waits: ends a child whose parent was killed while it worked."""
+_GIVE_UP_S, _MORE_S = 90, 20
+"""Longer than any parent waits, and for each MiB: ends a child whose parent died meanwhile."""
 
 _TEXT_PART = 256 * 1024
 _CUTS_PART = 100
 
 
 def main() -> None:
-    """Parse what comes in until nothing comes any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to decide about.
+    """Parse documents until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what Ctrl-C does.
     _limit_memory()
     incoming, outgoing = sys.stdin.buffer, _private_output()
     while (head := _read(incoming)) is not None and (body := _read(incoming)) is not None:
-        _alarm(_GIVE_UP_S)
-        for reply in _replies(Job(body, **json.loads(head))):
+        job = Job(body, **json.loads(head))
+        _alarm(_GIVE_UP_S + _MORE_S * job.mebibytes)
+        for reply in _replies(job):
             outgoing.write(frame(json.dumps(reply).encode()))
         outgoing.flush()
         _alarm(0)
 
 
 def _replies(job: Job) -> Iterator[dict[str, Any]]:
-    """What goes back for one document."""
+    """The replies for one document."""
     try:
         yield from _parsed(job)
     except ActorError as error:
@@ -53,16 +55,18 @@ def _parsed(job: Job) -> Iterator[dict[str, Any]]:
     from actors.library.parsing.inline import parsed_text
 
     parsed = parsed_text(job)
-    cuts = [(cut.section, cut.position, cut.text, cut.links) for cut in parsed.cuts]
     for at in range(0, len(parsed.text), _TEXT_PART):
         yield {"text": parsed.text[at : at + _TEXT_PART]}
-    for at in range(0, len(cuts), _CUTS_PART):
-        yield {"cuts": cuts[at : at + _CUTS_PART]}
-    yield {"end": True, "title": parsed.title}
+    for at in range(0, len(parsed.passages), _CUTS_PART):
+        yield {"passages": [astuple(cut) for cut in parsed.passages[at : at + _CUTS_PART]]}
+    for at in range(0, len(parsed.excerpts), _CUTS_PART):
+        yield {"excerpts": [astuple(cut) for cut in parsed.excerpts[at : at + _CUTS_PART]]}
+    about = {"title": parsed.title, "notes": parsed.notes, "language": parsed.language}
+    yield {"end": True, **about}
 
 
 def _read(pipe: BinaryIO) -> bytes | None:
-    """The next frame, or None when the parent is gone."""
+    """The next frame, or None at the end of the input."""
     head = pipe.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None
@@ -72,7 +76,7 @@ def _read(pipe: BinaryIO) -> bytes | None:
 
 
 def _private_output() -> BinaryIO:
-    """The pipe to the parent, out of reach of a parser that prints."""
+    """The pipe to the parent; what a parser prints goes to standard error instead."""
     private = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(private, "wb")

@@ -1,4 +1,4 @@
-"""How the library and the child process that parses for it talk: frames over two pipes.
+"""The protocol between the library and the child process that parses: frames over two pipes.
 
 Rule: a frame is its length in four bytes and then that many bytes. To the child: the job as JSON,
 then the document. From the child: JSON replies, each small, the last one with `end` or `error`.
@@ -12,7 +12,7 @@ from typing import Final
 
 LENGTH: Final = struct.Struct(">I")
 LONGEST_REPLY: Final = 4 * 1024 * 1024
-"""Longer replies mean that the child has lost its mind."""
+"""A longer reply means that the child is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,12 @@ class Job:
     title: str | None = None
     file_name: str | None = None
 
+    @property
+    def mebibytes(self) -> int:
+        """Its size, rounded down."""
+        return len(self.body) // (1024 * 1024)
+
 
 def frame(payload: bytes) -> bytes:
-    """A payload as it goes over the pipe."""
+    """A payload with its length before it."""
     return LENGTH.pack(len(payload)) + payload

@@ -8,37 +8,85 @@ from __future__ import annotations
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path, PurePath
-from typing import Final, Literal
+from typing import Final
 
 from actors.errors import UnsupportedMediaType
 
-MediaType = Literal["text/plain", "text/markdown", "text/html", "application/pdf"]
+MediaType = str
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentKind:
     """One kind of document: its media type, other names of that type, and endings of file names.
 
-    Files with `upload_suffixes` are read when they are uploaded; `ingest` does not look for them.
+    `parser` is a function in `actors.library.parsing.formats`, which takes text, or bytes if
+    `is_binary`. Files with `upload_suffixes` are read when they are uploaded; `ingest` does not
+    look for them.
     """
 
     media_type: MediaType
+    parser: str
     synonyms: tuple[str, ...]
     suffixes: tuple[str, ...]
     upload_suffixes: tuple[str, ...] = ()
+    is_binary: bool = False
+    extra: str | None = None
 
+
+_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_ODT = "application/vnd.oasis.opendocument.text"
+SOURCE_CODE: Final = "text/x-source-code"
+_CODE_NAMES = """text/x-python application/javascript text/javascript application/typescript
+    text/x-java text/x-csrc text/x-c text/x-c++ text/x-rust text/x-go text/x-ruby text/x-sh
+    application/x-sh text/css text/x-sql application/sql text/x-shellscript text/x-script.python"""
+_CODE_SUFFIXES = """.py .pyi .js .mjs .cjs .ts .tsx .jsx .java .kt .kts .c .h .cc .cpp .cxx .hpp .cs
+    .go .rs .rb .php .pl .pm .lua .r .jl .swift .scala .sh .bash .zsh .fish .ps1 .sql .css .scss
+    .hs .ex .exs .erl .clj .ml .vim .el .dart .groovy .gradle .proto .tf .nix .zig"""
 
 KINDS: Final = (
-    DocumentKind("text/plain", (), (".txt", ".text"), (".log", ".rst")),
-    DocumentKind("text/markdown", ("text/x-markdown",), (".md", ".markdown")),
-    DocumentKind("text/html", ("application/xhtml+xml",), (".html", ".htm", ".xhtml")),
-    DocumentKind("application/pdf", ("application/x-pdf",), (".pdf",)),
+    DocumentKind("text/plain", "plain_text.parse_text", (), (".txt", ".text"), (".log",)),
+    DocumentKind(
+        "text/markdown", "markdown.parse_markdown", ("text/x-markdown",), (".md", ".markdown")
+    ),
+    DocumentKind(
+        "text/html", "html.parse_html", ("application/xhtml+xml",), (".html", ".htm", ".xhtml")
+    ),
+    DocumentKind(
+        "application/pdf", "pdf.parse_pdf", ("application/x-pdf",), (".pdf",), is_binary=True
+    ),
+    DocumentKind("text/csv", "structured.parse_csv", ("application/csv",), (".csv",)),
+    DocumentKind("text/tab-separated-values", "structured.parse_tsv", ("text/tsv",), (".tsv",)),
+    DocumentKind("application/json", "structured.parse_json", ("text/json",), (".json",)),
+    DocumentKind(
+        "application/x-ndjson",
+        "structured.parse_json_lines",
+        ("application/jsonl", "application/x-jsonlines", "application/jsonlines"),
+        (".jsonl", ".ndjson"),
+    ),
+    DocumentKind(
+        "application/yaml",
+        "structured.parse_yaml",
+        ("application/x-yaml", "text/yaml", "text/x-yaml", "text/vnd.yaml"),
+        (".yaml", ".yml"),
+    ),
+    DocumentKind("application/toml", "structured.parse_toml", ("text/x-toml",), (".toml",)),
+    DocumentKind("application/x-ipynb+json", "notebook.parse_notebook", (), (".ipynb",)),
+    DocumentKind("text/x-rst", "rst.parse_rst", ("text/prs.fallenstein.rst",), (".rst", ".rest")),
+    DocumentKind("text/x-org", "org.parse_org", ("text/org",), (".org",)),
+    DocumentKind(
+        SOURCE_CODE, "source_code.parse_source", (*_CODE_NAMES.split(),), (*_CODE_SUFFIXES.split(),)
+    ),
+    DocumentKind("message/rfc822", "email.parse_email", (), (".eml",), is_binary=True),
+    DocumentKind(_DOCX, "office.parse_docx", (), (".docx",), is_binary=True, extra="office"),
+    DocumentKind(_ODT, "office.parse_odt", (), (".odt",), is_binary=True),
+    DocumentKind("application/epub+zip", "office.parse_epub", (), (".epub",), is_binary=True),
 )
 """Every kind of document that the library reads, for the server, the command and /openapi.json."""
 
 SUFFIXES: Final = {suffix: kind.media_type for kind in KINDS for suffix in kind.suffixes}
 """The media type of each ending that `ingest` looks for."""
 
+BY_MEDIA_TYPE: Final = {kind.media_type: kind for kind in KINDS}
 _BY_SUFFIX: Final = SUFFIXES | {
     suffix: kind.media_type for kind in KINDS for suffix in kind.upload_suffixes
 }
@@ -56,7 +104,7 @@ _UNSPECIFIC = frozenset(
 """Types that clients send for bytes whose type they do not know."""
 
 _FOREIGN: Final = (
-    (b"PK\x03\x04", "an Office document, an e-book or a zip archive"),
+    (b"PK\x03\x04", "a zip archive or another Office document"),
     (b"\xd0\xcf\x11\xe0", "an old Office document"),
     (b"{\\rtf", "an RTF document"),
     (b"\x89PNG", "an image"),
@@ -65,7 +113,10 @@ _FOREIGN: Final = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"\x7fELF", "a program"),
 )
-_READABLE = "The library reads text, Markdown, HTML and PDF."
+_READABLE = (
+    "The library reads text, Markdown, HTML and PDF, and docx, odt, epub, ipynb, csv, tsv, json, "
+    "yaml, toml, rst, org, eml and source code."
+)
 _SNIFFED = 1024
 
 
@@ -102,6 +153,10 @@ def charset_of(said: str | None) -> str | None:
 def _sniffed(body: bytes, *, is_named: bool) -> MediaType:
     """The type by the first bytes. `decoded` refuses binary bytes of an unknown type."""
     head = body[:_SNIFFED]
+    if head.startswith(b"PK\x03\x04"):
+        for kind in (_DOCX, _ODT, "application/epub+zip"):
+            if kind.encode() in head or (kind == _DOCX and b"word/document.xml" in body):
+                return kind
     for magic, what in _FOREIGN:
         if head.startswith(magic):
             raise UnsupportedMediaType(f"{_READABLE} This is {what}: save it as PDF or HTML first.")
@@ -109,6 +164,8 @@ def _sniffed(body: bytes, *, is_named: bool) -> MediaType:
         return "application/pdf"
     begins = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if begins.startswith((b"<!doctype html", b"<html")):
+        return "text/html"
+    if begins.startswith(b"<?xml") and b"<html" in begins:
         return "text/html"
     if begins.startswith(b"# ") and not is_named:  # In file.py it would be a comment.
         return "text/markdown"

@@ -1,7 +1,7 @@
-"""Parsing in child processes that can be killed: by the clock, by a cancellation, at the end.
+"""Parse documents in child processes, which are killed on a timeout, a cancellation or shutdown.
 
-Rule: a child is either idle, or works for exactly one caller; a caller that does not get the last
-reply, for whatever reason, kills its child, and the next document gets a new one.
+Rule: a child is idle or works for exactly one caller. A caller that does not receive the last reply
+kills its child, and the next document gets a new one.
 """
 
 from __future__ import annotations
@@ -15,18 +15,22 @@ from typing import Any, Protocol
 
 import trio
 
-from actors.errors import CODES, Overloaded, UnreadableDocument
+from actors.errors import CODES, Overloaded, UnreadableDocument, error_with_code
 from actors.library.documents import ParsedText
+from actors.library.excerpts import ExcerptCut
 from actors.library.parsing.frames import LENGTH, LONGEST_REPLY, Job, frame
-from actors.library.passages import Cut
+from actors.library.passages import PassageCut
 
 PARSE_S = 30.0
+MORE_S = 10.0
+"""Seconds more for each MiB of a document. The slowest parser, rst, reads about 0.1 MiB a second."""
+
 MOST_CHILDREN = 2
 CHILD = (sys.executable, "-P", "-m", "actors.library.parsing.child")
 
 
 class Parser(Protocol):
-    """Whoever turns the bytes of a document into passages."""
+    """Turns the bytes of a document into passages."""
 
     async def parse(self, job: Job) -> ParsedText: ...
 
@@ -53,12 +57,13 @@ class ProcessParser:
         self._idle: list[_Child] = []
 
     async def parse(self, job: Job) -> ParsedText:
-        """The document's title, text and passages; whatever goes wrong is the document's fault."""
+        """The title, text and passages of a document; a failure is `UnreadableDocument`."""
+        limit_s = self._limit_s + job.mebibytes * MORE_S
         async with self._places:
             child = await self._child()
             parsed: ParsedText | None = None
             try:
-                with trio.move_on_after(self._limit_s):
+                with trio.move_on_after(limit_s):
                     parsed = await child.parse(job)
             except _Refused as refused:
                 self._idle.append(child)
@@ -66,7 +71,7 @@ class ProcessParser:
             except (trio.BrokenResourceError, trio.ClosedResourceError, EOFError):
                 await child.kill()
                 raise UnreadableDocument(
-                    "ParsedDocument this document failed. Open it in its program and save it anew."
+                    "Parsing this document failed. Open it in its program and save it anew."
                 ) from None
             except BaseException:
                 await child.kill()
@@ -74,14 +79,14 @@ class ProcessParser:
             if parsed is None:
                 await child.kill()
                 raise UnreadableDocument(
-                    f"ParsedDocument this document took longer than {self._limit_s:g} s. "
+                    f"Parsing this document took longer than {limit_s:g} s. "
                     "Send it in smaller parts."
                 )
             self._idle.append(child)
             return parsed
 
     async def _child(self) -> _Child:
-        """An idle child that still lives (the system may have killed it), or a new one."""
+        """An idle child that is still alive (the system may have killed it), or a new one."""
         while self._idle:
             child = self._idle.pop()
             if child.is_alive():
@@ -90,16 +95,16 @@ class ProcessParser:
         return await _Child.start(self._command)
 
     async def kill(self) -> None:
-        """End the children that are idle; those at work end with their callers."""
+        """End the idle children; the others end with their callers."""
         while self._idle:
             await self._idle.pop().kill()
 
 
 class _Refused(Exception):
-    """The child is fine, the document is not."""
+    """The child refused the document, and can parse the next one."""
 
     def __init__(self, code: str, message: str) -> None:
-        self.error = CODES.get(code, UnreadableDocument)(message)
+        self.error = error_with_code(code if code in CODES else UnreadableDocument.code, message)
 
 
 class _Child:
@@ -114,7 +119,9 @@ class _Child:
     async def start(cls, command: Sequence[str]) -> _Child:
         """A new process; raises `Overloaded` if the system has no room for one."""
         try:
-            with trio.CancelScope(shield=True):  # A half-started process would be nobody's.
+            with trio.CancelScope(
+                shield=True
+            ):  # A process that is half started would never be ended.
                 process = await trio.lowlevel.open_process(
                     command,
                     stdin=subprocess.PIPE,
@@ -137,15 +144,27 @@ class _Child:
         await self._to.send_all(frame(json.dumps(about).encode()))
         await self._to.send_all(LENGTH.pack(len(job.body)))
         await self._to.send_all(job.body)
-        texts, cuts = list[str](), list[Cut]()
+        texts = list[str]()
+        passages, excerpts = list[PassageCut](), list[ExcerptCut]()
         while True:
             reply = await self._reply()
             if "error" in reply:
                 raise _Refused(reply["error"], reply["message"])
             if "end" in reply:
-                return ParsedText(reply["title"], "".join(texts), tuple(cuts))
+                return ParsedText(
+                    reply["title"],
+                    "".join(texts),
+                    tuple(passages),
+                    tuple(excerpts),
+                    tuple(reply["notes"]),
+                    reply["language"],
+                )
             texts.append(reply.get("text", ""))
-            cuts += [Cut(*cut) for cut in reply.get("cuts", ())]
+            for headings, *cut in reply.get("passages", ()):
+                passages.append(PassageCut(tuple(headings), *cut))
+            for kind, headings, *cut in reply.get("excerpts", ()):
+                excerpts.append(ExcerptCut(kind, tuple(headings), *cut))
+            await trio.lowlevel.checkpoint()
 
     async def kill(self) -> None:
         with trio.CancelScope(shield=True):

@@ -13,6 +13,7 @@ Rule: pure functions. Shares are from 0 to 1, and None where there is nothing to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
@@ -26,6 +27,9 @@ from web.command.eval.statements import (
     best_window,
     read_report,
 )
+
+OPENING_WORDS = 120
+_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,11 @@ class JudgedStatement:
 
 @dataclass(frozen=True, slots=True)
 class AnswerMeasures:
-    """The measures of one task. Missed points and topics and the like are listed by name."""
+    """The measures of one task. Missed points and topics and the like are listed by name.
+
+    `late_points` are those that the opening of the report does not make. `denies`: the report begins
+    with that there is nothing, though the task has points.
+    """
 
     task: JudgedTask
     outcome: TaskOutcome
@@ -65,6 +73,14 @@ class AnswerMeasures:
     missed_topics: tuple[str, ...]
     needless_questions: tuple[str, ...]
     admits_nothing: bool | None
+    denies: bool
+    words: int
+    late_points: tuple[str, ...]
+
+    @property
+    def early_points(self) -> float | None:
+        """The share of the points that the first `OPENING_WORDS` words of the report make."""
+        return _share_made(self.late_points, self.task.points)
 
     @property
     def points(self) -> float | None:
@@ -98,7 +114,7 @@ class AnswerTotals:
     """The measures of all tasks: means over the tasks that have one, and counts.
 
     `with_nothing` counts the tasks on which the library has nothing, `admitted` those of them whose
-    reports say so and state nothing else.
+    reports say so before they cite anything, and `denied` the reports that say so wrongly.
     """
 
     tasks: int
@@ -107,9 +123,12 @@ class AnswerTotals:
     questions: float
     needless: int
     points: float | None
+    early_points: float | None
+    words_p50: float
     forbidden: int
     with_nothing: int
     admitted: int
+    denied: int
     coverage: float | None
     precision: float | None
     groundedness: float | None
@@ -120,7 +139,7 @@ class AnswerTotals:
 def measure_answer(task: JudgedTask, outcome: TaskOutcome) -> AnswerMeasures:
     """All measures of one task. A task that did not complete has made no points."""
     report = read_report(outcome.report) if outcome.completed else ReportStatements((), False)
-    text = normalized(" ".join(statement.text for statement in report.statements))
+    text = normalized(report.body)
     asked = [normalized(question) for question in outcome.questions]
     needless = [q for q in asked if task.topics and not any(t.matches(q) for t in task.topics)]
     return AnswerMeasures(
@@ -131,7 +150,10 @@ def measure_answer(task: JudgedTask, outcome: TaskOutcome) -> AnswerMeasures:
         tuple(claim.name for claim in task.forbidden if claim.matches(text)),
         _missed(task.topics, asked),
         tuple(needless),
-        None if task.points else report.says_nothing and not report.statements,
+        None if task.points else _admits(report),
+        bool(task.points) and report.opens_with_nothing,
+        len(_WORD.findall(report.body)),
+        _missed(task.points, [normalized(_opening(report.body))]),
     )
 
 
@@ -161,9 +183,12 @@ def answer_totals(measures: Sequence[AnswerMeasures]) -> AnswerTotals:
         questions=mean(len(one.outcome.questions) for one in measures),
         needless=sum(len(one.needless_questions) for one in measures),
         points=_mean(one.points for one in measures),
+        early_points=_mean(one.early_points for one in measures),
+        words_p50=median(one.words for one in measures),
         forbidden=sum(len(one.said_forbidden) for one in measures),
         with_nothing=len(without),
         admitted=sum(without),
+        denied=sum(one.denies for one in measures),
         coverage=_mean(one.coverage for one in measures),
         precision=_mean(one.precision for one in measures),
         groundedness=_mean(one.groundedness for one in measures),
@@ -175,6 +200,16 @@ def answer_totals(measures: Sequence[AnswerMeasures]) -> AnswerTotals:
 def _counts(n: int, cited: dict[int, TextStems], meant: TextStems) -> bool:
     others = TextStems.union(window for other, window in cited.items() if other != n)
     return cited[n].supports(meant) or not others.supports(meant)
+
+
+def _admits(report: ReportStatements) -> bool:
+    """Whether it begins with that there is nothing, and states nothing without a source."""
+    return report.opens_with_nothing and all(one.cites for one in report.statements)
+
+
+def _opening(body: str) -> str:
+    ends = [word.end() for word in _WORD.finditer(body)][:OPENING_WORDS]
+    return body[: ends[-1]] if ends else ""
 
 
 def _missed(expected: Iterable[Expectation], texts: Sequence[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from actors.clock import wall_clock
 from actors.errors import InvalidRequest
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.journal.memory import MemoryStore
+from actors.library.encoders.encoder import encoder_loader
 from actors.library.library import Library, open_library
 from actors.system import System, open_system
 from actors.tasks.events import PlanCreated, TaskCompleted, TaskFailed
@@ -36,7 +37,8 @@ from web.command.eval.answer_measures import (
 )
 from web.command.eval.judged_files import JudgedTask, read_tasks
 from web.command.eval.retrieval import own_library
-from web.command.ingest import IngestResult, ProgressBar, ingest_found, show_source
+from web.command.ingest import ProgressBar, ingest_found, show_source
+from web.command.ingest_result import IngestResult
 from web.command.output import say
 from web.local import LocalService
 from web.settings.model import ServerSettings
@@ -66,6 +68,7 @@ async def evaluate_task_file(
         async with open_system(settings, store=MemoryStore(), library=library) as system:
             if documents:
                 await _ingest(system, documents, settings.max_document_bytes)
+            await library.encode_all()
             console = Console(stderr=True)
             with ProgressBar("Running", len(tasks), "tasks", console, PROGRESS_LINES) as bar:
                 return await _evaluate(system, tasks, bar)
@@ -112,11 +115,12 @@ async def _outcome(system: System, task: JudgedTask) -> TaskOutcome:
 
 @asynccontextmanager
 async def _library(settings: ServerSettings, documents: Sequence[Path]) -> AsyncIterator[Library]:
+    encoder = encoder_loader(settings.encoder, settings.encoder_model)
     if documents:
-        async with open_library(None, now=wall_clock) as library:
+        async with open_library(None, now=wall_clock, encoder=encoder) as library:
             yield library
     else:
-        async with own_library(settings.data_dir) as library:
+        async with own_library(settings.data_dir, encoder) as library:
             yield library
 
 

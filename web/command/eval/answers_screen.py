@@ -14,7 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from web.command.eval.answer_measures import AnswerMeasures, AnswerTotals, JudgedStatement
+from web.command.eval.answer_measures import (
+    OPENING_WORDS,
+    AnswerMeasures,
+    AnswerTotals,
+    JudgedStatement,
+)
 from web.command.output import one_line, printable
 
 if TYPE_CHECKING:
@@ -50,12 +55,14 @@ def print_table(evaluation: AnswerEvaluation, console: Console) -> None:
     wide.print(_table(evaluation, narrow=wide.width < _WIDTH))
     wide.print(
         f"\nSeconds for all tasks: p50 {whole.seconds_p50:.2f}, worst {whole.seconds_worst:.2f}. "
-        "Needless and Forbidden are sums, the other columns means over the tasks."
+        "Needless and Forbidden are sums, the other columns means over the tasks.\n"
+        f"Words in a report: p50 {whole.words_p50:.0f}. Points made in the first {OPENING_WORDS} "
+        f"words: {_figure(whole.early_points)}."
     )
     if whole.with_nothing:
         wide.print(
             f"Tasks on which the library has nothing: {whole.with_nothing}; "
-            f"reports that say so and claim nothing: {whole.admitted}."
+            f"reports that begin with that: {whole.admitted}, and {whole.denied} of other tasks."
         )
 
 
@@ -87,7 +94,7 @@ def print_task(one: AnswerMeasures, console: Console) -> None:
     lines += _listed("Forbidden claims", one.said_forbidden)
     lines += _listed("Statements", [_shown(judged) for judged in one.statements])
     if one.admits_nothing is not None:
-        says = "says only that" if one.admits_nothing else "does not say so, or says more"
+        says = "begins with that" if one.admits_nothing else "does not begin with that"
         lines += ["", f"The library has nothing on this; the report {says}."]
     lines += ["", "Report:", *one.outcome.report.splitlines()]
     for line in lines:
@@ -104,7 +111,10 @@ def _task_json(one: AnswerMeasures, in_full: bool) -> dict[str, Any]:
         "questions": one.outcome.questions,
         "needless_questions": one.needless_questions,
         "points": one.points,
+        "denies": one.denies,
         "missed_points": one.missed_points,
+        "late_points": one.late_points,
+        "words": one.words,
         "forbidden": one.said_forbidden,
         "admits_nothing": one.admits_nothing,
         "coverage": one.coverage,

@@ -1,6 +1,7 @@
 """`terzetto eval retrieval`: measure how well the library finds the documents judged relevant.
 
-The library's search runs as the agents use it, once with each ranker and once with all of them.
+The library's search runs as the agents use it: by words (bm25), and with an encoder also by meaning
+(encoder) and by both (fused).
 The rank of a document is that of its best passage. As in BEIR, a document that has the id of the
 query is left out, because it is the query.
 
@@ -17,7 +18,7 @@ Rule: the data folder is not changed: documents that are given are added to a li
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from math import log2
@@ -26,6 +27,7 @@ from pathlib import Path
 from actors.clock import wall_clock
 from actors.errors import InvalidRequest, UnreadableDocument
 from actors.library.documents import Ranker
+from actors.library.encoders.encoder import LoadEncoder
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
 from web.command.eval.judged_files import (
@@ -111,7 +113,7 @@ def _gain(gains: Sequence[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalEvaluation:
-    """The measures of each ranker, and counts.
+    """The measures of each ranker, that of the agents last, and counts.
 
     `left_out` counts queries without a relevant document, `unasked` judged queries that are not
     among the queries, `unknown` judged documents that are not in the library.
@@ -125,11 +127,16 @@ class RetrievalEvaluation:
     rankers: dict[str, RankingMeasures]
 
     def as_json(self) -> str:
-        """One JSON object."""
+        """One JSON object. Its own measures are those of the search that the agents use."""
         rankers = {
-            name: {"ndcg_at_10": m.ndcg, "recall_at_50": m.recall, "mrr": m.reciprocal_rank}
+            name: {
+                f"ndcg@{NDCG_AT}": m.ndcg,
+                f"recall@{RECALL_AT}": m.recall,
+                "mrr": m.reciprocal_rank,
+            }
             for name, m in self.rankers.items()
         }
+        used = rankers[[*rankers][-1]]
         counts = {
             "queries": self.queries,
             "queries_left_out": self.left_out,
@@ -137,7 +144,7 @@ class RetrievalEvaluation:
             "judged_documents": self.judged,
             "unknown_documents": self.unknown,
         }
-        return json.dumps({**counts, "rankers": rankers})
+        return json.dumps({**counts, **used, "rankers": rankers})
 
     def as_table(self) -> str:
         """A line for each ranker."""
@@ -149,24 +156,31 @@ class RetrievalEvaluation:
 
 
 async def evaluate_files(
-    data_dir: Path, queries: Path, judgements: Path, documents: Sequence[Path]
+    data_dir: Path,
+    queries: Path,
+    judgements: Path,
+    documents: Sequence[Path],
+    encoder: LoadEncoder | None = None,
 ) -> RetrievalEvaluation:
     """Read the files and measure. Raises `InvalidRequest` and `FolderHeld`."""
     asked, graded = read_queries(queries), read_judgements(judgements)
     if documents:
-        async with collection(documents) as (library, ids):
+        async with collection(documents, encoder) as (library, ids):
             return await evaluate(library, asked, graded, ids)
-    async with own_library(data_dir) as library:
+    async with own_library(data_dir, encoder) as library:
         names = {name for grades in graded.values() for name in grades}
         known = {name: await library.identify(name) for name in sorted(names)}
         return await evaluate(library, asked, graded, {n: i for n, i in known.items() if i})
 
 
 @asynccontextmanager
-async def collection(paths: Sequence[Path]) -> AsyncIterator[tuple[Library, dict[str, str]]]:
+async def collection(
+    paths: Sequence[Path], encoder: LoadEncoder | None = None
+) -> AsyncIterator[tuple[Library, dict[str, str]]]:
     """A library in memory with the documents of these files, and its ids by those in the files."""
     ids: dict[str, str] = {}
-    async with open_library(None, now=wall_clock, parser=InlineParser()) as library:
+    opened = open_library(None, now=wall_clock, parser=InlineParser(), encoder=encoder)
+    async with opened as library:
         for path in paths:
             for document in read_documents(path):
                 if document.name in ids:
@@ -185,7 +199,7 @@ async def collection(paths: Sequence[Path]) -> AsyncIterator[tuple[Library, dict
 
 
 @asynccontextmanager
-async def own_library(data_dir: Path) -> AsyncIterator[Library]:
+async def own_library(data_dir: Path, encoder: LoadEncoder | None = None) -> AsyncIterator[Library]:
     """The library of the data folder, locked while in use. Raises `FolderHeld`."""
     with ExitStack() as held:
         try:
@@ -194,7 +208,7 @@ async def own_library(data_dir: Path) -> AsyncIterator[Library]:
             raise FolderHeld(
                 f"Another terzetto process is using {data_dir}; stop it, or give --documents."
             ) from None
-        async with open_library(data_dir, now=wall_clock) as library:
+        async with open_library(data_dir, now=wall_clock, encoder=encoder) as library:
             yield library
 
 
@@ -219,11 +233,11 @@ async def evaluate(
             f"The library has none of the judged documents, {len(names)} in all, such as "
             f"{min(unknown)}. Give the collection with --documents."
         )
-    await library.fill_vectors()
-    rankers: dict[str, tuple[Ranker, ...]] = {one: (one,) for one in library.rankers}
-    if len(rankers) > 1:
-        rankers["fused"] = library.rankers
-    found = {name: await _mean_over(library, asked, used) for name, used in rankers.items()}
+    await library.encode_all()
+    rankings: dict[str, tuple[Ranker, ...]] = {"bm25": ("bm25",)}
+    if "encoder" in library.rankers:
+        rankings |= {"encoder": ("encoder",), "fused": ("bm25", "encoder")}
+    found = {name: await _mean_over(library, asked, used) for name, used in rankings.items()}
     unasked = len(judgements.keys() - queries.keys())
     left_out = len(queries) - len(asked)
     return RetrievalEvaluation(len(asked), left_out, unasked, len(names), len(unknown), found)
@@ -253,7 +267,7 @@ def _judged_queries(
 
 
 async def _mean_over(
-    library: Library, asked: Sequence[_JudgedQuery], rankers: Sequence[Ranker]
+    library: Library, asked: Sequence[_JudgedQuery], rankers: Collection[Ranker]
 ) -> RankingMeasures:
     each = []
     for query in asked:
@@ -263,7 +277,7 @@ async def _mean_over(
 
 
 async def _ranked_documents(
-    library: Library, query: _JudgedQuery, rankers: Sequence[Ranker]
+    library: Library, query: _JudgedQuery, rankers: Collection[Ranker]
 ) -> list[str]:
     """The first `DEPTH` documents that the search finds, or all if there are fewer."""
     limit = _PASSAGES

@@ -1,9 +1,10 @@
 """The statements of a report, and whether the cited passages support them.
 
-A statement is a sentence that states something. Not statements are: headings, code, the list of
-sources, sentences of less than three words, and notes on the library itself, such as that it has
-nothing on a question. A note that cites a source is a statement. "Frogs sing [1]." and "Frogs sing.
-[1]" are read alike, so that one measure serves quoting reports and those that a model wrote.
+A statement is a sentence that states something, or a row of a table. Not statements are: headings,
+code, the list of sources, sentences of less than three words, and notes on the library itself, such as
+that it has nothing on a question. A note that cites a source is a statement. "Frogs sing [1]." and
+"Frogs sing. [1]" are read alike, so that one measure serves quoting reports and those that a model
+wrote. If the only citation of a paragraph, list or table is at its end, it covers the whole of it.
 
 Support is measured by words. The measure is K-Precision, the share of a statement's words that are
 in the passage: V. Adlakha, P. BehnamGhader, X. H. Lu, N. Meade and S. Reddy, "Evaluating
@@ -28,12 +29,12 @@ Rule: pure functions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from actors.library.sentences import sentences
 from actors.tasks.evidence import Source
-from actors.tasks.words import stems
+from actors.tasks.words import telling_terms
 
 THRESHOLD = 0.8
 """The share of a statement's words that the passage must have."""
@@ -43,26 +44,32 @@ _MAX_RANGE = 20
 _WINDOW_SENTENCES = 3
 
 _SOURCES = re.compile(r"^## Sources\s*$", re.MULTILINE)
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+_RULE = re.compile(r"^\|(?:\s*-{3,}\s*\|)+$\n?", re.MULTILINE)
+_ESCAPE = re.compile(r"\\([^A-Za-z0-9\s])")
 _FENCED = re.compile(r"^```.*?(?:^```\s*$|\Z)", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^\s*#{1,6}\s.*$", re.MULTILINE)
 _ITEM = re.compile(r"^\s*(?:[-*+•>|]|\d{1,3}[.)])\s+", re.MULTILINE)
 _CODE_SPAN = re.compile(r"`[^`\n]*`")
 _STOP_FIRST = re.compile(r"([.!?。！？]+[\"'”’»)*_]*)((?:\s*\[\d[\d,;\s–-]*\])+)")
-_CITATION = re.compile(r"\s*\[(\d[\d,;\s–-]*)\]")
+_CITATION = re.compile(r"\s*(?<!\\)\[(\d[\d,;\s–-]*)\]")
+_LAST_CITATION = re.compile(r"(?:\s*(?<!\\)\[\d[\d,;\s–-]*\])+[.!?\s|*]*\Z")
 _NUMBERS = re.compile(r"(\d+)(?:\s*[–-]\s*(\d+))?")
-_EMPHASIS = re.compile(r"\*+|(?<!\w)_+|_+(?!\w)|`")
+_EMPHASIS = re.compile(r"(?<!\\)\*+|(?<![\w\\])_+|(?<!\\)_+(?!\w)|(?<!\\)`")
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nor|neither|cannot|without)\b|n['’]t\b", re.IGNORECASE
 )
 _NOTHING = re.compile(
-    r"^(?:unfortunately, )?(?:the|these|your) (?:library|passages|sources|documents)"
+    r"^Nothing in the library answers this"
+    r"|^(?:unfortunately, )?(?:the|these|your) (?:library|passages|sources|documents)"
     r" (?:(?:ha(?:s|ve)|contains?|says?|offers?|gives?|provides?|mentions?) (?:nothing|no)\b"
     r"|(?:do|does) not (?:cover|mention|say|contain|discuss|address)\b)",
     re.IGNORECASE,
 )
 _NOTE = re.compile(
     r"^What the library has on this stands|^This report draws on Terzetto's sample library"
-    r"|^Add (?:your own )?documents .{0,40}terzetto ingest",
+    r"|^Add (?:your own )?documents .{0,40}terzetto ingest"
+    r"|^Not searched: |^The closest passages:$|^The listing goes on in the source",
 )
 
 
@@ -76,10 +83,16 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class ReportStatements:
-    """What a report states; `says_nothing` if a note says that the library lacks something."""
+    """What a report states; `says_nothing` if a note says that the library lacks something.
+
+    `opens_with_nothing`: such a note stands before the first citation. `body` is the text without
+    headings and sources, and with its listings.
+    """
 
     statements: tuple[Statement, ...]
     says_nothing: bool
+    opens_with_nothing: bool = False
+    body: str = ""
 
 
 # --- Reading a report -----------------------------------------------------------------------------
@@ -87,32 +100,50 @@ class ReportStatements:
 
 def read_report(text: str) -> ReportStatements:
     """The statements of a report in Markdown, in their order."""
-    body = _SOURCES.split(text)[0]
-    body = _HEADING.sub("\n", _FENCED.sub("\n", body))
-    body = _STOP_FIRST.sub(r"\2\1", _ITEM.sub("\n\n", body))
+    whole = _HEADING.sub("\n", _SOURCES.split(text)[0])
     statements: list[Statement] = []
-    says_nothing = False
-    for sentence in sentences(body):
+    says_nothing = opens_with_nothing = False
+    for block in _BLANK_LINE.split(_FENCED.sub("\n\n", whole)):
+        for statement in _stated(block):
+            if not statement.cites and _NOTHING.match(statement.text):
+                says_nothing = True
+                opens_with_nothing |= not any(one.cites for one in statements)
+            elif _states(statement):
+                statements.append(statement)
+    body = _ESCAPE.sub(r"\1", _EMPHASIS.sub("", _CITATION.sub("", whole)))
+    return ReportStatements(tuple(statements), says_nothing, opens_with_nothing, body)
+
+
+def _stated(block: str) -> Iterator[Statement]:
+    """The sentences of a paragraph or list; a table is one."""
+    last = _LAST_CITATION.search(block)
+    covers = last and not _CITATION.search(block[: last.start()])
+    shared = _cited_in(last[0]) if last and covers else ()
+    if block.lstrip().startswith("|"):
+        sentence = _RULE.sub("", block).replace("|", " ")
+        yield replace(_statement(sentence), cites=shared or _cited_in(sentence))
+        return
+    for sentence in sentences(_STOP_FIRST.sub(r"\2\1", _ITEM.sub("\n\n", block))):
         statement = _statement(sentence)
-        if not statement.cites and _NOTHING.match(statement.text):
-            says_nothing = True
-        elif _states(statement):
-            statements.append(statement)
-    return ReportStatements(tuple(statements), says_nothing)
+        yield replace(statement, cites=statement.cites or shared)
 
 
 def _states(statement: Statement) -> bool:
     if statement.cites:
-        return True
+        return any(letter.isalnum() for letter in statement.text)
     enough = len(statement.text.split()) >= _MIN_WORDS
     return enough and not _NOTE.match(statement.text)
 
 
 def _statement(sentence: str) -> Statement:
-    outside = _CODE_SPAN.sub("", sentence)  # `a[0]` is no citation.
+    text = _ESCAPE.sub(r"\1", _EMPHASIS.sub("", _CITATION.sub("", sentence)))
+    return Statement(" ".join(text.split()), _cited_in(sentence))
+
+
+def _cited_in(text: str) -> tuple[int, ...]:
+    outside = _CODE_SPAN.sub("", text)  # `a[0]` is no citation.
     cites = [n for numbers in _CITATION.findall(outside) for n in _cited(numbers)]
-    text = _EMPHASIS.sub("", _CITATION.sub("", sentence))
-    return Statement(" ".join(text.split()), tuple(dict.fromkeys(cites)))
+    return tuple(dict.fromkeys(cites))
 
 
 def _cited(numbers: str) -> list[int]:
@@ -136,7 +167,7 @@ class TextStems:
     @staticmethod
     def of(text: str) -> TextStems:
         """The stems of a text."""
-        return TextStems(frozenset(stems(text)), _NEGATION.search(text) is not None)
+        return TextStems(frozenset(telling_terms(text)), _NEGATION.search(text) is not None)
 
     @staticmethod
     def union(parts: Iterable[TextStems]) -> TextStems:

@@ -1,0 +1,62 @@
+"""E-mail as blocks: who wrote to whom, when and about what, and the text.
+
+Rule: of the parts that say the same, the plain text is read; attachments are counted.
+"""
+
+from __future__ import annotations
+
+from email import message_from_bytes, policy
+from email.errors import MessageError
+from email.message import Message
+from itertools import islice
+
+from actors.errors import UnreadableDocument
+from actors.library.parsing.blocks import Block, Parsed, collapsed
+from actors.library.parsing.decoding import decoded
+from actors.library.parsing.formats.html import parse_html
+from actors.library.parsing.formats.plain_text import parse_text
+
+_HEADERS = ("From", "To", "Cc", "Date", "Subject")
+_MOST_PARTS = 1_000
+
+
+def parse_email(body: bytes) -> Parsed:
+    """A message; its title is its subject."""
+    message = message_from_bytes(body, policy=policy.default)
+    headers = [(name, value) for name in _HEADERS if (value := _header(message, name))]
+    if not headers:
+        raise UnreadableDocument("This is not an e-mail: it has no From, To, Date or Subject.")
+    blocks = [Block(f"{name}: {value}", "pair") for name, value in headers]
+    texts, left_out = _texts(message)
+    for text in texts:
+        blocks += _part(text).blocks
+    plural = "attachments were" if left_out != 1 else "attachment was"
+    notes = (f"{left_out} {plural} left out.",) if left_out else ()
+    return Parsed(dict(headers).get("Subject", ""), tuple(blocks), notes)
+
+
+def _header(message: Message, name: str) -> str:
+    try:
+        return collapsed(str(message.get(name) or ""))
+    except (MessageError, ValueError, LookupError, IndexError, AttributeError, TypeError):
+        return ""  # The parser of the standard library raises these for broken headers.
+
+
+def _texts(message: Message) -> tuple[list[Message], int]:
+    """The parts that are the text of a message, and how many others there are."""
+    parts = [part for part in islice(message.walk(), _MOST_PARTS) if not part.is_multipart()]
+    shown = [part for part in parts if _is_text(part)]
+    plain = [part for part in shown if part.get_content_type() == "text/plain"]
+    texts = plain or [part for part in shown if part.get_content_type() == "text/html"]
+    return texts, sum(part not in shown for part in parts)
+
+
+def _is_text(part: Message) -> bool:
+    named = part.get_filename() is not None or part.get_content_disposition() == "attachment"
+    return not named and part.get_content_type() in ("text/plain", "text/html")
+
+
+def _part(part: Message) -> Parsed:
+    payload = part.get_payload(decode=True)
+    text = decoded(payload if isinstance(payload, bytes) else b"", part.get_content_charset())
+    return parse_html(text) if part.get_content_type() == "text/html" else parse_text(text)

@@ -1,0 +1,294 @@
+"""Retrieval: BM25 over passages and over excerpts, and with an encoder what is near in meaning.
+
+Rule: no query is a syntax error, since only terms go into an expression. Function words are left out
+of expressions unless a query has nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from actors.sqlite import checked_text
+from actors.tasks.evidence import Excerpt, Passage
+from actors.tasks.words import (
+    STOP_WEIGHT,
+    compounds,
+    is_letter_of_run,
+    query_terms,
+    telling_terms,
+)
+
+WEIGHTS = {"passage_terms": "2.0, 3.0, 1.0", "excerpt_terms": "1.0, 1.0, 1.0"}
+"""BM25 weights of title, headings and text in each full-text table."""
+
+EXCERPTS_FOUND = 40
+"""Excerpts that are candidates by themselves, besides those of the passages found."""
+PASSAGES_PER_SIDE, EXCERPTS_PER_SIDE = 5, 10
+"""Further ones for each side of a comparison."""
+
+FURNITURE = 3
+"""An excerpt whose text stands in more documents than this is navigation or boilerplate."""
+
+RANK_OFFSET = 60
+"""The constant of reciprocal rank fusion: how little the first ranks count more than the next.
+
+Source: Cormack, Clarke and Büttcher, "Reciprocal rank fusion", 2009.
+"""
+
+NOTHING_NEAR: Mapping[int, float] = MappingProxyType({})
+
+CONTEXT_WEIGHT = 0.5
+MAX_TERMS, MAX_CONTEXT_TERMS = 64, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to find: a question, text that narrows it down, and the sides that it compares."""
+
+    text: str
+    context: str = ""
+    sides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Passages, best first, candidate excerpts, and the weights of the query's terms.
+
+    `units` counts the excerpts of the library. `sample`: they are the sample library's.
+    """
+
+    passages: tuple[Passage, ...] = ()
+    excerpts: tuple[Excerpt, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    units: int = 0
+    sample: bool = False
+
+
+def match_expression(text: str, context: str = "") -> str | None:
+    """A text as an FTS5 expression; None if nothing in it can be searched for.
+
+    Terms are alternatives, and BM25 ranks what has more and rarer ones higher. A name of several parts
+    (`asyncio.TaskGroup`) also counts as a phrase. Terms of the text count twice beside the context's.
+    """
+    own = telling_terms(text)[:MAX_TERMS]
+    phrases = [" ".join(parts) for parts in compounds(text[:2_000])][:MAX_TERMS]
+    more = [term for term in telling_terms(context) if term not in own][:MAX_CONTEXT_TERMS]
+    repeats = 2 if more else 1
+    quoted = [
+        f'"{term}"{" *" if is_letter_of_run(term) else ""}'
+        for term in [*own, *phrases] * repeats + more
+    ]
+    return " OR ".join(quoted) or None
+
+
+def find(
+    db: sqlite3.Connection, query: Query, limit: int, near: Mapping[int, float] = NOTHING_NEAR
+) -> Found:
+    """At most `limit` passages for the query (more for a comparison), and their excerpts.
+
+    `near` has cosines of the encodings nearest to the query. Passages by words and by meaning are
+    fused by rank.
+    """
+    with snapshot(db):
+        weights, units = _weights(db, query)
+        expression = match_expression(query.text, query.context)
+        if expression is None:
+            return Found((), (), weights, units)
+        passages = _best(db, "passage_terms", expression, limit)
+        excerpts = _best(db, "excerpt_terms", expression, EXCERPTS_FOUND)
+        order: dict[int, float] = {}
+        if near:
+            by_meaning = _near_excerpts(db, near)
+            excerpts |= _scores(
+                db, "excerpt_terms", expression, by_meaning.keys() - excerpts.keys()
+            )
+            order = fused([passages, by_meaning.values()], limit)
+            passages = _scores(db, "passage_terms", expression, order.keys())
+        for side in filter(None, map(match_expression, query.sides)):
+            more = _best(db, "passage_terms", side, PASSAGES_PER_SIDE)
+            passages |= _scores(db, "passage_terms", expression, more.keys() - passages.keys())
+            more = _best(db, "excerpt_terms", side, EXCERPTS_PER_SIDE)
+            excerpts |= _scores(db, "excerpt_terms", expression, more.keys() - excerpts.keys())
+        read = _passages(db, passages)
+        return Found(
+            tuple(_in_order(read, order)),
+            tuple(_excerpts(db, passages.keys(), excerpts, expression, read)),
+            weights,
+            units,
+        )
+
+
+def matching_passages(
+    db: sqlite3.Connection,
+    expression: str | None,
+    depth: int,
+    near: Mapping[int, float] = NOTHING_NEAR,
+) -> list[Passage]:
+    """At most `depth` passages by words, by meaning, or by both, best first.
+
+    `expression` is None if words do not count.
+    """
+    with snapshot(db):
+        scores = _best(db, "passage_terms", expression, depth) if expression else {}
+        if near:
+            scores = fused([scores, _near_excerpts(db, near).values()], depth)
+        read = _passages(db, scores)
+    return sorted(read.values(), key=lambda passage: -passage.score)
+
+
+def fused(rankings: Iterable[Iterable[int]], most: int) -> dict[int, float]:
+    """The numbers of several rankings with the sums of their reciprocal ranks, best first."""
+    scores: defaultdict[int, float] = defaultdict(float)
+    for ranking in rankings:
+        for rank, number in enumerate(dict.fromkeys(ranking), start=1):
+            scores[number] += 1 / (RANK_OFFSET + rank)
+    return dict(sorted(scores.items(), key=lambda one: -one[1])[:most])
+
+
+def _in_order(read: Mapping[int, Passage], ranks: Mapping[int, float]) -> list[Passage]:
+    """The passages by their fused ranks, then those that have none by their scores."""
+    numbers = sorted(read, key=lambda number: (-ranks.get(number, 0.0), -read[number].score))
+    return [read[number] for number in numbers]
+
+
+def _near_excerpts(db: sqlite3.Connection, near: Mapping[int, float]) -> dict[int, int]:
+    """The excerpts with these encodings and the passage of each, nearest first, no furniture."""
+    sql = """SELECT encoding, excerpt, passage, number FROM encodings JOIN excerpts USING (content)
+        JOIN passages USING (number, position) WHERE encoding IN (SELECT value FROM json_each(?))
+        ORDER BY excerpt"""
+    rows = _among(db, sql, near)
+    documents: defaultdict[int, set[int]] = defaultdict(set)
+    for encoding, _, _, number in rows:
+        documents[encoding].add(number)
+    rows.sort(key=lambda row: -near[row[0]])
+    return {row[1]: row[2] for row in rows if len(documents[row[0]]) <= FURNITURE}
+
+
+def openings(db: sqlite3.Connection, count: int) -> Found:
+    """The first `count` passages of every document, and their excerpts."""
+    with snapshot(db):
+        sql = "SELECT passage FROM passages WHERE NOT links AND position <= ?"
+        first = {number: 0.0 for (number,) in db.execute(sql, (count,)).fetchall()}
+        read = _passages(db, first)
+        excerpts = tuple(_excerpts(db, first.keys(), {}, None, read))
+    return Found(tuple(read.values()), excerpts)
+
+
+@contextmanager
+def snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """All reads in the block see one state of the file."""
+    with db:
+        db.execute("BEGIN")
+        yield
+
+
+def _weights(db: sqlite3.Connection, query: Query) -> tuple[dict[str, float], int]:
+    """The terms of a query with importance times IDF, and how many excerpts there are."""
+    (units,) = db.execute("SELECT count(*) FROM excerpts").fetchone()
+
+    def idf(term: str) -> float:
+        sql = "SELECT doc FROM excerpt_vocabulary WHERE term = ?"
+        row = db.execute(sql, (term,)).fetchone()
+        held = row[0] if row else 0
+        return math.log(1 + (units - held + 0.5) / (held + 0.5))
+
+    own = query_terms(query.text)
+    weights = {term: weight * idf(term) for term, weight in own.items()}
+    for term, weight in list(query_terms(query.context).items())[: 4 * MAX_CONTEXT_TERMS]:
+        if term not in own and weight > STOP_WEIGHT:
+            weights[term] = CONTEXT_WEIGHT * weight * idf(term)
+    return weights, units
+
+
+def _best(db: sqlite3.Connection, table: str, expression: str, most: int) -> dict[int, float]:
+    """The rows that match best: their numbers with scores, higher for a better match."""
+    sql = f"""SELECT rowid, -bm25({table}, {WEIGHTS[table]}) FROM {table} WHERE {table} MATCH ?
+        ORDER BY 2 DESC, 1 LIMIT ?"""
+    return dict(db.execute(sql, (expression, most)).fetchall())
+
+
+def _scores(
+    db: sqlite3.Connection,
+    table: str,
+    expression: str | None,
+    numbers: Collection[int],
+) -> dict[int, float]:
+    """The scores of these rows; 0 for those that do not match."""
+    sql = f"""SELECT rowid, -bm25({table}, {WEIGHTS[table]}) FROM {table}
+        WHERE {table} MATCH ? AND rowid IN (SELECT value FROM json_each(?))"""
+    ids = json.dumps(sorted(numbers))
+    found = db.execute(sql, (expression, ids)).fetchall() if expression else ()
+    return {**dict.fromkeys(numbers, 0.0), **dict(found)}
+
+
+def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, Passage]:
+    sql = """SELECT passage, document_id, title, position, begin, finish,
+            CAST(headings || char(0) || text AS BLOB), crc
+        FROM passages JOIN documents USING (number)
+        WHERE passage IN (SELECT value FROM json_each(?))"""
+    found = {}
+    for number, document_id, title, position, begin, finish, content, crc in _among(
+        db, sql, scores
+    ):
+        row = f"Document {document_id}, passage {position},"
+        headings, _, text = checked_text(content, crc, row).partition("\0")
+        section = headings.rpartition("\n")[2]
+        score = scores[number]
+        found[number] = Passage(document_id, title, section, position, text, score, begin, finish)
+    return found
+
+
+def _excerpts(
+    db: sqlite3.Connection,
+    passages: Iterable[int],
+    scores: Mapping[int, float],
+    expression: str | None,
+    read: Mapping[int, Passage],
+) -> Iterator[Excerpt]:
+    """The excerpts of the passages and those that match by themselves, in the order of the text."""
+    within = """SELECT excerpt FROM excerpts JOIN passages USING (number, position)
+        WHERE passage IN (SELECT value FROM json_each(?))"""
+    within_passages = {row[0] for row in _among(db, within, passages)} - scores.keys()
+    rest = _scores(db, "excerpt_terms", expression, within_passages)
+    scores = {**scores, **rest}
+    by_place = {(one.document_id, one.position): one.score for one in read.values()}
+    sql = """SELECT excerpt, document_id, title, position, begin, finish, kind, lead,
+            CAST(headings || char(0) || text AS BLOB), crc
+        FROM excerpts AS one JOIN documents USING (number)
+        WHERE excerpt IN (SELECT value FROM json_each(?)) AND (
+            SELECT count(DISTINCT number) FROM (SELECT number FROM excerpts AS other
+                WHERE other.digest = one.digest LIMIT 64)) <= ?
+        ORDER BY number, begin"""
+    for row in db.execute(sql, (json.dumps(sorted(scores)), FURNITURE)).fetchall():
+        number, document_id, title, position, begin, finish, kind, lead, content, crc = row
+        name = f"Document {document_id}, excerpt at {begin},"
+        headings, _, text = checked_text(content, crc, name).partition("\0")
+        yield Excerpt(
+            document_id,
+            title,
+            tuple(headings.split("\n")) if headings else (),
+            position,
+            begin,
+            finish,
+            kind,
+            text,
+            bool(lead),
+            by_place.get((document_id, position), 0.0),
+            scores[number],
+        )
+
+
+def _among(db: sqlite3.Connection, sql: str, numbers: Iterable[int]) -> list[Any]:
+    """All rows of a statement over these numbers.
+
+    All are fetched: a cursor that an error leaves open would keep its state of the file.
+    """
+    return db.execute(sql, (json.dumps(sorted(numbers)),)).fetchall()
