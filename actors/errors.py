@@ -133,6 +133,12 @@ class TaskNotFound(ActorError):
     code = "task_not_found"
 
 
+class TaskUnreadable(ActorError):
+    """A record of the task is damaged. The operator's move: restore a backup, or delete the task."""
+
+    code = "task_unreadable"
+
+
 class DocumentNotFound(ActorError):
     """There is no such document, or no longer. The caller's move: check the id."""
 

@@ -24,7 +24,7 @@ import trio
 
 from actors.agents.plugin import load_plugins
 from actors.clock import Now, wall_clock
-from actors.errors import ActorError, CancelUnfinished, Overloaded
+from actors.errors import ActorError, ActorStopped, CancelUnfinished, Overloaded
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.journal.follower import Closing, Follower
 from actors.journal.journal import CommittedView, Journal
@@ -50,6 +50,7 @@ from actors.runtime import (
     Request,
     spawn,
 )
+from actors.runtime.loop_watch import watched_loop
 from actors.settings import Settings
 from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.events import Stamped, decode
@@ -223,7 +224,13 @@ class System:
         self._view.close_streams("draining")
 
     async def ping(self) -> None:
-        """Returns once the supervisor and the journal have answered."""
+        """Returns once the supervisor and the journal have answered.
+
+        Raises `ActorStopped` if an actor has ended, though the system has not.
+        """
+        for actor in self._actors:
+            if actor.info().state == "stopped":
+                raise ActorStopped(f"The actor {actor.name} has stopped. Restart the server.")
         await self._supervisor.ask(Ping())
         await self._tasks.journal.ask(Ping())
 
@@ -327,6 +334,8 @@ async def open_system(
         _open_library(settings, library, now) as lib,
         open_tools(settings) as tools,
         open_models(settings) as models,
+        # In virtual time a thread would disturb the order of the tasks.
+        watched_loop() if now is wall_clock else contextlib.nullcontext(),
     ):
         orderly = await the_store.claim()
         built_in = built_in_agents(settings, lib, models, tools, plugins)

@@ -53,7 +53,7 @@ TOOLS_START_S = 10.0
 class AgentSpec:
     """How an agent is built, and how many requests may wait for it and be worked on.
 
-    `backoff`, `must_succeed` and `continues` are as in `AgentAddress`.
+    `backoff`, `must_succeed`, `continues` and `has_effects` are as in `AgentAddress`.
     """
 
     make: Factory
@@ -63,6 +63,7 @@ class AgentSpec:
     backoff: Backoff | None = None
     must_succeed: bool = False
     continues: bool = False
+    has_effects: bool = False
 
 
 def built_in_agents(
@@ -146,7 +147,7 @@ def agent_specs(
     for name, server in settings.tools.items():
         make = partial(ToolAgent, tools)
         specs[_tool_agent(name)] = AgentSpec(
-            make, ToolAgent.does, TOOLS_MAILBOX, server.concurrency
+            make, ToolAgent.does, TOOLS_MAILBOX, server.concurrency, has_effects=True
         )
     for plugin in plugins:
         specs[plugin.name] = AgentSpec(
@@ -156,6 +157,7 @@ def agent_specs(
             plugin.concurrency,
             None if plugin.retries_s is None else Backoff(plugin.retries_s),
             plugin.on_failure == "fail",
+            has_effects=True,
         )
     return specs
 
@@ -169,7 +171,9 @@ def addresses(
 ) -> Agents:
     """The agents as a run sees them."""
     found = {
-        name: AgentAddress(handles[name], spec.backoff, spec.must_succeed, spec.continues)
+        name: AgentAddress(
+            handles[name], spec.backoff, spec.must_succeed, spec.continues, spec.has_effects
+        )
         for name, spec in specs.items()
     }
     servers = {name: found[_tool_agent(name)] for name in tool_servers}

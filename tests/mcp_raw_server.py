@@ -1,7 +1,8 @@
 """A tool server without the SDK, for faults that the SDK never has: `python mcp_raw_server.py FAULT [FILE]`.
 
 It has one tool, `search`, and one fault: silent, dies, endless, slow, deaf, grows, restless,
-parent, orphan, clogged, half (of a surrogate pair), shapeless, refuses, errs or none.
+parent, session, orphan, clogged, half (of a surrogate pair), utf8, wrong_id, null_id, no_id, odd_result,
+refuses, errs or none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 fault = sys.argv[1]
 file = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+ODD_IDS = {"wrong_id": 999, "null_id": None, "no_id": [1]}
 SCHEMA = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
 
 
@@ -72,18 +74,32 @@ def called(request: dict[str, Any]) -> None:
         error = {"code": -32602 if fault == "refuses" else -32000, "message": "no \ud83d frogs"}
         print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": error}), flush=True)
         return
-    if fault == "shapeless":
-        print(json.dumps({"id": request["id"], "result": 7}), flush=True)
-        return
+    if fault in ODD_IDS:
+        request = {"id": ODD_IDS[fault]}
+    if fault == "odd_result":
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": [7]}), flush=True)
     text = "Frogs \ud800 live in ponds." if fault == "half" else "Frogs live in ponds."
+    if fault == "utf8":
+        line = json.dumps(
+            {
+                "jsonrpc": "2.0",
+                "id": request["id"],
+                "result": {"content": [{"type": "text", "text": "FROG"}]},
+            }
+        )
+        sys.stdout.buffer.write(
+            line.encode().replace(b"FROG", b"Frogs live in \xff ponds.") + b"\n"
+        )
+        sys.stdout.flush()
     answer(request, {"content": [{"type": "text", "text": text}]})
 
 
 note(f"started {os.getpid()}")
 if fault == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if fault == "parent":
-    note(f"child {subprocess.Popen(['sleep', '1000']).pid}")
+if fault in ("parent", "session"):
+    apart = fault == "session"
+    note(f"child {subprocess.Popen(['sleep', '1000'], start_new_session=apart).pid}")
 print("this is no message", flush=True)
 for line in sys.stdin:
     message = json.loads(line)

@@ -32,6 +32,7 @@ MISSED = "MISSED"
 
 SUPERVISOR, JOURNAL = "actors.runs.supervisor", "actors.journal.journal"
 LIFE, LIVE_TASKS, TAIL = "actors.tasks.life", "actors.runs.live_tasks", "actors.journal.tail"
+RUN, CHARGES, BORDER = "actors.runs.run", "actors.runs.charges", "actors.runtime.border"
 LEDGER, ACTOR = "actors.journal.ledger", "actors.runtime.actor"
 WITHIN_LINE = 'within_line:\n                    return b":heartbeat'
 CLOSES = "            connection.close_now()"
@@ -141,7 +142,7 @@ BUGS = [
         [
             Edit(
                 SUPERVISOR,
-                'if step.status == "completed"\n            }',
+                'if step.status == "completed"\n        }',
                 'if step.status == "completed" and key != "s2"\n            }',
             )
         ],
@@ -152,8 +153,38 @@ BUGS = [
     ),
     Bug(
         "a crash uses up no attempt",
-        [Edit(SUPERVISOR, '"executing" and live.last_end != "crash":', '"executing":')],
+        [Edit(CHARGES, "if len(causes) == 1:", "if False:")],
         by="test_supervisor.py::a_crash_uses_up",
+    ),
+    Bug(
+        "a crash uses up an attempt of every step",
+        [
+            Edit(
+                CHARGES, 'if last_end != "crash" or key != charged_step:', 'if last_end != "crash":'
+            ),
+            Edit(RUN, "self._suspects_turn() if self._is_suspect(step) else", ""),
+        ],
+        by="test_charges.py::kills_from_outside",
+    ),
+    Bug(
+        "suspects run side by side",
+        [Edit(RUN, "self._suspects_turn() if self._is_suspect(step) else", "")],
+        by="test_charges.py::a_crash_loop",
+    ),
+    Bug(
+        "a step with effects begins before its start is durable",
+        [Edit(RUN, "durable = has_effects or", "durable = False and")],
+        by="test_charges.py::a_crash_loop",
+    ),
+    Bug(
+        "a Cancelled that a handler kept from another scope passes its border",
+        [Edit(BORDER, "ours = trio.current_effective_deadline() == -math.inf", "ours = True")],
+        by="test_runtime_border.py",
+    ),
+    Bug(
+        "sys.exit in a handler ends its actor",
+        [Edit(BORDER, "isinstance(one, ProcessDied)", "isinstance(one, ProcessDied | SystemExit)")],
+        by="test_runtime_border.py",
     ),
     Bug(
         "a deleted task's readers are not told",

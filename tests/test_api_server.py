@@ -8,7 +8,7 @@ import httpx
 import pytest
 import trio
 from api_client import Api, check_log, check_problem, scripted_api
-from scripted import Cast
+from scripted import Cast, scripted_system
 
 TABLE = {
     ("POST", "/tasks"),
@@ -31,6 +31,15 @@ TABLE = {
     ("GET", "/readyz"),
     ("GET", "/health"),
 }
+
+
+async def test_a_server_whose_actor_has_ended_is_not_ready_and_names_it(served):
+    async with scripted_system() as system, served(system) as http:
+        system._agents["writer"]._nursery.cancel_scope.cancel()
+        await trio.sleep(0.01)
+        answer = await http.get("/readyz")
+    check_problem(answer, 503, "actor_stopped")
+    assert "writer" in answer.json()["detail"]
 
 
 async def test_a_running_server_is_alive_ready_and_ok(served):

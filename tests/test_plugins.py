@@ -17,6 +17,7 @@ from scripted_model import plan
 from actors import About, Passage, Settings, open_system
 from actors.agents.extractive.questions import questioned
 from actors.agents.plugin import UnusablePlugin, describe_plugin, load_plugins
+from actors.errors import ActorStopped
 from actors.runtime.cooperative import at_once
 from actors.tasks.events import Stamped
 from actors.tasks.plan import Plan
@@ -254,6 +255,119 @@ async def test_a_bug_while_it_is_cancelled_ends_neither_agent_nor_system(
             assert (await system.cancel(task.task_id)).status == "cancelled"
         restarts = {agent.name: agent.restarts for agent in system.agents()}
     assert restarts["stubborn"] == 0
+
+
+async def _stale() -> trio.Cancelled:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled as kept:
+            return kept
+    raise AssertionError
+
+
+class Leaving(Prices):
+    """Raises what no `except Exception` catches."""
+
+    name = "leaving"
+    raised: ClassVar[BaseException | None] = None
+
+    async def handle(self, request: Lookup, about: About) -> Any:
+        raise self.raised or await _stale()
+
+
+class OddModel(BaseModel):
+    product: str
+
+    @field_validator("product")
+    @classmethod
+    def _leave(cls, value: str) -> str:
+        raise SystemExit(3)
+
+
+class OddlyModelled(Prices):
+    name = "oddly_modelled"
+    asks = OddModel
+
+
+class OddText(str):
+    def strip(self, chars: str | None = None, /) -> str:
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        SystemExit(3),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        type("Stop", (BaseException,), {})("stop"),
+        BaseExceptionGroup("both", [SystemExit(3), ValueError("a bug")]),
+        ActorStopped("It has not."),
+        None,
+    ],
+    ids=["sys.exit", "Ctrl-C", "GeneratorExit", "its own", "a group", "an error of ours", "stale"],
+)
+async def test_whatever_an_agent_raises_fails_its_step_alone(
+    raised: BaseException | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Leaving, "raised", raised)
+    log, restarts = await run_often("Leaving")
+    assert len(of(log, "step_started", "leaving")) == 3
+    (done,) = of(log, "step_completed", "leaving")
+    assert done["degraded"] and done["error"]["code"] == "agent_failed"
+    assert log[-1].event_type == "task_completed"
+    assert restarts["leaving"] == 0
+
+
+async def run_often(agent: str) -> tuple[list[Stamped], dict[str, int]]:
+    """The log of the last of eight tasks, and the restarts of each actor."""
+    settings = Settings(data_dir=None, agents=(f"test_plugins:{agent}",))
+    async with open_system(settings) as system:
+        for _ in range(8):
+            task = await system.create("What does a frog cost?")
+            log = [event async for event in system.execute(task.task_id)]
+        return log, {agent.name: agent.restarts for agent in system.agents()}
+
+
+class Untidy(Prices):
+    name = "untidy"
+    opened: ClassVar[list[trio.CancelScope]] = []
+
+    async def handle(self, request: Lookup, about: About) -> Any:
+        self.opened.append(trio.CancelScope(deadline=trio.current_time() + 1))
+        self.opened[-1].__enter__()
+        return "A frog costs four coins."
+
+
+async def test_a_scope_that_an_agent_leaves_open_fails_its_step_alone(
+    autojump_clock: object,
+) -> None:
+    log, restarts = await run_often("Untidy")
+    (done,) = of(log, "step_completed", "untidy")
+    assert "failed (RuntimeError)" in done["error"]["message"]
+    assert log[-1].event_type == "task_completed"
+    assert restarts["untidy"] == 0
+
+
+async def test_a_model_and_a_reply_that_exit_fail_their_step_alone() -> None:
+    log, restarts = await run_often("OddlyModelled")
+    (done,) = of(log, "step_completed", "oddly_modelled")
+    assert "its model failed (SystemExit)" in done["error"]["message"]
+    assert restarts["oddly_modelled"] == 0
+
+    Prices.replies += [OddText("A frog costs four coins.")] * 99
+    log, restarts = await run_often("Prices")
+    assert log[-1].event_type == "task_completed"
+    assert restarts["prices"] == 0
+
+
+async def test_a_module_that_exits_when_it_is_loaded_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "leaving.py"
+    file.write_text("raise SystemExit(3)")
+    with pytest.raises(UnusablePlugin, match="cannot be loaded: SystemExit: 3"):
+        load_plugins([f"{file}:Mine"])
 
 
 class Unmade(Prices):

@@ -294,3 +294,34 @@ async def test_hypercorn_serves_web_app_with_the_folder_from_the_environment(tmp
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+STUCK_AGENT = """
+import threading, time, trio
+from pydantic import BaseModel
+
+class Asks(BaseModel):
+    question: str
+
+class Mine:
+    name, does, asks = "stuck", "Never stops.", Asks
+
+    async def handle(self, request, about):
+        threading.Thread(target=time.sleep, args=(900,), name="left behind").start()
+        if "frog" in request.question:
+            await trio.to_thread.run_sync(time.sleep, 900)
+        return "Toads sing."
+"""
+
+
+async def test_threads_of_an_agent_do_not_keep_the_server_from_stopping(tmp_path):
+    (tmp_path / "stuck.py").write_text(STUCK_AGENT)
+    flags = ("--set", f"agents={tmp_path / 'stuck.py'}:Mine", "--set", "grace_s=0")
+    for text, code in (("Do toads sing?", 0), ("Do frogs sing?", 1)):
+        async with running(tmp_path / "data", *flags) as server:
+            async with server.api() as api:
+                task_id = await api.create(text)
+                await api.start(task_id)
+                await trio.sleep(1)
+            with trio.fail_after(START_S):
+                assert await server.stop() == code

@@ -288,13 +288,14 @@ async def test_an_orderly_stop_uses_up_no_attempt(step: str, autojump_clock: obj
         ("writes", "task_failed"),
     ],
 )
-async def test_a_crash_uses_up_the_attempt_it_interrupted(
+async def test_a_crash_uses_up_the_attempt_of_a_step_that_was_a_suspect(
     step: str, ending: str, autojump_clock: object
 ) -> None:
     store, task_id = MemoryStore(), ""
-    for lap in range(5):
+    for lap in range(6):  # The first makes it a suspect, and each further one is charged to it.
+        slow: dict[str, Any] = {step: [SLOW]}
         with trio.CancelScope() as power:
-            async with scripted_system(slow_in(step), store=store) as system:
+            async with scripted_system(Cast(questions=1, **slow), store=store) as system:
                 task_id = (await started(system))[0] if lap == 0 else task_id
                 await trio.sleep(1)
                 power.cancel()

@@ -128,19 +128,6 @@ async def test_an_error_is_a_result_and_a_huge_one_is_cut_and_a_picture_is_named
     assert picture.omitted == ("image image/png",)
 
 
-async def test_half_a_surrogate_pair_in_an_answer_is_replaced() -> None:
-    async with started(command=raw("half"), allowed=["search"]) as tools:
-        result = await tools.call("pond/search", {"query": "frogs"}, "k")
-
-    assert result.text == "Frogs ? live in ponds."
-
-
-async def test_an_answer_that_cannot_be_read_fails_the_call_at_once() -> None:
-    async with started(command=raw("shapeless"), allowed=["search"]) as tools:
-        with pytest.raises(ToolFailed, match="Its answer cannot be read"):
-            await tools.call("pond/search", {"query": "frogs"}, "k")
-
-
 async def test_invalid_arguments_are_an_answer() -> None:
     async with started(command=raw("refuses"), allowed=["search"]) as tools:
         result = await tools.call("pond/search", {"query": "frogs"}, "k")
@@ -347,3 +334,33 @@ def test_a_query_gets_search_words_and_a_prompt_gets_the_sentence() -> None:
     assert arguments("query") == {"query": "frogs live"}
     assert arguments("question") == {"question": "Where do frogs live?"}
     assert Tool("s", "t", "", {}).tool_option().arguments(question) == {}
+
+
+# --- replies that cannot be read ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [("half", "Frogs ? live in ponds."), ("utf8", "Frogs live in \ufffd ponds.")],
+)
+async def test_a_reply_with_broken_characters_is_read_without_them(fault: str, text: str) -> None:
+    async with started(command=raw(fault), allowed=["search"], timeout_s=40) as tools:
+        with trio.fail_after(20):
+            result = await tools.call("pond/search", {"query": "frogs"}, "k")
+    assert result.text == text
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("wrong_id", "a request that it was not sent"),
+        ("null_id", "a request that it was not sent"),
+        ("no_id", "a request that it was not sent"),
+        ("odd_result", "does not follow the protocol"),
+    ],
+)
+async def test_a_reply_that_cannot_be_read_fails_its_call_at_once(fault: str, told: str) -> None:
+    async with started(command=raw(fault), allowed=["search"], timeout_s=40) as tools:
+        for _ in range(2):
+            with trio.fail_after(20), pytest.raises(ToolFailed, match=told):
+                await tools.call("pond/search", {"query": "frogs"}, "k")

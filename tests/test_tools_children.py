@@ -22,9 +22,11 @@ def child_of(notes: Path) -> int:
     return int(line.split()[1])
 
 
-async def test_the_children_of_a_server_are_gone_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["parent", "session"])
+async def test_the_children_of_a_server_are_gone_with_it(kind: str, tmp_path: Path) -> None:
+    """Also those in a session of their own, which no signal to the process group reaches."""
     notes = tmp_path / "notes"
-    async with started(command=raw("parent", str(notes)), allowed=["search"]) as tools:
+    async with started(command=raw(kind, str(notes)), allowed=["search"]) as tools:
         assert tools.catalog()
         pid = child_of(notes)
         assert not gone(pid)

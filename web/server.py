@@ -10,8 +10,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -41,6 +42,9 @@ DISCONNECT_GRACE_S = 5.0
 """How long an app may run after its client has left. It is there for apps that are not ours: the MCP
 SDK's discards a session whose first request is cancelled."""
 
+END_S = 15.0
+"""Seconds past the grace in which everything must have stopped; tools take up to 6 s."""
+
 FAILED = 1
 """Exit code of a system that ended by itself."""
 
@@ -57,6 +61,12 @@ def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # It logs each call of a model.
     sys.setswitchinterval(SWITCH_S)
     return_large_blocks()
+    code = _run(settings, opens)
+    _leave_threads(code)
+    return code
+
+
+def _run(settings: ServerSettings, opens: OpenSystem) -> int:
     with hold(settings.data_dir):
         try:
             return trio.run(_serve, settings, opens)
@@ -72,7 +82,7 @@ def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
 
 
 async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with ExitStack() as ends, trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with opens(settings) as system, trio.open_nursery() as watch:
             closing = trio.Event()
             app = create_app(system, settings)
@@ -86,6 +96,7 @@ async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
                     _say(f"Terzetto listens at {url} (Ctrl-C stops it)")
                     await anext(signals)
                     watch.start_soon(_end_at_once, signals)
+                    ends.enter_context(_at_most(settings.grace_s + END_S))
                     _say(
                         "Terzetto stops. Running steps may finish; a second Ctrl-C ends it at once."
                     )
@@ -143,6 +154,33 @@ async def _end_at_once(signals: AsyncIterator[int]) -> None:
     number = await anext(signals)
     _say("Terzetto ends at once. Unfinished tasks go on at the next start.")
     os._exit(128 + number)
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """End the process if the block takes longer: a thread that cannot be cancelled may hold it up."""
+    timer = threading.Timer(seconds, _give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_up() -> None:
+    _say(
+        "Terzetto ends at once: work of an agent or a tool does not stop. It is resumed at the start."
+    )
+    os._exit(FAILED)
+
+
+def _leave_threads(code: int) -> None:
+    """End the process if threads of other people's code would keep it from ending, perhaps for good."""
+    left = [one.name for one in threading.enumerate() if not one.daemon]
+    if len(left) > 1:  # The main thread is one.
+        _say(f"Terzetto does not wait for threads of agents: {', '.join(left[1:])}")
+        os._exit(code)
 
 
 def _say(sentence: str) -> None:

@@ -22,7 +22,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -33,22 +32,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import trio
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    PydanticUserError,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from actors.errors import ActorError, AgentFailed, InvalidRequest
+from actors.errors import AgentFailed, InvalidRequest
 from actors.messages import CallTool
-from actors.runtime.call import Call
+from actors.runtime import Call, contained
 from actors.tasks.evidence import Evidence, Passage
 from actors.tasks.tool_options import ToolOption, text_argument
-
-log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "terzetto.agents"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -100,15 +90,17 @@ class Plugin:
 
     def read(self, arguments: Mapping[str, Any]) -> BaseModel:
         """The validated request; raises `InvalidRequest` if the plugin's model refuses it."""
-        try:
-            return self.asks.model_validate(dict(arguments))
-        except ValidationError as error:
-            wrong = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
-            reason = "; ".join(f"{at}: {why}" if at else why for at, why in wrong[:3])
-        except Exception as error:  # Validators are the plugin author's code.
-            log.error("the request model of the agent %s failed", self.name, exc_info=error)
-            reason = f"its model failed ({type(error).__name__}), and the log says more"
-        raise InvalidRequest(f"The agent {self.name} cannot be asked this: {reason}.")
+        with contained(f"the request model of the agent {self.name}", self._refused):
+            try:
+                return self.asks.model_validate(dict(arguments))
+            except ValidationError as error:
+                wrong = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+        raise self._refused("; ".join(f"{at}: {why}" if at else why for at, why in wrong[:3]))
+
+    def _refused(self, reason: str | BaseException) -> InvalidRequest:
+        if isinstance(reason, BaseException):
+            reason = f"its model failed ({type(reason).__name__}), and the log says more"
+        return InvalidRequest(f"The agent {self.name} cannot be asked this: {reason}.")
 
 
 def describe_plugin(made: Any, origin: str) -> Plugin:
@@ -131,8 +123,10 @@ def describe_plugin(made: Any, origin: str) -> Plugin:
     request_model = cast("type[BaseModel]", asks)
     try:
         schema = request_model.model_json_schema()
-    except PydanticUserError as error:
-        message = f"The agent {origin} needs `asks` to have a JSON schema: {error.message}."
+    except BaseException as error:  # noqa: BLE001 - it may have methods of the plugin author.
+        _let_ctrl_c_pass(error)
+        reason = getattr(error, "message", str(error))
+        message = f"The agent {origin} needs `asks` to have a JSON schema: {reason}."
         raise UnusablePlugin(message) from None
     return Plugin(
         made, cast("str", name), cast("str", does), request_model, schema, **_options(made, need)
@@ -198,7 +192,7 @@ def _named(origin: str) -> Any:
         raise UnusablePlugin(f'An agent is named like "my_agents.py:MyAgent", not {origin!r}.')
     try:
         module = _of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    except Exception as error:  # The module is the plugin author's code.
+    except BaseException as error:  # The module is the plugin author's code.
         raise _not_loaded(origin, error) from error
     if not hasattr(module, name):
         raise UnusablePlugin(f"The agent {origin} cannot be loaded: there is no {name} in it.")
@@ -227,11 +221,18 @@ def _of_file(path: Path) -> Any:
 def _of_package(point: Any) -> Any:
     try:
         return point.load()
-    except Exception as error:  # The package is the plugin author's code.
+    except BaseException as error:  # The package is the plugin author's code.
         raise _not_loaded(f"{point.name} = {point.value}", error) from error
 
 
-def _not_loaded(origin: str, error: Exception) -> UnusablePlugin:
+def _let_ctrl_c_pass(error: BaseException) -> None:
+    """Raise a KeyboardInterrupt again: while a plugin is loaded, it is a person's Ctrl-C."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+
+
+def _not_loaded(origin: str, error: BaseException) -> UnusablePlugin:
+    _let_ctrl_c_pass(error)
     return UnusablePlugin(f"The agent {origin} cannot be loaded: {type(error).__name__}: {error}")
 
 
@@ -262,7 +263,8 @@ class PluginActor:
         self._read = plugin.read
         try:
             self._agent = plugin.make()
-        except Exception as error:  # The constructor is the plugin author's code.
+        except BaseException as error:  # The constructor is the plugin author's code.
+            _let_ctrl_c_pass(error)
             why = f"{type(error).__name__}: {error}"
             raise UnusablePlugin(f"The agent {self.name} cannot be made: {why}") from error
 
@@ -270,21 +272,12 @@ class PluginActor:
         """The passages that the plugin replies with; a text becomes a passage."""
         arguments = self._read(request.arguments)
         about = About(request.key, request.question.text, request.task_description)
-        try:
+        # At the end of the inner scope Trio reports the scopes that the plugin has left open; else
+        # they would cancel later requests.
+        with contained(f"the agent {self.name}", self._failed), trio.CancelScope():
             reply = await self._agent.handle(arguments, about)
-        except ActorError:
-            raise
-        except BaseExceptionGroup as group:
-            cancelled, errors = group.split(trio.Cancelled)
-            if errors is not None:
-                log.error("the agent %s failed", self.name, exc_info=errors)
-            if cancelled is not None:
-                raise cancelled from None  # With the errors it would end the actor.
-            raise self._failed(group) from None
-        except Exception as error:  # The handler is the plugin author's code.
-            log.error("the agent %s failed", self.name, exc_info=error)
-            raise self._failed(error) from None
-        return Evidence(request.question, tuple(self._passages(reply)))
+            passages = tuple(self._passages(reply))
+        return Evidence(request.question, passages)
 
     def _failed(self, error: BaseException) -> AgentFailed:
         kind = type(error).__name__

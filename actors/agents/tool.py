@@ -23,7 +23,7 @@ from actors.library.parsing.blocks import Block, collapsed, storable
 from actors.library.parsing.formats.plain_text import parse_text
 from actors.library.parsing.inline import excerpts_of, indexed_text, passages_of
 from actors.messages import CallTool
-from actors.runtime.call import Call
+from actors.runtime import Call, contained
 from actors.tasks.evidence import Evidence
 from actors.tasks.failure import Failure
 from actors.tasks.tool_options import spelled
@@ -52,13 +52,19 @@ class ToolAgent:
 
     async def handle(self, request: CallTool, call: Call[Any]) -> Evidence:
         """The tool's result as evidence, in its order; empty if it has no text."""
-        result = await self._tools.call(request.name, request.arguments, request.key)
+        with contained(f"the tool {request.name}", partial(_failed, request.name)):
+            result = await self._tools.call(request.name, request.arguments, request.key)
         if result.error:
             return Evidence(request.question, missed=(Failure(ToolFailed.code, result.error),))
         if result.omitted:
             log.info("of %s left out: %s", request.name, ", ".join(result.omitted))
         read = partial(_evidence, request, result)
         return await trio.to_thread.run_sync(read)
+
+
+def _failed(tool: str, fault: BaseException) -> ToolFailed:
+    kind = type(fault).__name__
+    return ToolFailed(f"The tool {tool} failed ({kind}); the log says more.")
 
 
 def _evidence(request: CallTool, result: ToolResult) -> Evidence:

@@ -8,21 +8,22 @@ Rule: durable before visible. Readers, status and replies see an event only afte
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, assert_never
 
 import trio
 
-from actors.errors import ActorError, StorageUnavailable, TaskNotFound
+from actors.errors import ActorError, StorageUnavailable, TaskNotFound, TaskUnreadable
 from actors.journal.log import Append, Piece, Position, Store
 from actors.journal.tail import Tail, TailBounds
 from actors.messages import Ping
 from actors.runtime import Call, Request
 from actors.runtime.fairness import LINES_PER_TICK, REPLIES_PER_TICK
+from actors.sqlite import DamagedRecord
 from actors.tasks.events import decode
-from actors.tasks.life import Task, evolve
+from actors.tasks.life import IllegalMove, Task, evolve
 
 GROUP_APPENDS = 512
 """The most appends in one commit, and the most that wait for the next one."""
@@ -44,6 +45,23 @@ class Delete(Request[None]):
     must_finish: ClassVar[bool] = True
 
     task_id: str
+
+
+@contextmanager
+def readable(task_id: str) -> Iterator[None]:
+    """Read what is stored of a task in the block; raises `TaskUnreadable` if it is damaged.
+
+    Without a checksum, damaged bytes can break what decodes them in any of these ways.
+    """
+    try:
+        yield
+    except DamagedRecord as damaged:
+        raise TaskUnreadable(damaged.message) from damaged
+    except (ValueError, TypeError, LookupError, AttributeError, IllegalMove) as damaged:
+        reason = f"a record of it cannot be read ({type(damaged).__name__})"
+        raise TaskUnreadable(
+            f"Task {task_id} is damaged: {reason}. Restore a backup, or delete it."
+        ) from damaged
 
 
 class CommittedView:
@@ -68,7 +86,15 @@ class CommittedView:
         """The next committed events after `after`; None if there are none yet."""
         if tail.task is None or after >= tail.task.last_seq:
             return None
-        return tail.read(after) or await self.store.read(task_id, after)
+        with readable(task_id):
+            piece = tail.read(after) or await self.store.read(task_id, after)
+        return piece
+
+    async def outputs(self, task_id: str) -> dict[str, bytes]:
+        """The private outputs of the completed steps, by step id; raises `TaskUnreadable`."""
+        with readable(task_id):
+            outputs = await self.store.outputs(task_id)
+        return outputs
 
     @asynccontextmanager
     async def use(self, task_id: str) -> AsyncIterator[Tail]:
@@ -98,17 +124,18 @@ class CommittedView:
                     self._idle.popitem(last=False)
 
     async def load(self, task_id: str, tail: Tail) -> None:
-        """Load a tail from the log, unless it is loaded; raises `TaskNotFound`."""
+        """Load a tail from the log, unless it is loaded; raises `TaskNotFound`, `TaskUnreadable`."""
         if tail.task is not None:
             return
         task: Task | None = None
-        while piece := await self.store.read(task_id, task.last_seq if task else 0):
-            for number, line in enumerate(piece.lines.splitlines(keepends=True), 1):
-                task = evolve(task, decode(line))
-                if number % LINES_PER_TICK == 0:
-                    await trio.lowlevel.checkpoint()
-            if tail.task is not None:
-                return  # A commit came first and brought the newer state along.
+        with readable(task_id):
+            while piece := await self.store.read(task_id, task.last_seq if task else 0):
+                for number, line in enumerate(piece.lines.splitlines(keepends=True), 1):
+                    task = evolve(task, decode(line))
+                    if number % LINES_PER_TICK == 0:
+                        await trio.lowlevel.checkpoint()
+                if tail.task is not None:
+                    return  # A commit came first and brought the newer state along.
         if tail.task is None:
             if task is None or self._used.get(task_id) is not tail:  # Perhaps deleted meanwhile.
                 raise TaskNotFound(f"There is no task {task_id}.")

@@ -6,12 +6,14 @@ Rule: an append of a whole group is one transaction, and a reader holds none acr
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 from zlib import crc32
 
 from actors.errors import ActorError
@@ -28,6 +30,8 @@ from actors.journal.log import (
 from actors.sqlite import BUSY_WAIT, BusyWait, Database, Schema, checked, open_database
 from actors.tasks.failure import Failure
 from actors.tasks.life import Task, TaskStatus
+
+log = logging.getLogger(__name__)
 
 OUTPUT_VERSION = 1
 """The form of the private outputs that this release writes."""
@@ -127,7 +131,7 @@ class SqliteStore:
         only = "AND status = :status" if status else ""
 
         def work(reader: sqlite3.Connection) -> IndexPage:
-            with closing(reader.cursor()) as cursor:
+            with closing(reader.cursor()) as cursor, _lenient_text(reader):
                 cursor.row_factory = cast(Any, sqlite3.Row)
                 rows = cursor.execute(
                     f"SELECT * FROM tasks WHERE mark < :before {only} ORDER BY mark DESC LIMIT :most",
@@ -135,17 +139,18 @@ class SqliteStore:
                 ).fetchall()
             page = rows[:limit]
             more = page[-1]["mark"] if len(rows) > limit else None
-            return IndexPage(tuple(_task_of(row) for row in page), more)
+            return IndexPage(tuple(_tasks_of(page)), more)
 
         return await self._database.read(work)
 
     async def unfinished(self) -> list[str]:
         def work(reader: sqlite3.Connection) -> list[str]:
-            rows = reader.execute(
-                "SELECT task_id FROM tasks WHERE status IN ('executing', 'queued')"
-                " ORDER BY status, updated_at, mark"
-            )
-            return [task_id for (task_id,) in rows]
+            with _lenient_text(reader):
+                rows = reader.execute(
+                    "SELECT task_id FROM tasks WHERE status IN ('executing', 'queued')"
+                    " ORDER BY status, updated_at, mark"
+                ).fetchall()
+            return [str(task_id) for (task_id,) in rows]
 
         return await self._database.read(work)
 
@@ -293,7 +298,30 @@ def _read_piece(reader: sqlite3.Connection, task_id: str, after: int) -> Piece |
     return Piece(after + 1, last, b"".join(found)) if found else None
 
 
+@contextmanager
+def _lenient_text(reader: sqlite3.Connection) -> Iterator[None]:
+    """Read broken UTF-8 with replacement characters: else one row fails the whole query."""
+    reader.text_factory = lambda text: text.decode(errors="replace")
+    try:
+        yield
+    finally:
+        reader.text_factory = str
+
+
+def _tasks_of(rows: Sequence[sqlite3.Row]) -> Iterator[Task]:
+    """The tasks of index rows. A damaged row is named and left out, so that a list shows the others."""
+    for row in rows:
+        try:
+            yield _task_of(row)
+        except (ValueError, TypeError, AttributeError) as damaged:
+            log.error("the index row %s of a task is damaged: %s", row["mark"], damaged)
+
+
 def _task_of(row: sqlite3.Row) -> Task:
+    if row["status"] not in get_args(TaskStatus):
+        raise ValueError(f"the status is {row['status']!r}")
+    for name in ("created_at", "updated_at"):
+        datetime.fromisoformat(row[name])
     return Task(
         task_id=row["task_id"],
         task_description=row["task_description"],
@@ -305,5 +333,5 @@ def _task_of(row: sqlite3.Row) -> Task:
         error=Failure(*json.loads(row["error"])) if row["error"] else None,
         degraded=bool(row["degraded"]),
         deadline_s=row["deadline_s"],
-        metadata=json.loads(row["metadata"]),
+        metadata=dict(json.loads(row["metadata"])),
     )

@@ -18,13 +18,15 @@ class AgentAddress:
     """Where an agent is reached, and what a run must know of it.
 
     `backoff` overrides the delays of the settings. With `must_succeed` a step that fails for good
-    fails the task. `continues`: the agent can continue the text of a failed attempt.
+    fails the task. `continues`: the agent can continue the text of a failed attempt. `has_effects`:
+    it runs other people's code, which may have effects outside.
     """
 
     ref: Ref
     backoff: Backoff | None = None
     must_succeed: bool = False
     continues: bool = False
+    has_effects: bool = False
 
 
 @dataclass(frozen=True, slots=True)

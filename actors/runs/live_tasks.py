@@ -8,33 +8,33 @@ Rule: facts only. Decisions are the supervisor's.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
 
 import trio
-from pydantic import TypeAdapter
 
 from actors.clock import Now
 from actors.errors import TaskNotFound
 from actors.journal.journal import CommittedView
 from actors.journal.ledger import Ledger, Window
+from actors.runs.charges import Charges, LastEnd
 from actors.runtime import Ref
 from actors.tasks.life import Task
 
-LastEnd = Literal["crash", "shutdown", "storage"]
-"""Why the work on a task stopped before it is resumed. Only a crash uses up an attempt."""
-
 
 class LiveTask:
-    """A task in memory: its ledger, and while it runs the scope that cancels the run."""
+    """A task in memory: its ledger, and while it runs the scope that cancels the run.
+
+    `charges` is there from the event that opens or resumes the run to the run's end.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.users = 0
         self.queued = False
         self.last_end: LastEnd = "shutdown"
+        self.charges: Charges | None = None
         self.scope: trio.CancelScope | None = None
         self.cancelled_for: CancelReason | None = None
         self.cancels = 0
@@ -63,7 +63,8 @@ class CancelReason:
 class LiveTasks:
     """Live tasks by id, the ids that wait for a slot, and the number of slots taken.
 
-    `stalled` holds the ids of tasks whose log could not be written.
+    `stalled` holds the ids of tasks whose log could not be written. A suspect holds `suspects_turn`
+    during its attempt.
     """
 
     view: CommittedView
@@ -77,6 +78,7 @@ class LiveTasks:
     pending: int = 0
     draining: bool = False
     stalled: set[str] = field(default_factory=set)
+    suspects_turn: trio.Lock = field(default_factory=trio.Lock)
     last_end: LastEnd = "shutdown"
     retries: Counter[str] = field(default_factory=Counter)
     slot_freed: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
@@ -123,22 +125,3 @@ class LiveTasks:
         """
         if live.idle and self.live.get(live.ledger.task_id) is live:
             del self.live[live.ledger.task_id]
-
-
-# --- attempts that are not charged ----------------------------------------------------------------
-
-UNCHARGED = "forgiven"
-"""Where `dump_uncharged` is stored, beside the outputs of the steps."""
-
-_UNCHARGED = TypeAdapter(tuple[int, dict[str, int]])
-
-
-def dump_uncharged(run: int, uncharged: Mapping[str, int]) -> bytes:
-    """Per step of this run, the attempts that are not charged to it."""
-    return _UNCHARGED.dump_json((run, dict(uncharged)))
-
-
-def load_uncharged(body: bytes | None, run: int) -> dict[str, int]:
-    """What `dump_uncharged` wrote for this run; nothing for another one, or if there is none."""
-    written, uncharged = _UNCHARGED.validate_json(body) if body else (run, {})
-    return uncharged if written == run else {}

@@ -9,7 +9,8 @@ no ending: the supervisor writes it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from graphlib import TopologicalSorter
@@ -30,6 +31,7 @@ from actors.errors import (
 )
 from actors.journal.ledger import Ledger
 from actors.runs.agents import AgentAddress, Agents
+from actors.runs.charges import NO_CHARGES, Charges
 from actors.runs.steps import CONTRACTS, StepInput, dump_output
 from actors.runtime import Backoff, StreamRequest
 from actors.tasks import events as e
@@ -57,12 +59,17 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True)
 class ResumeState:
-    """What a run starts from: outputs of finished steps by step id, and per step the attempts that
-    are not charged to it. `context` comes from the task that this one follows up."""
+    """What a run starts from: outputs of finished steps by step id, and the charges of its steps.
+
+    `context` comes from the task that this one follows up. A suspect holds `suspects_turn` during its
+    attempt. `after_crash`: the process died before, so that each start of a step is made durable.
+    """
 
     outputs: Mapping[str, Any] = field(default_factory=dict)
-    uncharged: Mapping[str, int] = field(default_factory=dict)
+    charges: Charges = NO_CHARGES
     context: Context = NO_CONTEXT
+    suspects_turn: trio.Lock = field(default_factory=trio.Lock)
+    after_crash: bool = False
 
 
 MAX_RETRY_AFTER_S = 60.0
@@ -192,27 +199,53 @@ class Run:
             error = Interrupted("The server went down during the last attempt that was left.")
             return await self._gave_up(step, error, 0.0)
         while True:
-            attempt = self._attempt_of(step) + 1
-            given = self._input(step)
-            await self._record_start(step, attempt, total_steps, continues=bool(given.kept_text))
-            started = trio.current_time()
-            try:
-                output = await self._work(given, attempt)
-            except (ActorStopped, trio.Cancelled):
-                self._stopped.add(given.meter.usage)
-                raise
-            except ActorError as error:
-                if error is self._ledger.failed:
-                    raise
-                error.usage = error.usage or given.meter.usage  # A stopped agent cannot report it.
-                delay_s = backoff.delay_s(self._tries(step), self._limits.rng)
-                if delay_s is None or not error.retryable:
-                    return await self._gave_up(step, error, trio.current_time() - started)
-                delay_s = max(delay_s, min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S))
-                await self._retry_after(step, attempt, delay_s, error)
-            else:
-                await self._completed(step, output, trio.current_time() - started)
+            async with self._turn(step):
+                output, delay_s = await self._attempt(step, total_steps)
+            if delay_s is None:
                 return output
+            await trio.sleep(delay_s)
+
+    async def _attempt(
+        self, step: PlannedStep, total_steps: int | None
+    ) -> tuple[Any, float | None]:
+        """One attempt: the output of the step, or the seconds to wait before the next attempt."""
+        attempt = self._attempt_of(step) + 1
+        given = self._input(step)
+        await self._record_start(step, attempt, total_steps, continues=bool(given.kept_text))
+        started = trio.current_time()
+        try:
+            output = await self._work(given, attempt)
+        except (ActorStopped, trio.Cancelled):
+            self._stopped.add(given.meter.usage)
+            raise
+        except ActorError as error:
+            if error is self._ledger.failed:
+                raise
+            error.usage = error.usage or given.meter.usage  # A stopped agent cannot report it.
+            delay_s = self._backoff(step).delay_s(self._tries(step), self._limits.rng)
+            if delay_s is None or not error.retryable:
+                return await self._gave_up(step, error, trio.current_time() - started), None
+            delay_s = max(delay_s, min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S))
+            await self._record_retry(step, attempt, delay_s, error)
+            return None, delay_s
+        await self._completed(step, output, trio.current_time() - started)
+        return output, None
+
+    def _turn(self, step: PlannedStep) -> AbstractAsyncContextManager[None]:
+        """Entered when an attempt of the step may begin; left when it has ended."""
+        return self._suspects_turn() if self._is_suspect(step) else nullcontext()
+
+    def _is_suspect(self, step: PlannedStep) -> bool:
+        return self._resume.charges.is_suspect(step.step_id, self._attempt_of(step) + 1)
+
+    @asynccontextmanager
+    async def _suspects_turn(self) -> AsyncIterator[None]:
+        async with self._resume.suspects_turn:
+            try:
+                yield
+            finally:  # Until the log says that this one has ended, the next one would be confused with it.
+                with suppress(ActorError):
+                    await self._ledger.flush()
 
     async def _work(self, given: StepInput, attempt: int) -> Any:
         """One attempt: ask the agent that the step names."""
@@ -246,7 +279,7 @@ class Run:
                     )
             return parts.result
 
-    async def _retry_after(
+    async def _record_retry(
         self, step: PlannedStep, attempt: int, delay_s: float, error: ActorError
     ) -> None:
         agent = self._agents.address(step.agent_type)
@@ -262,7 +295,6 @@ class Run:
                 error.usage or None,
             )
         )
-        await trio.sleep(delay_s)
 
     async def _gave_up(self, step: PlannedStep, error: ActorError, duration_s: float) -> Any:
         """The failure mode of the step: go on with an empty output, or fail the task."""
@@ -286,6 +318,10 @@ class Run:
     async def _record_start(
         self, step: PlannedStep, attempt: int, total_steps: int | None, *, continues: bool
     ) -> None:
+        """Record the start of an attempt; durably, if a death during it may be charged to it."""
+        agent = self._agents.address(step.agent_type)
+        has_effects = agent is not None and agent.has_effects
+        durable = has_effects or self._resume.after_crash or self._is_suspect(step)
         await self._record(
             e.StepStarted(
                 step.step_id,
@@ -298,6 +334,8 @@ class Run:
                 continues=continues,
             )
         )
+        if durable:
+            await self._ledger.flush()
 
     async def _completed(self, step: PlannedStep, output: Any, duration_s: float) -> None:
         await self._ledger.room()
@@ -348,7 +386,7 @@ class Run:
     def _tries(self, step: PlannedStep) -> int:
         """Attempts in this run that are charged to the step."""
         state = self._state(step)
-        return state.tries - self._resume.uncharged.get(step.step_id, 0) if state else 0
+        return state.tries - self._resume.charges.uncharged.get(step.step_id, 0) if state else 0
 
     def _number(self, step: PlannedStep) -> int:
         steps = list(self._ledger.task.steps)

@@ -14,8 +14,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 import trio
@@ -30,22 +30,28 @@ from actors.errors import (
     Overloaded,
     StorageUnavailable,
     TaskNotFound,
+    TaskUnreadable,
+    leaf_errors,
 )
-from actors.journal.journal import Delete
+from actors.journal.journal import Delete, readable
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.runs.agents import Agents
-from actors.runs.live_tasks import (
-    UNCHARGED,
-    CancelReason,
+from actors.runs.charges import (
+    CHARGES,
+    NO_CHARGES,
+    Charges,
     LastEnd,
-    LiveTask,
-    LiveTasks,
-    dump_uncharged,
-    load_uncharged,
+    after_end,
+    charged,
+    dump_charges,
+    load_charges,
+    running_steps,
 )
+from actors.runs.live_tasks import CancelReason, LiveTask, LiveTasks
 from actors.runs.run import ResumeState, Run, RunLimits
 from actors.runs.steps import load_output
 from actors.runtime import Call
+from actors.sqlite import UnusableDatabase
 from actors.tasks import events as e
 from actors.tasks.context import CONTEXT, Context, context_of, dump_context, load_context
 from actors.tasks.failure import Failure
@@ -152,15 +158,16 @@ class Supervisor:
         """What the new task takes over from the completed task that it follows up."""
         try:
             task = await self._tasks.view.task(task_id)
-            stored = await self._tasks.view.store.outputs(task_id)
+            stored = await self._tasks.view.outputs(task_id)
         except TaskNotFound:
             raise InvalidRequest(f"context_task_id: there is no task {task_id}.") from None
         if task.status != "completed":
             raise IllegalState(
                 f"The task {task_id} is {task.status}; only a completed one can be followed up."
             )
-        writing = list(task.steps)[-1]
-        return context_of(task, load_output("writing", stored[writing]))
+        with readable(task_id):
+            report = load_output("writing", stored[list(task.steps)[-1]])
+        return context_of(task, report)
 
     async def _execute(self, task_id: str) -> Task:
         async with self._tasks.hold(task_id) as live:
@@ -245,7 +252,7 @@ class Supervisor:
             self._run_ended(live)
 
     def _run_ended(self, live: LiveTask) -> None:
-        live.scope = live.cancelled_for = None
+        live.scope = live.cancelled_for = live.charges = None
         live.ended.unpark_all()
         self._tasks.running -= 1
         self._tasks.clear(live)
@@ -272,37 +279,32 @@ class Supervisor:
         await trio.sleep(STORAGE_RETRY_S)
         stalled, self._tasks.stalled = self._tasks.stalled, set()
         for task_id in stalled:
-            with contextlib.suppress(TaskNotFound):
+            with contextlib.suppress(TaskNotFound, TaskUnreadable):
                 await self._resume(task_id, "storage")
         self._fill_slots()
 
-    async def _resume(self, task_id: str, after: LastEnd) -> None:
+    async def _resume(self, task_id: str, after: LastEnd) -> LiveTask:
         """Queue a task that has no run. The limit of the queue does not apply."""
         async with self._tasks.hold(task_id) as live:
             if live.task.status in ("queued", "executing") and not (live.queued or live.scope):
                 live.last_end = after
                 live.queued = True
                 self._tasks.queue.append(task_id)
+            return live
 
     async def _run_task(self, live: LiveTask, stopped: Meter) -> None:
         try:
             stored = await self._stored(live.task)
-            uncharged = self._uncharged(live, stored)
-            outputs = {
-                key: load_output(step.step, stored[key])
-                for key, step in live.task.steps.items()
-                if step.status == "completed"
-            }
-            live.ledger.record(
-                _opening(live.task),
-                step_id=UNCHARGED,
-                output=dump_uncharged(live.task.run, uncharged) if uncharged else None,
-            )
+            with readable(live.ledger.task_id):
+                before = load_charges(stored.get(CHARGES), live.task.run)
+                resume = self._resume_state(live, stored)
+            if live.charges is None:
+                self._open(live, after_end(before, live.task, live.last_end))
             run = Run(
                 live.ledger,
                 self._agents,
                 self._limits,
-                ResumeState(outputs, uncharged, load_context(stored.get(CONTEXT))),
+                replace(resume, charges=live.charges or NO_CHARGES),
                 self._tasks.retries,
                 stopped,
             )
@@ -314,23 +316,36 @@ class Supervisor:
             if live.ledger.failed:
                 raise
             log.error("the run of task %s crashed", live.ledger.task_id, exc_info=crash)
-            failure = Failure.of(AgentCrashed("The run stopped because of a bug; see the log."))
+            first = leaf_errors(crash)[0]
+            if not isinstance(first, TaskUnreadable):
+                first = AgentCrashed("The run stopped because of a bug; see the log.")
+            failure = Failure.of(first)
             used = live.task.usage + stopped.usage
             live.ledger.record(e.TaskFailed(failure, None, live.task.partial_output, used or None))
 
     async def _stored(self, task: Task) -> dict[str, bytes]:
         """What is stored beside the log. Before the first start that is the context at most."""
         fresh = task.status == "queued" and task.run == 1 and task.context_task_id is None
-        return {} if fresh else await self._tasks.view.store.outputs(task.task_id)
+        return {} if fresh else await self._tasks.view.outputs(task.task_id)
 
-    def _uncharged(self, live: LiveTask, stored: Mapping[str, bytes]) -> dict[str, int]:
-        """Attempts per step that are not charged: those that ended otherwise than by a crash."""
-        uncharged = load_uncharged(stored.get(UNCHARGED), live.task.run)
-        if live.task.status == "executing" and live.last_end != "crash":
-            for key, step in live.task.steps.items():
-                if step.status == "running":
-                    uncharged[key] = uncharged.get(key, 0) + 1
-        return uncharged
+    def _open(self, live: LiveTask, charges: Charges) -> None:
+        """Record the first event of a run, or of its continuation, with the charges from then on."""
+        live.charges = charges
+        stored = None if charges == NO_CHARGES else dump_charges(live.task.run, charges)
+        live.ledger.record(_opening(live.task), step_id=CHARGES, output=stored)
+
+    def _resume_state(self, live: LiveTask, stored: Mapping[str, bytes]) -> ResumeState:
+        outputs = {
+            key: load_output(step.step, stored[key])
+            for key, step in live.task.steps.items()
+            if step.status == "completed"
+        }
+        return ResumeState(
+            outputs,
+            context=load_context(stored.get(CONTEXT)),
+            suspects_turn=self._tasks.suspects_turn,
+            after_crash=live.last_end == "crash",
+        )
 
     # --- cancel, delete ---------------------------------------------------------------------
 
@@ -367,6 +382,14 @@ class Supervisor:
             live.queued = False
 
     async def _forget(self, task_id: str) -> None:
+        try:
+            await self._forget_readable(task_id)
+        except TaskUnreadable:
+            # Nothing works for it, since nothing could be read. If it was pending, `tasks.pending` is
+            # one too high until the next start, which counts again.
+            await self._tasks.journal.ask(Delete(task_id))
+
+    async def _forget_readable(self, task_id: str) -> None:
         async with self._tasks.hold(task_id) as live:
             await live.ledger.flush()
             await self._run_left(live)
@@ -393,10 +416,47 @@ class Supervisor:
         tasks = self._tasks
         tasks.pending = (await tasks.view.store.counts()).get("pending", 0)
         unfinished = await tasks.view.store.unfinished()
+        lives = []
         for task_id in unfinished:
-            await self._resume(task_id, tasks.last_end)
+            try:
+                lives.append(await self._resume(task_id, tasks.last_end))
+            except (TaskNotFound, TaskUnreadable, UnusableDatabase) as error:
+                log.error("task %s is not resumed: %s", task_id, error)
+        await self._charge([live for live in lives if live.task.status == "executing"])
         self._fill_slots()
         return len(unfinished)
+
+    async def _charge(self, lives: Sequence[LiveTask]) -> None:
+        """Charge the death of the last process, if it died, and resume its tasks in the log.
+
+        All tasks are resumed at once, before any of them runs: a step that the log shows as running
+        after the next death has run in this process.
+        """
+        before, running = [], []
+        for live in lives:
+            before.append(await self._stored_charges(live.task))
+            running += running_steps(live.task, before[-1], self._with_effects(live.task))
+        cause = charged(running) if self._tasks.last_end == "crash" else None
+        if cause is not None:
+            log.warning("step %s of task %s is charged for the crash", cause.step_id, cause.task_id)
+        for live, charges in zip(lives, before, strict=True):
+            is_cause = cause is not None and cause.task_id == live.ledger.task_id
+            step_id = cause.step_id if cause and is_cause else None
+            self._open(live, after_end(charges, live.task, live.last_end, step_id))
+
+    async def _stored_charges(self, task: Task) -> Charges:
+        try:
+            stored = await self._stored(task)
+            with readable(task.task_id):
+                return load_charges(stored.get(CHARGES), task.run)
+        except TaskUnreadable:
+            pass  # The run will read it again, and fail with it.
+        return NO_CHARGES
+
+    def _with_effects(self, task: Task) -> set[str]:
+        """The steps of a task whose agents have effects outside."""
+        agents = {key: self._agents.address(step.agent_type) for key, step in task.steps.items()}
+        return {key for key, agent in agents.items() if agent and agent.has_effects}
 
     async def _drain(self, grace_s: float) -> None:
         tasks = self._tasks

@@ -10,9 +10,10 @@ The contract of an actor:
             await call.part(...)                     # one part of a streamed answer
         async def background(self): ...              # optional: runs beside the handlers
 
-Any other exception is a crash: that ask is answered with `AgentCrashed`, and the actor is rebuilt
-from its factory, within its restart limit; past it `RestartLimitExceeded` ends the nursery. The old
-instance finishes its other handlers, while new calls go to the new one.
+Anything else that it raises, but our own cancellation, is a crash (see `actors.runtime.border`): that
+ask is answered with `AgentCrashed`, and the actor is rebuilt from its factory, within its restart
+limit; past it `RestartLimitExceeded` ends the nursery. The old instance finishes its other handlers,
+while new calls go to the new one.
 
 Rule: every call that an actor has taken or finds in its mailbox is settled, whatever happens to it.
 """
@@ -24,12 +25,14 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import trio
 
 from actors.errors import ActorError, ActorStopped, AgentCrashed, StepTimeout
 from actors.runtime.backoff import RestartLimit
+from actors.runtime.border import split_fault
 from actors.runtime.call import DEFERRED, Call, CallState
 from actors.runtime.fairness import CALLS_PER_TICK
 from actors.runtime.ref import Mailbox, Ref, askers
@@ -131,6 +134,8 @@ class ActorHandle(Ref):
         finally:
             self._stopped = True
             self._settle_rest()
+            if trio.current_effective_deadline() != -math.inf:
+                log.critical("the actor %s has ended, though the system has not", self.name)
 
     async def _work(self, lane: trio.MemoryReceiveChannel[Call[Any]]) -> None:
         # One scope serves many calls, because creating one costs a third of an ask. A cancelled call
@@ -161,6 +166,7 @@ class ActorHandle(Ref):
                 pass
         return await lane.receive()
 
+    @trio.lowlevel.enable_ki_protection
     async def _handle(self, call: Call[Any], instance: Actor, scope: trio.CancelScope) -> None:
         askers.set((*call.chain, self.name))
         if call.handler_s != math.inf:
@@ -172,16 +178,8 @@ class ActorHandle(Ref):
                 call.settle(value)
         except ActorError as error:
             call.fail(error)
-        except Exception as crash:  # noqa: BLE001 - a bug in an agent stays in that agent.
-            self._crashed_at(call, instance, crash)
-        except BaseExceptionGroup as group:
-            # A handler that raises while it is cancelled raises a group with both.
-            cancelled, rest = group.split(trio.Cancelled)
-            if not isinstance(rest, Exception):
-                raise
-            self._crashed_at(call, instance, rest)
-            if cancelled is not None:
-                raise cancelled from None
+        except BaseException as error:  # noqa: BLE001 - a bug in an agent stays in that agent.
+            self._contain(error, partial(self._crashed_at, call, instance))
         finally:
             scope.deadline = math.inf
             self._handled += 1
@@ -212,6 +210,7 @@ class ActorHandle(Ref):
             self._nursery.start_soon(self._run_background, instance, background, self._background)
         self._rebuilt.unpark_all()
 
+    @trio.lowlevel.enable_ki_protection
     async def _run_background(
         self, instance: Actor, background: Callable[[], Awaitable[None]], scope: trio.CancelScope
     ) -> None:
@@ -219,17 +218,29 @@ class ActorHandle(Ref):
         with scope:
             try:
                 await background()
-            except Exception as crash:  # noqa: BLE001 - as in `_handle`.
-                self._crashed(instance, crash)
+            except BaseException as error:  # noqa: BLE001 - as in `_handle`.
+                self._contain(error, partial(self._crashed, instance))
 
-    def _crashed_at(self, call: Call[Any], instance: Actor, crash: Exception) -> None:
-        cause: BaseException = crash
+    @staticmethod
+    def _contain(error: BaseException, crashed: Callable[[BaseException], None]) -> None:
+        """Count what an actor is at fault for as a crash, and raise what must pass."""
+        passes, crash = split_fault(error)
+        try:
+            if crash is not None:
+                crashed(crash)
+            if passes is not None:
+                raise passes from None
+        finally:
+            del error, passes, crash  # Their tracebacks refer to this frame.
+
+    def _crashed_at(self, call: Call[Any], instance: Actor, crash: BaseException) -> None:
+        cause = crash
         while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
             cause = cause.exceptions[0]
         call.fail(AgentCrashed(f"The {self.name} crashed: {type(cause).__name__}."))
         self._crashed(instance, crash)
 
-    def _crashed(self, instance: Actor, crash: Exception) -> None:
+    def _crashed(self, instance: Actor | None, crash: BaseException) -> None:
         log.error("actor %s crashed", self.name, exc_info=crash)
         if instance is not self._instance:
             return  # An old instance, already replaced.
@@ -248,6 +259,10 @@ class ActorHandle(Ref):
         self._restarts += 1
         self._nursery.start_soon(self._rebuild, delay)
 
+    @trio.lowlevel.enable_ki_protection
     async def _rebuild(self, delay_s: float) -> None:
         await trio.sleep(delay_s)
-        self._build()
+        try:
+            self._build()
+        except BaseException as error:  # noqa: BLE001 - as in `_handle`; the first may stop the start.
+            self._contain(error, partial(self._crashed, None))

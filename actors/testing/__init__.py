@@ -18,6 +18,7 @@ Rule: nothing here needs a test framework, a thread or the wall clock, and nothi
 imports it.
 """
 
+from actors.runtime import ProcessDied
 from actors.testing.check import BrokenLog, check_log
 from actors.testing.check_store import check_store
 from actors.testing.faults import (
@@ -26,7 +27,6 @@ from actors.testing.faults import (
     DieBefore,
     Fault,
     FaultyStore,
-    ProcessDied,
     Refuse,
 )
 from actors.testing.machine import Machine

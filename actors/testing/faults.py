@@ -18,11 +18,8 @@ import trio
 
 from actors.errors import ActorError, StorageUnavailable
 from actors.journal.log import Append, IndexPage, Piece, Position, Store
+from actors.runtime import ProcessDied
 from actors.tasks.life import TaskStatus
-
-
-class ProcessDied(BaseException):
-    """The process is gone. Not an `Exception`: nothing can catch a `kill -9` and go on."""
 
 
 @dataclass(frozen=True, slots=True)

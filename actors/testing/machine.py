@@ -15,10 +15,10 @@ import trio
 from actors.clock import virtual_clock
 from actors.journal.log import Store
 from actors.journal.memory import MemoryStore
-from actors.runtime import Actor
+from actors.runtime import Actor, ProcessDied
 from actors.settings import Settings
 from actors.system import TUNING, System, Tuning, open_system
-from actors.testing.faults import FaultyStore, ProcessDied
+from actors.testing.faults import FaultyStore
 from actors.testing.scripted import Cast, NoLibrary
 
 

@@ -5,23 +5,23 @@ to our stderr.
 
 Rule: no message is longer than its bound. A child process and its own children are gone when the
 block ends: first its stdin ends, then comes SIGTERM, then SIGKILL, which goes to all that it
-started.
+started. Those in process groups of their own are found by a mark in their environment, on Linux.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 import subprocess
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx2
-import mcp_types as types
 import trio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client.stdio import get_default_environment
@@ -30,6 +30,7 @@ from mcp.shared.message import SessionMessage
 
 from actors.http_client import BoundedBody, is_loopback
 from actors.tools.catalog import on_one_line
+from actors.tools.replies import Requests
 from actors.tools.secrets import Secrets
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ log = logging.getLogger(__name__)
 MAX_LINE_BYTES = 1_048_576
 MAX_RESPONSE_BYTES = 4 * 1_048_576
 """Of the response to one request, with its progress. The SDK limits each event in it to 1 MiB."""
+
+MARK = "TOOL_SESSION_OF_TERZETTO"
+"""The variable that marks all processes of one session. Names that begin with TERZETTO_ are settings."""
 
 CONNECT_S = 10.0
 EXIT_S = 2.0
@@ -62,19 +66,21 @@ async def child_process(
 
     Raises `OSError` if there is no such program.
     """
+    mark = uuid.uuid4().hex
     process = await trio.lowlevel.open_process(
         list(command),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**get_default_environment(), **secrets.env},
+        env={**get_default_environment(), **secrets.env, MARK: mark},
         start_new_session=True,
     )
     incoming, to_session = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     from_session, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_read, name, process, incoming, over)
-        nursery.start_soon(_write, process, outgoing)
+        requests = Requests()
+        nursery.start_soon(_read, name, process, incoming, over, requests)
+        nursery.start_soon(_write, process, outgoing, requests)
         nursery.start_soon(_log, name, process, secrets)
         nursery.start_soon(_watch, process, over)
         try:
@@ -84,21 +90,23 @@ async def child_process(
             from_session.close()
             with trio.CancelScope(shield=True):
                 await _end(process)
+                await trio.to_thread.run_sync(_kill_marked, f"{MARK}={mark}".encode())
             nursery.cancel_scope.cancel()
 
 
-async def _read(name: str, process: trio.Process, incoming: Incoming, over: trio.Event) -> None:
+async def _read(
+    name: str, process: trio.Process, incoming: Incoming, over: trio.Event, requests: Requests
+) -> None:
     """Receive the child's messages. Other lines on stdout are a fault and are skipped."""
     assert process.stdout is not None
     try:
         async with incoming, aclosing(lines(process.stdout, MAX_LINE_BYTES)) as received:
             async for line in received:
-                if message := _message(line):
+                messages = list(requests.received(line))
+                if not messages:
+                    log.debug("tool server %s: a line on stdout is not used: %r", name, line[:200])
+                for message in messages:
                     await incoming.send(SessionMessage(message))
-                else:
-                    log.debug(
-                        "tool server %s: a line on stdout is no message: %r", name, line[:200]
-                    )
     except LineTooLong:
         log.warning("the tool server %s sent a message of more than %d bytes", name, MAX_LINE_BYTES)
     except anyio.BrokenResourceError:
@@ -107,31 +115,13 @@ async def _read(name: str, process: trio.Process, incoming: Incoming, over: trio
         over.set()
 
 
-def _message(line: bytes) -> types.JSONRPCMessage | None:
-    """The message on a line of stdout, if it is one.
-
-    Bytes that are not UTF-8 and halves of surrogate pairs are replaced. An answer that still cannot
-    be read becomes an error, so that its caller need not wait until its time is over.
-    """
-    with suppress(ValueError):
-        return types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-    with suppress(ValueError, RecursionError):
-        value = json.loads(line.decode(errors="replace"))
-        replaced = json.dumps(value, ensure_ascii=False).encode(errors="replace")
-        with suppress(ValueError):
-            return types.jsonrpc_message_adapter.validate_json(replaced, by_name=False)
-        if isinstance(value, dict) and isinstance(value.get("id"), int) and "method" not in value:
-            error = types.ErrorData(code=types.PARSE_ERROR, message="Its answer cannot be read.")
-            return types.JSONRPCError(jsonrpc="2.0", id=value["id"], error=error)
-    return None
-
-
-async def _write(process: trio.Process, outgoing: Outgoing) -> None:
+async def _write(process: trio.Process, outgoing: Outgoing, requests: Requests) -> None:
     """Send the session's messages; then the child's stdin ends."""
     assert process.stdin is not None
     with suppress(trio.BrokenResourceError):  # It no longer reads; `_read` notices its end.
         async with outgoing, process.stdin:
             async for session_message in outgoing:
+                requests.sent(session_message.message)
                 line = session_message.message.model_dump_json(by_alias=True, exclude_unset=True)
                 await process.stdin.send_all(line.encode() + b"\n")
 
@@ -193,6 +183,23 @@ def _signal_group(process: trio.Process, number: signal.Signals) -> None:
     """Signal its process group. The id of the group is not reused while a process is in it."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def _kill_marked(entry: bytes) -> None:
+    """Kill all processes with this entry in their environment, those started meanwhile included."""
+    killed: set[int] = set()
+    while found := set(_processes_with(entry)) - killed:
+        for pid in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        killed |= found
+
+
+def _processes_with(entry: bytes) -> Iterator[int]:
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # It has ended, or it is another user's.
+            if entry in environment.read_bytes().split(b"\0"):
+                yield int(environment.parent.name)
 
 
 @asynccontextmanager
