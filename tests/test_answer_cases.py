@@ -47,6 +47,28 @@ CASES: list[Case] = [
         *("Where is Ada?", ["attic"], ["AdaBo"]),
     ),
     (
+        *("pipe in a cell", "a.csv", "flag,meaning\nor,write a|b for either\n"),
+        *("What does the flag or mean?", ["write a\\|b for either"], []),
+    ),
+    (
+        *("terminal escapes", "a.md", "# Frogs\n\n```\nfrogs \x1b[2J\x1b]0;x\x07 --clear\n```\n"),
+        *("How are frogs cleared?", ["frogs [2J]0;x --clear"], ["\x1b", "\x07"]),
+    ),
+    (
+        *("subject like the question", "a.eml"),
+        ("From: Ann <ann@example.org>\nDate: Fri, 1 May 2026 10:00:00 +0200\n"
+        "Subject: The water will be shut off\n\nDear tenants,\n\n"
+        "on Thursday the water will be shut off from 8:30 to 13:00.\n"),
+        *("When will the water be shut off?", ["from 8:30 to 13:00"], ["Subject:"]),
+    ),
+    (
+        *("function words around compounds", "a.md"),
+        "# Urlaubsregelung\n\nJeder hat Anspruch auf 30 Tage Urlaub im Jahr. Resturlaub verfällt am "
+        "31. März des Folgejahres.\n" + 5 * DOG,
+        "Wie viele Urlaubstage habe ich und bis wann muss ich den Resturlaub nehmen?",
+        *(["31. März"], ["answers this directly"]),
+    ),
+    (
         *("folded title", "a.md", "---\ntitle: >\n  Rules of the\n  attic\n---\n\nNo candles there.\n"),
         *("Which candles are allowed by the rules of the attic?", ["No candles", "Rules of the attic"], []),
     ),

@@ -80,6 +80,24 @@ def test_loops_of_links_end_and_a_file_is_found_once(notes: Path) -> None:
     assert names(found) == ["a.md", "b.txt", "c.html"]
 
 
+def test_a_link_out_of_the_folder_is_named_and_not_followed(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    secret = tmp_path / "secret.txt"
+    secret.write_text("A secret.")
+    (notes / "link.txt").symlink_to(secret)
+    (notes / "all").symlink_to(tmp_path)
+
+    found = find_documents([notes], MIB)
+    named = find_documents([notes / "link.txt"], MIB)
+
+    assert found.files == []
+    assert found.ignored == dict.fromkeys(
+        [notes / "all", notes / "link.txt"], "a link out of the folder"
+    )
+    assert named.files == [notes / "link.txt"]
+
+
 def test_broken_links_pipes_and_large_files_are_listed(notes: Path) -> None:
     (notes / "broken.md").symlink_to(notes / "nowhere")
     os.mkfifo(notes / "pipe.txt")

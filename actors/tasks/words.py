@@ -53,7 +53,8 @@ until up upon us use used uses using very was we were what when where which whil
 will with within without would you your explain describe
 
 aber als am an auch auf aus bei bin bis das dass dem den der des die doch du durch ein eine einem
-einen einer es fur hat ich ihr im in ist kann man mein mit nach nicht noch oder sein sich sie sind so
+einen einer es fur hab habe haben hat ich ihr im in ist kann man mein meine meinen meiner mit muss
+mussen nach nicht noch oder sein sich sie sind so soll sollte viel viele welche welcher welches
 uber um und uns vom von vor wann warum was wenn wer werden wie wir wird wo zu zum zur
 
 au aux avec ce ces cette comment dans de des du elle en est et il ils je la le les leur mais ne nous

@@ -74,11 +74,13 @@ class _Walk:
         self._max_bytes = max_bytes
         self._check = check
         self._seen: set[tuple[int, int]] = set()
+        self._folder = Path()
 
     def start(self, path: Path) -> None:
         """Visit a file or folder that a person named, and all that is in it."""
         if os.path.isdir(path):
             self.found.folders.append(path)
+            self._folder = path.resolve()
             waiting = [*self._visit(path, gitignore_above(path), named=True)]
             while waiting:
                 waiting += self._visit(*waiting.pop())
@@ -98,6 +100,9 @@ class _Walk:
             if not named and ignore.ignores(path, is_folder=is_folder):
                 self.found.ignored[path] = "ignored by .gitignore"
                 return ()
+            if not named and path.is_symlink() and not self._holds(path.resolve()):
+                self.found.ignored[path] = "a link out of the folder"
+                return ()
             if (identity := (status.st_dev, status.st_ino)) in self._seen:
                 return ()
             names = sorted(os.listdir(path)) if is_folder else []
@@ -113,6 +118,10 @@ class _Walk:
             return ()
         inside = ignore.within(path)
         return [(path / name, inside) for name in reversed(names) if not name.startswith(".")]
+
+    def _holds(self, target: Path) -> bool:
+        """Whether the folder that is walked holds this; else nobody has named it."""
+        return target.is_relative_to(self._folder)
 
     def _visit_file(self, path: Path, status: os.stat_result, named: bool) -> None:
         if media_type_of_file(path) is None and not named:

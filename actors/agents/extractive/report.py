@@ -177,7 +177,7 @@ def _table(text: str, mark: str) -> str:
 
 
 def _cells(row: str) -> list[str]:
-    return [escaped(cell.strip()) for cell in row.split(" | ")]
+    return [escaped(cell.strip().replace("\\|", "|")) for cell in row.split(" | ")]
 
 
 def _fenced(listing: str) -> str:

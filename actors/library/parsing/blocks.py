@@ -15,7 +15,7 @@ Kind = Literal["paragraph", "item", "code", "term", "header", "row", "pair", "li
 """`item`: of a list; `term`: what the next blocks, with a depth of 1, define; `header` and `row`:
 of a table, cells joined by " | "; `pair`: a line "Key: value"; `links`: leads elsewhere."""
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_UNSTORABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b\u2028\u2029\ufeff\ud800-\udfff]")
 
 
@@ -138,7 +138,7 @@ def _is_answered(block: Block, following: Block) -> bool:
 
 
 def storable(text: str) -> str:
-    """The text without what neither UTF-8 nor SQLite can hold."""
+    """The text without lone surrogates, and without control characters, which a terminal obeys."""
     return _UNSTORABLE.sub("", text)
 
 

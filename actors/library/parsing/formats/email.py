@@ -26,7 +26,8 @@ def parse_email(body: bytes) -> Parsed:
     headers = [(name, value) for name in _HEADERS if (value := _header(message, name))]
     if not headers:
         raise UnreadableDocument("This is not an e-mail: it has no From, To, Date or Subject.")
-    blocks = [Block(f"{name}: {value}", "pair") for name, value in headers]
+    # The subject is the title; as a line of its own it would come before the answer to it.
+    blocks = [Block(f"{name}: {value}", "pair") for name, value in headers if name != "Subject"]
     texts, left_out = _texts(message)
     for text in texts:
         blocks += _part(text).blocks
