@@ -29,7 +29,7 @@ from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.journal.follower import Closing, Follower
 from actors.journal.journal import CommittedView, Journal
 from actors.journal.ledger import Window
-from actors.journal.log import IndexPage, Store
+from actors.journal.log import SNAPSHOT_EVERY, IndexPage, Store
 from actors.journal.memory import MemoryStore
 from actors.journal.sqlite import open_sqlite_store
 from actors.journal.tail import TailBounds
@@ -71,11 +71,13 @@ class Tuning:
 
     `supervisor_concurrency`: requests that the supervisor handles at once, each a Trio task. `tail`:
     committed events of a task in memory. `window`: how far a run may be ahead of the disk.
+    `snapshot_every`: events from one snapshot of a task to the next.
     """
 
     supervisor_concurrency: int = 64
     tail: TailBounds = field(default_factory=TailBounds)
     window: Window = field(default_factory=Window)
+    snapshot_every: int = SNAPSHOT_EVERY
 
 
 TUNING = Tuning()
@@ -355,7 +357,7 @@ async def open_system(
                 )
                 for name, spec in specs.items()
             }
-            tasks = LiveTasks(view, journal, now, tuning.window, runs)
+            tasks = LiveTasks(view, journal, now, tuning.window, runs, tuning.snapshot_every)
             tasks.last_end = "shutdown" if orderly else "crash"
             run_agents = addresses(specs, handles, tools, plugins, settings.tools)
             supervisor = spawn(

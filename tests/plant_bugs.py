@@ -149,7 +149,18 @@ BUGS = [
     ),
     Bug(
         "a gap in a stream: a cursor just before the tail is read from the tail",
-        [Edit(TAIL, "if skipped < 0 or", "if skipped < -1 or")],
+        [
+            Edit(
+                TAIL, "self.task is not None and after >=", "self.task is not None and after + 1 >="
+            )
+        ],
+    ),
+    Bug(
+        "a snapshot that is believed although events follow it",
+        [
+            Edit(JOURNAL, "while piece := await", "while task is None and (piece := await"),
+            Edit(JOURNAL, "task.last_seq if task else 0):", "0)):"),
+        ],
     ),
     Bug(
         "a crash uses up no attempt",

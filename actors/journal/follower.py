@@ -45,11 +45,17 @@ class Follower:
     async def open(
         cls, view: CommittedView, task_id: str, after: int = 0, *, follow: bool = True
     ) -> Self:
-        """Raises `TaskNotFound`, and `InvalidRequest` if `after` is past the end of this log."""
+        """Raises `TaskNotFound`, and `InvalidRequest` if `after` is past the end of this log.
+
+        If the next event cannot be read, `TaskUnreadable` is raised now: a stream of none would be
+        opened again and again.
+        """
         async with view.use(task_id) as tail:
             last = tail.task.last_seq if tail.task else 0
             if not 0 <= after <= last:
                 raise InvalidRequest(f"after must be from 0 to {last}, this task's last seq.")
+            if not tail.holds(after):
+                await view.read(tail, task_id, after)
             follower = cls(view, task_id, after, follow)
             follower._seen = (tail, tail.closings)
             follower.ended = follower._at_end(tail)

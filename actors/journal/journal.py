@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, assert_never
 
@@ -21,15 +21,16 @@ from actors.journal.tail import Tail, TailBounds
 from actors.messages import Ping
 from actors.runtime import Call, Request
 from actors.runtime.fairness import LINES_PER_TICK, REPLIES_PER_TICK
-from actors.sqlite import DamagedRecord
+from actors.sqlite import DamagedRecord, UnusableDatabase
 from actors.tasks.events import decode
 from actors.tasks.life import IllegalMove, Task, evolve
+from actors.tasks.snapshot import load_snapshot
 
 GROUP_APPENDS = 512
 """The most appends in one commit, and the most that wait for the next one."""
 
 GROUP_BYTES = 4 * 1024 * 1024
-"""A commit takes no further append once its lines have this many bytes."""
+"""A commit takes no further append once its lines and snapshots have this many bytes."""
 
 IDLE_TAILS = 256
 """The most tails cached while nobody uses them; the least recently used is dropped first."""
@@ -83,11 +84,21 @@ class CommittedView:
             return tail.task
 
     async def read(self, tail: Tail, task_id: str, after: int) -> Piece | None:
-        """The next committed events after `after`; None if there are none yet."""
+        """The next committed events after `after`; None if there are none yet.
+
+        Raises `TaskUnreadable`, also where opening the task did not, as that skips old events.
+        """
         if tail.task is None or after >= tail.task.last_seq:
             return None
+        if held := tail.read(after):
+            return held
         with readable(task_id):
-            piece = tail.read(after) or await self.store.read(task_id, after)
+            piece = await self.store.read(task_id, after)
+            if piece and not piece.is_whole:
+                raise DamagedRecord(
+                    f"Task {task_id} is damaged: an event from {after + 1} to {piece.last_seq} is "
+                    "missing or is another one's. Restore a backup, or delete it."
+                )
         return piece
 
     async def outputs(self, task_id: str) -> dict[str, bytes]:
@@ -127,7 +138,7 @@ class CommittedView:
         """Load a tail from the log, unless it is loaded; raises `TaskNotFound`, `TaskUnreadable`."""
         if tail.task is not None:
             return
-        task: Task | None = None
+        task = await self._snapshot(task_id)
         with readable(task_id):
             while piece := await self.store.read(task_id, task.last_seq if task else 0):
                 for number, line in enumerate(piece.lines.splitlines(keepends=True), 1):
@@ -140,6 +151,15 @@ class CommittedView:
             if task is None or self._used.get(task_id) is not tail:  # Perhaps deleted meanwhile.
                 raise TaskNotFound(f"There is no task {task_id}.")
             tail.task = task
+
+    async def _snapshot(self, task_id: str) -> Task | None:
+        """The task as it was at one of its last events, None if there is no snapshot to believe."""
+        with suppress(TaskUnreadable, UnusableDatabase), readable(task_id):
+            body = await self.store.snapshot(task_id)
+            task = load_snapshot(body) if body else None
+            if task is not None and task.task_id == task_id:
+                return task
+        return None
 
     # --- changing ---------------------------------------------------------------------------
 
@@ -232,6 +252,7 @@ class Journal:
             append, call = self._appends.popleft()
             group.append((append, call))
             size += sum(len(record.line) for record in append.records)
+            size += len(append.snapshot or b"")
         self._room.unpark_all()
         return group
 

@@ -17,10 +17,18 @@ import trio
 
 from actors.clock import Now, rfc3339
 from actors.errors import ActorError, OutputTooLarge
-from actors.journal.log import EMPTY, MAX_LINE_BYTES, Append, Position, Record
+from actors.journal.log import (
+    EMPTY,
+    MAX_LINE_BYTES,
+    SNAPSHOT_EVERY,
+    Append,
+    Position,
+    Record,
+)
 from actors.runtime import Call, Ref
 from actors.tasks.events import Event, Stamped
 from actors.tasks.life import Task, evolve
+from actors.tasks.snapshot import dump_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,13 @@ class Ledger:
     """Records what happens to a task, and has the journal commit it in order."""
 
     def __init__(
-        self, journal: Ref, task_id: str, task: Task | None, now: Now, window: Window
+        self,
+        journal: Ref,
+        task_id: str,
+        task: Task | None,
+        now: Now,
+        window: Window,
+        snapshot_every: int = SNAPSHOT_EVERY,
     ) -> None:
         self.task_id = task_id
         self._task = task
@@ -44,6 +58,7 @@ class Ledger:
         self._journal = journal
         self._now = now
         self._window = window
+        self._snapshot_every = snapshot_every
         self._ahead: deque[tuple[Record, Task]] = deque()
         self._ahead_bytes = 0
         self._sent_bytes = 0
@@ -196,4 +211,9 @@ class Ledger:
             self._sent_bytes += len(record.line)
             records.append(record)
             task = decided
-        return Append(task, self.committed, tuple(records))
+        return Append(task, self.committed, tuple(records), self._snapshot(task))
+
+    def _snapshot(self, task: Task) -> bytes | None:
+        """A snapshot for each append that passes a multiple of `snapshot_every`."""
+        every = self._snapshot_every
+        return dump_snapshot(task) if task.last_seq // every > self.committed // every else None

@@ -6,7 +6,7 @@ is refused unless the task's log is at the position that the writer expects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -22,6 +22,10 @@ EMPTY: Position = 0
 
 MAX_LINE_BYTES = 512 * 1024
 """The longest line, and the most bytes of lines in one append."""
+
+SNAPSHOT_EVERY = 1_000
+"""Events from one snapshot to the next, and so about the most that are decoded to open a task.
+`tests/bench/long_logs.py` prints the time. A snapshot is at most about as long as so many events."""
 
 PIECE_BYTES = 256 * 1024
 """A read stops after the append that takes it past this many bytes."""
@@ -45,13 +49,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Append(Request[Position]):
-    """Commit these records after `expected`; `task` is what they make of the task."""
+    """Commit these records after `expected`; `task` is what they make of the task.
+
+    `snapshot` replaces the task's older snapshot.
+    """
 
     must_finish: ClassVar[bool] = True
 
     task: Task
     expected: Position
     records: tuple[Record, ...]
+    snapshot: bytes | None = None
 
     @property
     def lines(self) -> bytes:
@@ -66,6 +74,12 @@ class Piece:
     first_seq: int
     last_seq: int
     lines: bytes
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has one line for each of its events, the first one first."""
+        begins = self.lines.startswith(b'{"seq":%d,' % self.first_seq)
+        return begins and self.lines.count(b"\n") == self.last_seq - self.first_seq + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +102,14 @@ class Log(Protocol):
     async def read(self, task_id: str, after: int) -> Piece | None:
         """The next events after seq `after`, at most about `PIECE_BYTES`; None if there are none."""
 
+    async def snapshot(self, task_id: str) -> bytes | None:
+        """The newest snapshot, None if there is none; never of an event that the log does not have."""
+
     async def outputs(self, task_id: str) -> dict[str, bytes]:
         """The private outputs of the completed steps, by step id."""
 
     async def delete(self, task_id: str) -> None:
-        """Delete a task with its events and outputs; an unknown one is no error."""
+        """Delete a task with its events, outputs and snapshot; an unknown one is no error."""
 
 
 class Index(Protocol):
@@ -104,8 +121,8 @@ class Index(Protocol):
     async def unfinished(self) -> list[str]:
         """The ids of executing, then of queued tasks, each longest waiting first."""
 
-    async def counts(self) -> Mapping[TaskStatus, int]:
-        """How many tasks are in each state; states without tasks are left out."""
+    async def count(self, status: TaskStatus) -> int:
+        """How many tasks are in this state, without a look at the others."""
 
 
 class Store(Log, Index, Protocol):

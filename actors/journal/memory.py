@@ -5,8 +5,8 @@ Rule: no thread and no clock, so that it works in virtual time.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 
 import trio
 
@@ -31,6 +31,7 @@ class MemoryStore:
         self._tasks: dict[str, Task] = {}
         self._pieces: dict[str, list[Piece]] = {}
         self._outputs: dict[str, dict[str, bytes]] = {}
+        self._snapshots: dict[str, bytes] = {}
         self._marks: dict[str, int] = {}
         self._created = 0
         self._orderly = True
@@ -59,17 +60,25 @@ class MemoryStore:
         outputs = self._outputs.setdefault(task_id, {})
         outputs.update({r.step_id: r.output for r in append.records if r.step_id and r.output})
         self._tasks[task_id] = append.task
+        if append.snapshot:
+            self._snapshots[task_id] = append.snapshot
         return last
 
     async def read(self, task_id: str, after: int) -> Piece | None:
         await trio.lowlevel.checkpoint()
         found: list[bytes] = []
         size, last = 0, after
-        for piece in self._pieces.get(task_id, ()):
-            if piece.last_seq > after and size < PIECE_BYTES:
-                found.append(lines_after(piece.lines, piece.first_seq, after))
-                size, last = size + len(found[-1]), piece.last_seq
+        pieces = self._pieces.get(task_id, [])
+        number = bisect_right(pieces, after, key=lambda piece: piece.last_seq)
+        while number < len(pieces) and size < PIECE_BYTES:
+            piece = pieces[number]
+            found.append(lines_after(piece.lines, piece.first_seq, after))
+            size, last, number = size + len(found[-1]), piece.last_seq, number + 1
         return Piece(after + 1, last, b"".join(found)) if found else None
+
+    async def snapshot(self, task_id: str) -> bytes | None:
+        await trio.lowlevel.checkpoint()
+        return self._snapshots.get(task_id)
 
     async def outputs(self, task_id: str) -> dict[str, bytes]:
         await trio.lowlevel.checkpoint()
@@ -77,7 +86,8 @@ class MemoryStore:
 
     async def delete(self, task_id: str) -> None:
         await trio.lowlevel.checkpoint()
-        for table in (self._tasks, self._pieces, self._outputs, self._marks):
+        tables = (self._tasks, self._pieces, self._outputs, self._snapshots, self._marks)
+        for table in tables:
             table.pop(task_id, None)
 
     async def page(self, status: TaskStatus | None, limit: int, before: int | None) -> IndexPage:
@@ -98,6 +108,6 @@ class MemoryStore:
         found.sort(key=lambda task: (order.index(task.status), task.updated_at))
         return [task.task_id for task in found]
 
-    async def counts(self) -> Mapping[TaskStatus, int]:
+    async def count(self, status: TaskStatus) -> int:
         await trio.lowlevel.checkpoint()
-        return Counter(task.status for task in self._tasks.values())
+        return sum(task.status == status for task in self._tasks.values())

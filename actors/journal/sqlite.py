@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import datetime
 from functools import partial
@@ -27,7 +27,15 @@ from actors.journal.log import (
     StaleWriter,
     lines_after,
 )
-from actors.sqlite import BUSY_WAIT, BusyWait, Database, Schema, checked, open_database
+from actors.sqlite import (
+    BUSY_WAIT,
+    BusyWait,
+    DamagedRecord,
+    Database,
+    Schema,
+    checked,
+    open_database,
+)
 from actors.tasks.failure import Failure
 from actors.tasks.life import Task, TaskStatus
 
@@ -77,6 +85,14 @@ SCHEMA = Schema(
         ALTER TABLE log ADD COLUMN crc INTEGER; -- CRC-32 of the lines; NULL in older rows
         ALTER TABLE outputs ADD COLUMN crc INTEGER; -- CRC-32 of the body; NULL in older rows
         """,
+        """
+        CREATE TABLE snapshots (
+            mark INTEGER PRIMARY KEY REFERENCES tasks ON DELETE CASCADE,
+            seq INTEGER NOT NULL,
+            body BLOB NOT NULL,
+            crc INTEGER NOT NULL
+        );
+        """,
     ),
     fatal_writes=True,
 )
@@ -105,6 +121,18 @@ class SqliteStore:
 
     async def read(self, task_id: str, after: int) -> Piece | None:
         return await self._database.read(partial(_read_piece, task_id=task_id, after=after))
+
+    async def snapshot(self, task_id: str) -> bytes | None:
+        def work(reader: sqlite3.Connection) -> bytes | None:
+            rows = reader.execute(
+                "SELECT body, crc FROM snapshots AS s JOIN tasks USING (mark) WHERE task_id = ?"
+                " AND EXISTS (SELECT 1 FROM log WHERE log.mark = s.mark AND log.last_seq >= s.seq)",
+                (task_id,),
+            ).fetchall()
+            found = [checked(body, crc, f"Task {task_id}, snapshot,") for body, crc in rows]
+            return found[0] if found else None
+
+        return await self._database.read(work)
 
     async def outputs(self, task_id: str) -> dict[str, bytes]:
         def work(reader: sqlite3.Connection) -> dict[str, bytes]:
@@ -154,10 +182,11 @@ class SqliteStore:
 
         return await self._database.read(work)
 
-    async def counts(self) -> Mapping[TaskStatus, int]:
-        def work(reader: sqlite3.Connection) -> Mapping[TaskStatus, int]:
-            rows = reader.execute("SELECT status, count(*) FROM tasks GROUP BY status")
-            return dict(rows.fetchall())
+    async def count(self, status: TaskStatus) -> int:
+        def work(reader: sqlite3.Connection) -> int:
+            sql = "SELECT count(*) FROM tasks WHERE status = ?"
+            ((found,),) = reader.execute(sql, (status,)).fetchall()
+            return int(found)
 
         return await self._database.read(work)
 
@@ -222,6 +251,13 @@ def _append(writer: sqlite3.Connection, group: Sequence[Append]) -> list[Positio
         _insert(
             writer, "INSERT OR REPLACE INTO outputs (mark, step_id, version, body, crc)", outputs
         )
+    snapshots = [
+        (append.task.task_id, append.task.last_seq, append.snapshot, crc32(append.snapshot))
+        for append in group
+        if append.snapshot
+    ]
+    if snapshots:
+        _insert(writer, "INSERT OR REPLACE INTO snapshots (mark, seq, body, crc)", snapshots)
     return [append.records[-1].seq for append in group]
 
 
@@ -239,10 +275,11 @@ def _append_one(writer: sqlite3.Connection, append: Append) -> Position | ActorE
 
 
 def _insert(writer: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows of a task id and four more columns; the table has the task's mark instead."""
+    """Insert rows of a task id and up to four more columns; the table has the task's mark instead."""
+    columns = ", ".join("abcd"[: len(rows[0]) - 1])
     writer.execute(
-        f"WITH new (task_id, a, b, c, d) AS ({_values(rows)})"
-        f" {insert} SELECT mark, a, b, c, d FROM new CROSS JOIN tasks USING (task_id)",
+        f"WITH new (task_id, {columns}) AS ({_values(rows)})"
+        f" {insert} SELECT mark, {columns} FROM new CROSS JOIN tasks USING (task_id)",
         _flat(rows),
     )
 
@@ -290,8 +327,13 @@ def _read_piece(reader: sqlite3.Connection, task_id: str, after: int) -> Piece |
     )
     with closing(rows):
         for first_seq, last_seq, lines, crc in rows:
-            checked(lines, crc, f"Task {task_id}, event {first_seq},")
-            found.append(lines_after(lines, first_seq, after))
+            try:
+                checked(lines, crc, f"Task {task_id}, event {first_seq},")
+            except DamagedRecord:
+                if not found:
+                    raise
+                break  # What comes before it can be read.
+            found.append(lines if found else lines_after(lines, first_seq, after))
             size, last = size + len(found[-1]), last_seq
             if size >= PIECE_BYTES:
                 break

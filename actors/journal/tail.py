@@ -65,14 +65,15 @@ class Tail:
         self.closed_for = reason
         self.grown.unpark_all()
 
+    def holds(self, after: int) -> bool:
+        """Whether it holds all events after `after`."""
+        return self.task is not None and after >= self.task.last_seq - len(self._lines)
+
     def read(self, after: int) -> Piece | None:
         """The events after `after`; None if there are none, or not all of them are held."""
-        if self.task is None:
+        if self.task is None or not self.holds(after) or after >= self.task.last_seq:
             return None
-        last = self.task.last_seq
-        skipped = after - (last - len(self._lines))
-        if skipped < 0 or after >= last:
-            return None
+        skipped = after - (self.task.last_seq - len(self._lines))
         lines = list(_up_to_a_piece(list(self._lines)[skipped:] if skipped else self._lines))
         return Piece(after + 1, after + len(lines), b"".join(lines))
 

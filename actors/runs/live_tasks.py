@@ -18,6 +18,7 @@ from actors.clock import Now
 from actors.errors import TaskNotFound
 from actors.journal.journal import CommittedView
 from actors.journal.ledger import Ledger, Window
+from actors.journal.log import SNAPSHOT_EVERY
 from actors.runs.charges import Charges, LastEnd
 from actors.runtime import Ref
 from actors.tasks.life import Task
@@ -72,6 +73,7 @@ class LiveTasks:
     now: Now
     window: Window
     runs: trio.Nursery
+    snapshot_every: int = SNAPSHOT_EVERY
     live: dict[str, LiveTask] = field(default_factory=dict)
     queue: deque[str] = field(default_factory=deque)
     running: int = 0
@@ -113,7 +115,7 @@ class LiveTasks:
     def put(self, task_id: str, task: Task | None) -> LiveTask:
         """Add a task, unless a concurrent request already has; `task` is None for a new one."""
         if task_id not in self.live:
-            ledger = Ledger(self.journal, task_id, task, self.now, self.window)
+            ledger = Ledger(self.journal, task_id, task, self.now, self.window, self.snapshot_every)
             self.live[task_id] = LiveTask(ledger)
         return self.live[task_id]
 

@@ -414,7 +414,7 @@ class Supervisor:
     async def _recover(self) -> int:
         """Queue what was executing, then what was queued."""
         tasks = self._tasks
-        tasks.pending = (await tasks.view.store.counts()).get("pending", 0)
+        tasks.pending = await tasks.view.store.count("pending")
         unfinished = await tasks.view.store.unfinished()
         lives = []
         for task_id in unfinished:

@@ -18,7 +18,7 @@ from actors.journal.log import EMPTY, PIECE_BYTES, Append, Position, Record, Sta
 from actors.tasks import events as e
 from actors.tasks.events import Stamped
 from actors.tasks.failure import Failure
-from actors.tasks.life import Task, evolve
+from actors.tasks.life import Task, TaskStatus, evolve
 
 MakeStore = Callable[[], AbstractAsyncContextManager[Store]]
 LONG_LINE = 30_000
@@ -38,6 +38,7 @@ async def check_store(make_store: MakeStore) -> None:
         await _check_appends(store)
         await _check_reads(store)
         await _check_outputs(store)
+        await _check_snapshots(store)
         await _check_index(store)
         await _check_delete(store)
         await _check_durable(store, make_store)
@@ -61,7 +62,9 @@ class _Writer:
         self.task: Task | None = None
         self.lines: list[bytes] = []
 
-    def append(self, *events: e.Event, output: bytes | None = None) -> Append:
+    def append(
+        self, *events: e.Event, output: bytes | None = None, snapshot: bytes | None = None
+    ) -> Append:
         """The next append; the last event carries `output` of the writing step."""
         expected = self.task.last_seq if self.task else EMPTY
         records: list[Record] = []
@@ -77,7 +80,7 @@ class _Writer:
         assert task is not None
         self.task = task
         self.lines += [record.line for record in records]
-        return Append(task, expected, tuple(records))
+        return Append(task, expected, tuple(records), snapshot)
 
 
 async def _commit(store: Store, *group: Append) -> list[Position | ActorError]:
@@ -109,7 +112,8 @@ async def _check_empty(store: Store) -> None:
     _must(await store.outputs("none") == {}, "outputs() of an unknown task must be empty.")
     page = await store.page(None, 10, None)
     _must(page.tasks == () and page.next_before is None, "A new store must have no tasks.")
-    _must(dict(await store.counts()) == {}, "counts() must leave out states that no task is in.")
+    _must(await store.count("pending") == 0, "A new store must count no tasks.")
+    _must(await store.snapshot("none") is None, "snapshot() of an unknown task must give None.")
     _must(await store.unfinished() == [], "A new store must have no unfinished tasks.")
     await store.delete("none")  # Deleting twice is no error.
 
@@ -169,6 +173,20 @@ async def _check_outputs(store: Store) -> None:
     _must(b"secret" not in lines, "Private outputs must not stand in the log's lines.")
 
 
+async def _check_snapshots(store: Store) -> None:
+    writer, rival = _Writer("s1"), _Writer("s1")
+    for snapshot, newest in ((b"\0one", b"\0one"), (None, b"\0one"), (b"two", b"two")):
+        events = [e.PartialOutput(*STEP, 1, "x")] if writer.task else _begun("frogs")
+        await _commit(store, writer.append(*events, snapshot=snapshot))
+        found = await store.snapshot("s1")
+        _must(found == newest, "snapshot() must give the bytes of the newest snapshot.")
+    await _commit(store, rival.append(e.TaskCreated("toads"), snapshot=b"stale"))
+    _must(await store.snapshot("s1") == b"two", "A stale append must not replace the snapshot.")
+    await store.delete("s1")
+    await _commit(store, _Writer("s1").append(e.TaskCreated("newts")))
+    _must(await store.snapshot("s1") is None, "delete() must remove a task's snapshot.")
+
+
 async def _check_index(store: Store) -> None:
     for task in (await store.page(None, 100, None)).tasks:
         await store.delete(task.task_id)
@@ -191,8 +209,9 @@ async def _check_index(store: Store) -> None:
         unfinished == ["i5", "i3", "i4", "i2"],
         "unfinished() must give executing tasks, then queued ones, each longest waiting first.",
     )
-    counts = {"pending": 1, "queued": 2, "executing": 2, "failed": 1}
-    _must(dict(await store.counts()) == counts, "counts() must count the tasks of each state.")
+    counts: dict[TaskStatus, int] = {"pending": 1, "queued": 2, "executing": 2, "completed": 0}
+    for status, tasks in counts.items():
+        _must(await store.count(status) == tasks, f"count() must count the {status} tasks.")
     await _check_pages(store, [writer.task for writer in writers.values()])
 
 

@@ -9,7 +9,7 @@ Rule: every answer of a `FaultyStore` is true. Once its process is dead, it writ
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeAlias
@@ -147,6 +147,10 @@ class FaultyStore:
         await self._give_way()
         return await self._disk.read(task_id, after)
 
+    async def snapshot(self, task_id: str) -> bytes | None:
+        await self._give_way()
+        return await self._disk.snapshot(task_id)
+
     async def outputs(self, task_id: str) -> dict[str, bytes]:
         await self._give_way()
         return await self._disk.outputs(task_id)
@@ -159,6 +163,6 @@ class FaultyStore:
         await self._give_way()
         return await self._disk.unfinished()
 
-    async def counts(self) -> Mapping[TaskStatus, int]:
+    async def count(self, status: TaskStatus) -> int:
         await self._give_way()
-        return await self._disk.counts()
+        return await self._disk.count(status)

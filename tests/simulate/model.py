@@ -119,6 +119,7 @@ class Model:
                 SUPERVISOR_CONCURRENCY,
                 TailBounds(events=bounds["tail_events"]),
                 Window(events=bounds["ahead_events"]),
+                snapshot_every=bounds["ahead_events"],
             ),
         )
 

@@ -10,6 +10,7 @@ bytes; only heartbeat and stream_closing lines stand between them, without a seq
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -21,11 +22,14 @@ from quart import Response
 from quart.wrappers.response import ResponseBody
 
 from actors.clock import rfc3339, wall_clock
-from actors.journal.follower import Follower
+from actors.errors import TaskUnreadable
+from actors.journal.follower import Closing, Follower
 from actors.journal.log import MAX_LINE_BYTES, PIECE_BYTES
 from actors.system import System
 from actors.tasks.events import encode_line
 from web.api.problems import RequestProblem
+
+log = logging.getLogger(__name__)
 
 StreamType = Literal["application/x-ndjson", "text/event-stream"]
 NDJSON: Final = "application/x-ndjson"
@@ -149,15 +153,19 @@ class EventStream(ResponseBody):
             self._ended = True
             if self._follower.closing is None:
                 raise
-            return self._closing_line()
+            return self._closing_line(self._follower.closing)
+        except TaskUnreadable as damaged:
+            if self._chunks.within_line:
+                raise
+            log.error("a stream ends early: %s", damaged.message)
+            self._ended = True  # Who comes back gets the error as an answer.
+            return self._closing_line(Closing("storage", self._follower.after))
 
     def let_go(self) -> None:
         """Drop what has been read ahead; it is read again when the client continues."""
         self._chunks.let_go()
 
-    def _closing_line(self) -> bytes:
-        closing = self._follower.closing
-        assert closing is not None
+    def _closing_line(self, closing: Closing) -> bytes:
         data = {"reason": closing.reason, "resume_after": closing.resume_after}
         line = self._line("stream_closing", data)
         return b"event: stream_closing\ndata: " + line + b"\n" if self._sse else line
