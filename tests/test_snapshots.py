@@ -15,6 +15,7 @@ import pytest
 from api_client import Api, check_problem, parse, parse_note
 
 from actors.errors import AgentFailed, TaskUnreadable
+from actors.journal.ledger import Window
 from actors.settings import Settings
 from actors.system import System, Tuning
 from actors.tasks.budget import Budget
@@ -26,7 +27,7 @@ from actors.usage import Usage
 
 # --- A snapshot changes nothing -----------------------------------------------------------------
 
-EVERY = Tuning(snapshot_every=4)
+EVERY = Tuning(window=Window(events=1), snapshot_every=4)
 
 
 async def failed_task(folder: Path) -> str:
@@ -55,6 +56,16 @@ def forge(folder: Path, *, version: int = SNAPSHOT_VERSION, **changes: Any) -> N
     change(folder, "UPDATE snapshots SET body = ?, crc = ?, seq = ?", forged, crc32(forged), seq)
 
 
+def break_page(file: Path, table: str) -> None:
+    """Overwrite the head of the table's first page, which SQLite then finds to be malformed."""
+    with closing(sqlite3.connect(file)) as db:
+        ((number,),) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,))
+        ((size,),) = db.execute("PRAGMA page_size")
+    with file.open("r+b") as opened:
+        opened.seek((number - 1) * size)
+        opened.write(bytes(8))
+
+
 def spoil(folder: Path, how: str) -> None:
     match how:
         case "missing":
@@ -71,6 +82,8 @@ def spoil(folder: Path, how: str) -> None:
             forge(folder, version=SNAPSHOT_VERSION + 1, status="completed")
         case "another task's":
             forge(folder, task_id="t2", status="completed")
+        case "on a damaged page":
+            break_page(folder / "log.db", "snapshots")
         case "past the end of the log":
             forge(folder, last_seq=1_000)
 
@@ -97,6 +110,7 @@ async def seen(folder: Path, task_id: str) -> tuple[Any, ...]:
         "another version",
         "another task's",
         "past the end of the log",
+        "on a damaged page",
     ],
 )
 async def test_a_snapshot_that_cannot_be_believed_changes_nothing(how: str, tmp_path: Path) -> None:
@@ -175,7 +189,7 @@ async def test_an_event_before_the_snapshot_that_is_damaged_is_named_by_a_replay
 
 async def test_an_event_before_the_snapshot_that_is_missing_leaves_no_gap(tmp_path: Path) -> None:
     task_id = await failed_task(tmp_path)
-    change(tmp_path, "DELETE FROM log WHERE first_seq = 2")
+    change(tmp_path, "DELETE FROM log WHERE first_seq = 1")
     async with scripted_system(settings=Settings(data_dir=tmp_path), tuning=EVERY) as system:
         assert (await system.status(task_id)).status == "failed"
         last, error = await replayed(system, task_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 from zlib import crc32
 
-from actors.errors import ActorError
+from actors.errors import ActorError, StorageUnavailable
 from actors.journal.log import (
     EMPTY,
     PIECE_BYTES,
@@ -27,6 +27,7 @@ from actors.journal.log import (
     StaleWriter,
     lines_after,
 )
+from actors.journal.sqlite_snapshots import keep_snapshots
 from actors.sqlite import (
     BUSY_WAIT,
     BusyWait,
@@ -114,10 +115,23 @@ class SqliteStore:
     # --- the log ----------------------------------------------------------------------------
 
     async def append(self, group: Sequence[Append]) -> list[Position | ActorError]:
+        answers: list[Position | ActorError]
         try:
-            return [*await self._database.write(partial(_append, group=group))]
+            answers = [*await self._database.write(partial(_append, group=group))]
         except _Stale:  # Nothing has been written. Each append gets its own answer.
-            return await self._database.write(partial(_append_each, group=group))
+            answers = await self._database.write(partial(_append_each, group=group))
+        if any(append.snapshot for append in group):
+            pairs = zip(group, answers, strict=True)
+            done = [append for append, answer in pairs if not isinstance(answer, ActorError)]
+            await self._keep_snapshots(done)
+        return answers
+
+    async def _keep_snapshots(self, group: Iterable[Append]) -> None:
+        """This is a transaction of its own, so that it can fail without failing the appends."""
+        try:
+            await self._database.write(partial(keep_snapshots, appends=group))
+        except (DamagedRecord, StorageUnavailable) as error:
+            log.error("%s", error)
 
     async def read(self, task_id: str, after: int) -> Piece | None:
         return await self._database.read(partial(_read_piece, task_id=task_id, after=after))
@@ -251,13 +265,6 @@ def _append(writer: sqlite3.Connection, group: Sequence[Append]) -> list[Positio
         _insert(
             writer, "INSERT OR REPLACE INTO outputs (mark, step_id, version, body, crc)", outputs
         )
-    snapshots = [
-        (append.task.task_id, append.task.last_seq, append.snapshot, crc32(append.snapshot))
-        for append in group
-        if append.snapshot
-    ]
-    if snapshots:
-        _insert(writer, "INSERT OR REPLACE INTO snapshots (mark, seq, body, crc)", snapshots)
     return [append.records[-1].seq for append in group]
 
 
@@ -275,11 +282,10 @@ def _append_one(writer: sqlite3.Connection, append: Append) -> Position | ActorE
 
 
 def _insert(writer: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows of a task id and up to four more columns; the table has the task's mark instead."""
-    columns = ", ".join("abcd"[: len(rows[0]) - 1])
+    """Insert rows of a task id and four more columns; the table has the task's mark instead."""
     writer.execute(
-        f"WITH new (task_id, {columns}) AS ({_values(rows)})"
-        f" {insert} SELECT mark, {columns} FROM new CROSS JOIN tasks USING (task_id)",
+        f"WITH new (task_id, a, b, c, d) AS ({_values(rows)})"
+        f" {insert} SELECT mark, a, b, c, d FROM new CROSS JOIN tasks USING (task_id)",
         _flat(rows),
     )
 
