@@ -247,7 +247,7 @@ class SlowToRead(MemoryStore):
 
     async def read(self, task_id: str, after: int) -> Piece | None:
         self.reads += 1
-        await trio.sleep(10 if self.reads % 2 else 0)
+        await trio.sleep(0 if self.reads % 2 else 10)
         return await super().read(task_id, after)
 
 
