@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+import pytest
 import trio
+import trio.testing
 from http_raw import GOOD, HOST, Listening, listening, plain
 
 
@@ -45,6 +47,35 @@ async def test_a_client_that_pipelines_is_read_only_so_far_ahead():
                     sent += await client.stream.socket.send(GOOD * 2_000)
 
     assert held.cancelled_caught
+
+
+def request_of(size: int, end: bytes = b"\r\n\r\n") -> bytes:
+    """A good request whose head has `size` bytes."""
+    head = b"GET /livez HTTP/1.1\r\n" + HOST + b"X-Long: "
+    return head + b"x" * (size - len(head) - len(end)) + end
+
+
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b"\n\n"])
+@pytest.mark.parametrize(("size", "status"), [(32_768, 200), (32_769, 431), (60_000, 431)])
+@pytest.mark.parametrize("pieces", [1, 3])
+async def test_a_head_may_have_32_kib_however_it_comes(size, status, pieces, end):
+    async with listening(plain()) as server, server.client() as client:
+        request = request_of(size, end)
+        length = len(request) // pieces + 1
+        for at in range(0, len(request), length):
+            await client.send(request[at : at + length])
+            await trio.testing.wait_all_tasks_blocked()
+
+        assert (await client.answer()).status == status
+
+
+@pytest.mark.parametrize(("size", "status"), [(32_768, 200), (32_769, 431)])
+async def test_the_head_of_a_pipelined_request_may_have_32_kib_too(size, status):
+    async with listening(plain()) as server, server.client() as client:
+        await client.send(GOOD + request_of(size))
+
+        assert (await client.answer()).status == 200
+        assert (await client.answer()).status == status
 
 
 class Peak(trio.abc.Instrument):

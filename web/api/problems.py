@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -94,11 +94,18 @@ class Fault:
 class RequestProblem(Exception):
     """A request that the web layer refuses itself, without asking an actor."""
 
-    def __init__(self, code: str, detail: str, faults: Sequence[Fault] = ()) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.faults = faults
+        self.headers = headers or {}
 
 
 def problem(code: str, detail: str, faults: Sequence[Fault] = ()) -> Response:

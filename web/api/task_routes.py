@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import trio
 from pydantic import BaseModel
 from quart import Response
+from werkzeug.http import parse_list_header
 
 from actors.errors import ActorError
 from actors.journal.follower import Follower
@@ -22,7 +23,7 @@ from actors.tasks.limits import MAX_KEY
 from web.api import views
 from web.api.problems import Fault, RequestProblem
 from web.api.reports import HTML, MARKDOWN, as_html, as_markdown, links_of
-from web.api.routing import RequestContext, Route, next_link, render
+from web.api.routing import RequestContext, Route, next_link, preferred, render
 from web.api.streams import NDJSON, SSE, EventStream, Reader, StreamType, stream_response
 
 A = TypeVar("A", int, int | None)
@@ -87,8 +88,7 @@ async def report(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
     text, sources = await context.system.report(context.path["task_id"])
     if not text:
         return Response(b"", 204)
-    kinds = [MARKDOWN, HTML]
-    if context.request.accept_mimetypes.best_match(kinds, MARKDOWN) == HTML:
+    if preferred(context.request, [MARKDOWN, HTML]) == HTML:
         shown = await trio.to_thread.run_sync(as_html, text, sources)
         kind = HTML
     else:
@@ -123,8 +123,7 @@ async def _start_and_stream(
 ) -> Response:
     """Start or attach; then stream, or with `Prefer: respond-async` answer at once."""
     task_id = context.path["task_id"]
-    preferences = context.request.headers.get("Prefer", "").lower().split(",")
-    if "respond-async" in (preference.strip() for preference in preferences):
+    if "respond-async" in _preferences(context):
         task, _ = await start()
         headers = {"Location": f"/tasks/{task_id}", "Preference-Applied": "respond-async"}
         return render(200 if task.finished else 202, views.task_view(task), headers)
@@ -151,9 +150,14 @@ async def _stream(
     return stream_response(body, task_id, kind)
 
 
+def _preferences(context: RequestContext[Any, Any]) -> set[str]:
+    """The names of what the client prefers (RFC 7240), without values and parameters."""
+    listed = parse_list_header(context.request.headers.get("Prefer", ""))
+    return {re.split("[=;]", preference)[0].strip().lower() for preference in listed}
+
+
 def _kind(context: RequestContext[Any, Any]) -> StreamType:
-    preferred = context.request.accept_mimetypes.best_match([NDJSON, SSE], NDJSON)
-    return SSE if preferred == SSE else NDJSON
+    return SSE if preferred(context.request, [NDJSON, SSE]) == SSE else NDJSON
 
 
 def _after(context: RequestContext[Any, Any], after: A) -> int | A:
