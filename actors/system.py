@@ -290,6 +290,7 @@ class System:
             "queued_tasks": len(tasks.queue),
             "pending_tasks": tasks.pending,
             **self._view.gauges(),
+            **self.library.gauges(),
         }
 
     async def _ask(self, request: Request[R]) -> R:
