@@ -78,6 +78,24 @@ async def test_the_head_of_a_pipelined_request_may_have_32_kib_too(size, status)
         assert (await client.answer()).status == status
 
 
+async def test_a_client_that_is_still_sending_its_refused_body_reads_the_refusal_at_its_end():
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("no lifespan")
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        await send({"type": "http.response.body", "body": b"full"})
+
+    async with listening(refuse) as server, server.client() as client:
+        await client.send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 500000\r\n\r\n")
+        for _ in range(5):
+            await trio.sleep(0.35)
+            await client.send(b"x" * 100_000)
+
+        answer = await client.answer()
+
+    assert (answer.status, answer.body) == (503, b"full")
+
+
 class Peak(trio.abc.Instrument):
     """The most connections that the server holds at any time."""
 

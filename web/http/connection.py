@@ -70,6 +70,10 @@ LINGER_S = 1.0
 """After the last response the client gets this long to close first, so that the response reaches it:
 closing a socket with unread bytes in it resets the connection and discards what was sent."""
 
+LONGEST_LINGER_S = 10.0
+"""A client that still sends a body, which was refused, gets up to this long to come to its end: many
+clients read no response before that."""
+
 
 class ClientStalled(Exception):
     """The client took nothing for as long as a client may."""
@@ -189,10 +193,11 @@ class Connection:
             return
         with trio.move_on_after(self._limits.write_timeout_s):
             await self._write_buffer.flush()
-        with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(LINGER_S):
+        with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(LONGEST_LINGER_S):
             await self._stream.send_eof()
-            while not self._half_closed and await self._stream.receive_some(READ_BYTES):
-                pass
+            with trio.move_on_after(LINGER_S) as linger:
+                while not self._half_closed and await self._stream.receive_some(READ_BYTES):
+                    linger.deadline = trio.current_time() + LINGER_S
 
     async def _next(self) -> None:
         """Handle the next event, or wait for one."""

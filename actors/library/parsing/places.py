@@ -17,7 +17,8 @@ from actors.library.parsing.process import MOST_CHILDREN
 BYTES_AT_ONCE = 4 * 1024 * 1024
 """Of all documents that are parsed at once, unless a single one has more."""
 
-MOST_WAITING = 256
+MOST_DOCUMENTS = 256
+"""Documents that are parsed, stored or wait for that."""
 
 
 class ParsePlaces:
@@ -37,7 +38,7 @@ class ParsePlaces:
     @asynccontextmanager
     async def place(self, size: int) -> AsyncIterator[None]:
         """A place for a document of `size` bytes; raises `Overloaded` if too many wait for one."""
-        if self.waiting >= MOST_WAITING:
+        if self.waiting + self.taken >= MOST_DOCUMENTS:
             raise Overloaded("Too many documents wait to be read. Send this one again in a moment.")
         self.waiting += 1
         try:
