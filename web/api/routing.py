@@ -77,6 +77,8 @@ class Route:
     json_instead: type[BaseModel] | None = None
     """The type of a JSON body that may be sent in place of a raw one."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    sends: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """The headers of its answers, by status."""
     problems: tuple[int, ...] = ()
 
     @property

@@ -178,7 +178,9 @@ _REPORT_HEADERS = {
 }
 """A browser that opens a report shows it, and runs and loads nothing."""
 
-_STREAM: dict[int, type[BaseModel] | str | None] = {200: NDJSON, 202: views.TaskView}
+_STREAM: dict[int, type[BaseModel] | str | None] = {200: NDJSON, 202: views.TaskView, 204: None}
+_STREAM_SENDS = ("Cache-Control", "X-Accel-Buffering", "X-Task-ID")
+_SENDS = {200: _STREAM_SENDS, 202: ("Location", "Preference-Applied")}
 _RESPOND_ASYNC = {"Prefer": "`respond-async` starts the task without a stream."}
 _LAST_EVENT = {"Last-Event-ID": "The seq to continue after; takes precedence over `after`."}
 
@@ -189,6 +191,7 @@ ROUTES = [
         create,
         "Create a task",
         {201: views.CreatedTask},
+        sends={201: ("Location",)},
         body=views.NewTask,
         headers={"Idempotency-Key": "The same key and values give the same task."},
         problems=(400, 413, 415, 422, 503),
@@ -199,6 +202,7 @@ ROUTES = [
         listing,
         "List tasks, newest first",
         {200: views.TaskList},
+        sends={200: ("Link",)},
         query=views.TasksQuery,
         problems=(422,),
     ),
@@ -208,6 +212,7 @@ ROUTES = [
         execute,
         "Start a task, or attach to it, and stream its events",
         _STREAM,
+        sends=_SENDS,
         query=views.ExecuteQuery,
         headers=_RESPOND_ASYNC | _LAST_EVENT,
         problems=(404, 422, 429, 503),
@@ -229,6 +234,7 @@ ROUTES = [
         report,
         "The report of a task, or what is written of it so far",
         {200: MARKDOWN, 204: None},
+        sends={200: ("Vary",)},
         problems=(404, 422, 500),
     ),
     Route(
@@ -237,6 +243,7 @@ ROUTES = [
         events,
         "Stream a task's events",
         {200: NDJSON, 204: None},
+        sends={200: _STREAM_SENDS},
         query=views.EventsQuery,
         headers=_LAST_EVENT,
         problems=(404, 422, 429),
@@ -257,6 +264,7 @@ ROUTES = [
         retry,
         "Continue a failed or cancelled task, and stream its events",
         _STREAM,
+        sends=_SENDS,
         query=views.RetryQuery,
         headers=_RESPOND_ASYNC | _LAST_EVENT,
         problems=(404, 409, 422, 429, 503),
