@@ -121,7 +121,9 @@ def _raw_contents(route: Route) -> Schema:
     binary = {"type": "string", "format": "binary"}
     file = {"type": "object", "properties": {"file": binary}, "required": ["file"]}
     kinds = ["application/octet-stream", *route.accepts]
-    contents: Schema = {kind: {"schema": binary} for kind in kinds}
+    contents: Schema = {
+        kind: {"schema": {"type": "object"} if kind.endswith("+json") else binary} for kind in kinds
+    }
     contents["multipart/form-data"] = {"schema": file}
     if route.json_instead is not None:
         contents[JSON] = {"schema": _ref(route.json_instead)}

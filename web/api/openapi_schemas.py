@@ -38,10 +38,10 @@ def schemas(models: Iterable[type[BaseModel]]) -> Schema:
     inputs: list[tuple[Any, Any, TypeAdapter[Any]]] = [
         (kind, "validation", TypeAdapter(kind)) for kind in kinds
     ]
-    _, whole = TypeAdapter.json_schemas(inputs, ref_template=REF)
-    found: Schema = whole["$defs"]
-    whole_objects: tuple[type[Any], ...] = (JsonBody, Event, *_PARTS)
-    nullable = {kind.__name__ for kind in (*kinds, *_PARTS) if issubclass(kind, whole_objects)}
+    _, schema = TypeAdapter.json_schemas(inputs, ref_template=REF)
+    found: Schema = schema["$defs"]
+    whole = (*JsonBody.__subclasses__(), *EVENTS.values(), *_PARTS)
+    nullable = {kind.__name__ for kind in whole}
     for name, schema in found.items():
         found[name] = plain(schema, nullable=name in nullable)
     for event in EVENTS.values():
