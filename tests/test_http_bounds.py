@@ -10,6 +10,8 @@ import trio
 import trio.testing
 from http_raw import GOOD, HOST, Listening, listening, plain
 
+from web.http.server import REFUSALS
+
 
 async def test_a_body_that_drips_is_given_up_with_408():
     async with listening(plain(), request_body_s=0.2) as server:
@@ -94,6 +96,40 @@ async def test_a_client_that_is_still_sending_its_refused_body_reads_the_refusal
         answer = await client.answer()
 
     assert (answer.status, answer.body) == (503, b"full")
+
+
+@pytest.mark.parametrize(("fields", "status"), [(100, 200), (101, 431)])
+async def test_a_head_may_have_100_fields(fields, status):
+    async with listening(plain()) as server:
+        more = b"".join(b"X-%d: y\r\n" % number for number in range(fields - 1))
+
+        answer = await server.ask(b"GET / HTTP/1.1\r\n" + HOST + more + b"\r\n")
+
+    assert answer.status == status
+
+
+async def test_a_full_server_answers_a_bounded_number_of_clients_at_a_time():
+    async with listening(plain(), max_connections=1) as server, server.client() as busy:
+        await busy.send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\n")
+        await server.connections(1)
+        while server.table.gauges()["idle_connections"]:
+            await trio.sleep(0.01)
+        answers = []
+
+        async def refused() -> None:
+            async with server.client() as client:
+                answers.append(await client._until(b" "))
+                if answers[-1] is not None:
+                    await trio.sleep_forever()  # It would be given time to close.
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(REFUSALS + 6):
+                nursery.start_soon(refused)
+            while len(answers) < REFUSALS + 6:
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+
+    assert answers.count(None) == 6
 
 
 class Peak(trio.abc.Instrument):
