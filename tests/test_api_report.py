@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from html.parser import HTMLParser
 
 import pytest
@@ -17,7 +16,7 @@ from actors.tasks.evidence import Source
 from web.api.reports import as_html, as_markdown, links_of
 
 HTML = {"Accept": "text/html"}
-DOCUMENT = str(uuid.uuid4())
+DOCUMENT = "0b9d1c5e-6a3f-4d1e-9d57-2f3a1f0c7e11"
 SOURCES = (
     Source(1, DOCUMENT, "The *Pond*", "Frogs", 3, "They sing.", 10, 20),
     Source(2, "tool:notes:1", "Notes", "", 1, "They jump."),
@@ -135,7 +134,7 @@ async def test_what_was_written_before_a_failure_is_kept_as_the_report(served):
         assert Shown(shown.text).text.strip() == "Frogs"
 
 
-@pytest.mark.parametrize("task_id", ["x", str(uuid.uuid4())])
+@pytest.mark.parametrize("task_id", ["x", DOCUMENT])
 async def test_a_task_that_is_not_there_has_no_report(served, task_id):
     async with scripted_api(served) as api:
         check_problem(await api.http.get(f"/tasks/{task_id}/report"), 404, "task_not_found")
