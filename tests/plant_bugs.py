@@ -309,6 +309,89 @@ BUGS = [
         [Edit("web.http", CLOSES, f"{CLOSES}\n            return True")],
         by=f"{HTTP_BOUNDS}::room_is_made",
     ),
+    Bug(
+        "uploads: what will be read from a document is not counted",
+        [Edit("web.api.body_memory", "self._times_parsed * max([size, *others])", "0")],
+        "test_api_uploads.py::counts_with_all",
+    ),
+    Bug(
+        "uploads: no bound",
+        [Edit("web.api.body_memory", "if others and needed > self._most:", "if False:")],
+        "test_api_uploads.py::up_to_a_bound",
+    ),
+    Bug(
+        "uploads: any number of documents waits to be parsed",
+        [
+            Edit(
+                "actors.library.parsing.places",
+                "self.waiting + self.taken >= MOST_DOCUMENTS",
+                "False",
+            )
+        ],
+        "test_api_uploads.py::waits_to_be_parsed",
+    ),
+    Bug(
+        "uploads: large documents are parsed beside others",
+        [Edit("actors.library.parsing.places", "sum(self._sizes) + size <= BYTES_AT_ONCE", "True")],
+        "test_api_uploads.py::one_at_a_time",
+    ),
+    Bug(
+        "HTTP: a chunk ends within a line",
+        [Edit("web.api.streams", "    if last >= 0:", "    if last == 0:")],
+        "test_http_streams.py::64_kib",
+    ),
+    Bug(
+        "HTTP: a chunk ends within a character",
+        [Edit("web.api.streams", "text[end] & 0xC0 == 0x80", "False")],
+        "test_http_streams.py::64_kib",
+    ),
+    Bug(
+        "HTTP: a head that comes at once has no bound",
+        [Edit("web.http.connection", "len(come) > HEAD_BYTES and not", "False and not")],
+        f"{HTTP_BOUNDS}::32_kib",
+    ),
+    Bug(
+        "HTTP: a slow client is cut off before it reads its refusal",
+        [
+            Edit(
+                "web.http.connection",
+                "linger.deadline = trio.current_time() + LINGER_S",
+                "pass",
+            )
+        ],
+        f"{HTTP_BOUNDS}::refusal_at_its_end",
+    ),
+    Bug(
+        "HTTP: the Host header counts beside an absolute target",
+        [Edit("web.http.request_cycle", "if target.host is not None:", "if False:")],
+        "test_api_headers.py::absolute_target",
+    ),
+    Bug(
+        "HTTP: a header is doubled and one of both counts",
+        [Edit("web.api.request_checks", "if doubled:", "if False:")],
+        "test_api_headers.py::two_lines",
+    ),
+    Bug(
+        "HTTP: a body is read before its media type is refused",
+        [
+            Edit(
+                "web.api.document_routes",
+                "    check_media_type(media_type)\n",
+                "",
+            )
+        ],
+        "test_api_headers.py::without_a_100",
+    ),
+    Bug(
+        "HTTP: an encoded body is taken as it is",
+        [Edit("web.api.bodies", "    _refuse_encoded(request)\n", "")],
+        "test_api_headers.py::encoded_body",
+    ),
+    Bug(
+        "HTTP: a report shows the markup of its text",
+        [Edit("web.api.reports", '{"html": False}', '{"html": True}')],
+        "test_api_report.py::holds_no_markup",
+    ),
 ]
 
 

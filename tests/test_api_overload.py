@@ -93,6 +93,23 @@ async def test_too_many_pending_tasks_are_refused(served):
         await api.create("there is room again")
 
 
+async def test_a_client_may_have_so_many_streams_open_and_the_next_is_refused(served):
+    async with scripted_api(served, server={"max_streams_per_client": 2}) as api:
+        task_id = await api.create()
+        async with api.events(task_id) as first:
+            async with api.events(task_id) as second:
+                await first.line()
+                await second.line()
+                for method, path in (("GET", "events"), ("POST", "execute"), ("POST", "retry")):
+                    refused = await api.http.request(method, f"/tasks/{task_id}/{path}")
+
+                    check_problem(refused, 429, "too_many_requests")
+                    assert refused.headers["retry-after"] == "1"
+                assert (await api.task(task_id))["status"] == "pending"
+            async with api.execute(task_id) as third:
+                assert third.status == 200 or await third.whole()
+
+
 async def test_a_draining_server_refuses_new_work_and_ends_its_streams(served):
     cast, store = Cast(writes=[60], act_after=1), MemoryStore()
     with trio.fail_after(20):

@@ -18,7 +18,7 @@ from conftest import Served
 from scripted import HANG, Cast, scripted_system
 
 from actors.clock import virtual_clock
-from actors.errors import ActorError
+from actors.errors import ActorError, Overloaded
 from actors.journal.follower import Follower
 from actors.journal.journal import GROUP_APPENDS, GROUP_BYTES, IDLE_TAILS, CommittedView, Journal
 from actors.journal.ledger import Ledger, Window
@@ -28,6 +28,7 @@ from actors.journal.sqlite import open_sqlite_store
 from actors.journal.tail import TailBounds
 from actors.runtime import spawn
 from actors.settings import Settings
+from actors.system import SUPERVISOR_MAILBOX, TUNING
 from actors.tasks import events as e
 from actors.tasks.events import Stamped
 from actors.tasks.life import Task, evolve
@@ -217,6 +218,23 @@ async def test_a_system_that_drains_starts_no_queued_task(autojump_clock: object
 
         assert (await system.status(running)).status == "executing"
         assert (await system.status(waiting)).status == "queued"
+
+
+async def test_so_many_requests_wait_for_the_supervisor_and_the_next_is_refused(
+    autojump_clock: object,
+) -> None:
+    store = GatedStore()
+    async with scripted_system(store=store) as system, trio.open_nursery() as nursery:
+        with store.holding():
+            for number in range(TUNING.supervisor_concurrency + SUPERVISOR_MAILBOX):
+                nursery.start_soon(system.create, f"frogs {number}")
+            await trio.testing.wait_all_tasks_blocked()
+
+            with pytest.raises(Overloaded):
+                await system.create("one more")
+
+        nursery.cancel_scope.deadline = trio.current_time() + 60
+    assert system.gauges()["pending_tasks"] == TUNING.supervisor_concurrency + SUPERVISOR_MAILBOX
 
 
 # --- Over HTTP ----------------------------------------------------------------------------------

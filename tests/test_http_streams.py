@@ -6,6 +6,7 @@ import json
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import trio
 from http_raw import HOST, Client, Listening, listening
 from scripted import Cast, scripted_system
@@ -111,7 +112,7 @@ async def test_many_stalled_readers_hold_little_and_do_not_delay_the_end():
             nursery.start_soon(stall)
         await server.connections(50)
         await stalled(server)
-        assert server.table.buffered_bytes < 50 * 8_192
+        assert server.table.buffered_bytes < 50 * 16_384  # A line each.
         began = trio.current_time()
         server.closing.set()
         await server.connections(0)
@@ -141,7 +142,43 @@ async def test_a_live_stream_to_a_client_that_has_half_closed_ends_when_it_pause
         await system.cancel(task.task_id)
 
 
-# --- slices -------------------------------------------------------------------------------------
+# --- chunks and slices -------------------------------------------------------------------------------------
+
+
+NDJSON_TYPE, SSE_TYPE = b"Accept: application/x-ndjson\r\n", b"Accept: text/event-stream\r\n"
+
+
+@pytest.mark.parametrize(("accept", "end"), [(NDJSON_TYPE, b"\n"), (SSE_TYPE, b"\n\n")])
+@pytest.mark.parametrize("letter", ["x", "ü", "€", "\U0001f438"])
+async def test_a_chunk_ends_with_a_line_if_the_line_has_64_kib_and_never_within_a_character(
+    accept, end, letter
+):
+    parts = [letter * count for count in (5, 900, 3_000, 9_000, 30_000, 5, 50_000, 1)]
+    async with scripted_system(Cast(parts=parts)) as system, listening(system) as server:
+        task = await system.create(letter * 20_000)
+        async for _ in system.execute(task.task_id):
+            pass
+        async with server.client() as client:
+            await ask(client, f"/tasks/{task.task_id}/events?follow=false", accept)
+            await client.head()
+            chunks = []
+            while chunk := await client.chunk():
+                chunks.append(chunk)
+
+    line = b""
+    for chunk in chunks:
+        chunk.decode()
+        line = (line + chunk).rpartition(end)[2] if end in chunk else line + chunk
+        if not chunk.endswith(end):
+            assert len(line) < len(whole_line(chunks, line, end)) > 64 * 1024
+    assert line == b""
+    assert len(chunks) > 4  # They are bounded, too.
+    assert max(map(len, chunks)) < 70_000
+
+
+def whole_line(chunks: list[bytes], begin: bytes, end: bytes) -> bytes:
+    """The line of the stream that begins like this."""
+    return next(one for one in b"".join(chunks).split(end) if one.startswith(begin)) + end
 
 
 async def test_slices_are_the_log_wherever_what_is_ahead_is_dropped():

@@ -32,6 +32,7 @@ from actors.library.encoders.encodings import Encodings
 from actors.library.encoders.worker import EncoderWorker
 from actors.library.parsing.frames import Job
 from actors.library.parsing.media_types import MediaType, media_type_of
+from actors.library.parsing.places import ParsePlaces
 from actors.library.parsing.process import Parser, open_parser
 from actors.library.rebuilding import rebuild
 from actors.library.retrieval import Found, Query
@@ -91,6 +92,7 @@ class Library:
         self._sample: tuple[Database, Encodings | None] | None = None
         self._opened = ExitStack()
         self._building = trio.Lock()
+        self._places = ParsePlaces()
 
     def close(self) -> None:
         """Close the sample library, if it was opened."""
@@ -111,6 +113,10 @@ class Library:
     def rankers(self) -> tuple[Ranker, ...]:
         """What a search ranks by: words, and meaning while an encoder works."""
         return ALL_RANKERS if self._worker and not self._worker.problem else ("bm25",)
+
+    def gauges(self) -> dict[str, int]:
+        """How many documents are parsed and stored now, and how many wait for that."""
+        return {"parsing": self._places.taken, "parse_waiting": self._places.waiting}
 
     @property
     def problem(self) -> str:
@@ -136,7 +142,7 @@ class Library:
         """Add a document; the same bytes of the same owner are the same document.
 
         It replaces the document that came from the same `source` before. Raises `TooLarge`,
-        `UnsupportedMediaType`, `UnreadableDocument` and `StorageUnavailable`.
+        `UnsupportedMediaType`, `UnreadableDocument`, `Overloaded` and `StorageUnavailable`.
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
         identity = statements.Identity(sha256, owner)
@@ -147,9 +153,11 @@ class Library:
                 self._changed()
                 return Added(there, created=False)
         job = Job(body, media_type or kind, title, file_name)
-        parsed = await self._read(job, kind, identity)
-        insert = partial(statements.insert, parsed=parsed, source=source)
-        added = Added(*await self._database.write(insert))
+        async with self._places.place(len(body)):
+            parsed = await self._read(job, kind, identity)
+            insert = partial(statements.insert, parsed=parsed, source=source)
+            added = Added(*await self._database.write(insert))
+            del parsed, insert  # They take several times what the body takes.
         self._changed()
         return added
 
@@ -159,7 +167,8 @@ class Library:
         """A document as `add` would add it, without adding it; raises what `add` raises."""
         kind, sha256 = await self._identified(body, media_type, file_name)
         job = Job(body, media_type or kind, None, file_name)
-        return await self._read(job, kind, statements.Identity(sha256))
+        async with self._places.place(len(body)):
+            return await self._read(job, kind, statements.Identity(sha256))
 
     async def documents(
         self, *, limit: int, cursor: str | None, source: str | None = None

@@ -50,6 +50,10 @@ PASSAGE = Passage("d1", "Title", "Section", 1, "Frogs sing at night.")
 class NoLibrary:
     """A library with nothing in it, for systems whose retriever is scripted."""
 
+    def gauges(self) -> dict[str, int]:
+        """Has none."""
+        return {}
+
     async def search(self, query: str, *, limit: int) -> Hits:
         """Finds nothing."""
         return Hits((), False)

@@ -19,6 +19,7 @@ from actors.system import System
 from web.api import document_routes, problems, server_routes, task_routes
 from web.api.openapi import openapi
 from web.api.quart_adapter import BodyRequest, HttpConnection
+from web.api.request_checks import refuse_ambiguous
 from web.api.routing import add_routes, render
 from web.http.connection_table import ConnectionTable
 from web.settings.model import ServerSettings
@@ -45,6 +46,7 @@ def create_app(system: System, settings: ServerSettings) -> QuartTrio:
         return render(200, openapi_document())
 
     app.add_url_rule("/openapi.json", view_func=describe, methods=["GET"])
+    app.before_request(refuse_ambiguous)
     app.before_request(_refuse_foreign_origins(settings))
     app.register_error_handler(HTTPException, problems.of_http_exception)
     app.register_error_handler(Exception, problems.of_bug)

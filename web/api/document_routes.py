@@ -5,21 +5,18 @@ Rule: parse, ask, render. An answer means that the document is durable and searc
 
 from __future__ import annotations
 
+from io import BytesIO
+
 from quart import Response
+from werkzeug.datastructures import FileStorage
 
 from actors.errors import ActorError
 from actors.library.documents import Added
+from actors.library.parsing.media_types import check_media_type
 from web.api import views
+from web.api.bodies import form_files, json_body, read_body
 from web.api.problems import Fault, RequestProblem
-from web.api.routing import (
-    RequestContext,
-    Route,
-    form_files,
-    json_body,
-    next_link,
-    read_body,
-    render,
-)
+from web.api.routing import RequestContext, Route, next_link, render
 
 FORM_OVERHEAD_BYTES = 1024 * 1024
 """Bytes that a form may have besides the documents in it."""
@@ -30,8 +27,9 @@ async def add(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> 
         return await _add_files(context)
     if context.request.mimetype == "application/json":
         return _added(await _add_page(context))
-    body = await read_body(context.request, context.settings.max_document_bytes)
     media_type = context.request.headers.get("Content-Type")
+    check_media_type(media_type)
+    body = await read_body(context.request, context.settings.max_document_bytes, context.room)
     added = await context.system.library.add(
         body, media_type=media_type, title=context.query.title, source=context.query.source
     )
@@ -46,17 +44,20 @@ def _added(added: Added) -> Response:
 
 async def _add_page(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Added:
     """Fetch the page whose URL the body names, and add it."""
-    new = await json_body(context.request, views.NewPage, context.settings.max_body_bytes)
+    new = await json_body(
+        context.request, views.NewPage, context.settings.max_body_bytes, context.room
+    )
     if context.query.source is not None:
         fault = Fault(("source",), "The source of a page is its URL.")
         raise RequestProblem("invalid_request", fault.msg, [fault])
+    context.room.take(context.settings.fetch_max_bytes)
     return await context.system.add_page(new.url, title=context.query.title)
 
 
 async def _add_files(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Response:
     """Add each file by itself, so that one that cannot be read does not keep the others out."""
     most = context.settings.max_document_bytes + FORM_OVERHEAD_BYTES
-    files = await form_files(context.request, most)
+    files = await form_files(context.request, most, context.room)
     if not files:
         fault = Fault(("body",), "The form has no file in it.")
         raise RequestProblem("invalid_request", fault.msg, [fault])
@@ -67,7 +68,7 @@ async def _add_files(context: RequestContext[views.NewDocumentQuery, views.NoBod
         kind = file.headers.get("Content-Type")
         try:
             added = await context.system.library.add(
-                file.read(),
+                _content(file),
                 media_type=_known(kind),
                 title=context.query.title if len(files) == 1 else None,
                 file_name=name,
@@ -86,6 +87,12 @@ async def _add_files(context: RequestContext[views.NewDocumentQuery, views.NoBod
             detail += f" {len(documents)} of {len(files)} files were added."
         raise RequestProblem("unreadable_document", detail, faults)
     return render(201 if created else 200, {"documents": documents})
+
+
+def _content(file: FileStorage) -> bytes:
+    """The bytes of a file that a form had in memory, without a copy."""
+    assert isinstance(file.stream, BytesIO)
+    return file.stream.getvalue()
 
 
 def _known(kind: str | None) -> str | None:
@@ -137,6 +144,7 @@ ROUTES = [
         add,
         "Add a document to the library, as a raw body, as files of a form, or by its URL",
         {201: views.AddedDocumentView, 200: views.AddedDocumentView},
+        sends={201: ("Location",), 200: ("Location",)},
         query=views.NewDocumentQuery,
         raw_body=True,
         json_instead=views.NewPage,
@@ -148,6 +156,7 @@ ROUTES = [
         listing,
         "List documents, newest first",
         {200: views.DocumentList},
+        sends={200: ("Link",)},
         query=views.DocumentsQuery,
         problems=(422,),
     ),
@@ -166,6 +175,7 @@ ROUTES = [
         search,
         "Find passages",
         {200: views.SearchResults},
+        sends={200: ("X-Rankers",)},
         query=views.SearchQuery,
         problems=(422, 431),
     ),

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from urllib.parse import quote
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from quart import Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -20,6 +21,9 @@ from actors.errors import ActorError
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+
+PATH_MARKS = "/:@!$&'()*+,;=-._~"
+"""Characters that stand in the path of a URL as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,12 @@ class ProblemFault(BaseModel):
 class Problem(BaseModel):
     """An error in the form of RFC 9457."""
 
-    type: str
+    type: str = Field(json_schema_extra={"format": "uri"})
     title: str
     status: int
     detail: str
     code: str
-    instance: str
+    instance: str = Field(json_schema_extra={"format": "uri-reference"})
     errors: list[ProblemFault] | None = None
 
 
@@ -94,11 +98,18 @@ class Fault:
 class RequestProblem(Exception):
     """A request that the web layer refuses itself, without asking an actor."""
 
-    def __init__(self, code: str, detail: str, faults: Sequence[Fault] = ()) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.faults = faults
+        self.headers = headers or {}
 
 
 def problem(code: str, detail: str, faults: Sequence[Fault] = ()) -> Response:
@@ -120,7 +131,7 @@ def problem_body(code: str, detail: str, path: str, faults: Sequence[Fault] = ()
         "status": kind.status,
         "detail": detail,
         "code": code,
-        "instance": path,
+        "instance": quote(path, safe=PATH_MARKS, errors="replace"),
     }
     if faults or code == "invalid_request":
         faults = faults or (Fault((), detail),)

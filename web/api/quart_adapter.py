@@ -23,6 +23,11 @@ from werkzeug.exceptions import BadRequest
 
 from web.http.request_cycle import STREAM
 
+LIST_HEADERS = ("Accept", "Content-Encoding", "Prefer")
+"""Those that are read here, and may stand on several lines, which are one list (RFC 9110, 5.3)."""
+
+NO_CONTENT = 204
+
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -31,7 +36,7 @@ class RequestBody:
     """The body of a request, received from the server as it is read. It can be read once.
 
     Quart makes it with two arguments and has no use for it then but to give it to the route. How much
-    a body may have is up to the route, see `parsing.read_body`.
+    a body may have is up to the route, see `bodies.read_body`.
     """
 
     def __init__(self, content_length: int | None, max_content_length: int | None) -> None:
@@ -68,6 +73,9 @@ class HttpConnection:
 
     async def __call__(self, receive: Receive, send: Send) -> None:
         response: Any = await self._app.handle_request(self._request(receive))
+        if response.status_code == NO_CONTENT:
+            response.headers.remove("Content-Type")
+            response.headers.remove("Content-Length")
         headers = encode_headers(response.headers)
         await send(
             {
@@ -92,6 +100,9 @@ class HttpConnection:
         headers["Remote-Addr"] = (scope.get("client") or ["<local>"])[0]
         for name, value in scope["headers"]:
             headers.add(name.decode("latin1"), value.decode("latin1"))
+        for name in LIST_HEADERS:
+            if len(lines := headers.getlist(name)) > 1:
+                headers[name] = ", ".join(lines)
         headers.setdefault("Host", "")  # HTTP/1.0 needs none, but Quart reads it.
         request: Any = self._app.request_class(
             scope["method"],

@@ -8,21 +8,21 @@ the routes and /openapi.json.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-import trio
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from quart import Request, Response, request
 from quart_trio import QuartTrio
-from werkzeug.datastructures import FileStorage
-from werkzeug.formparser import MultiPartParser
+from werkzeug.datastructures import MIMEAccept
 
-from actors.errors import ActorError
+from actors.errors import ActorError, UnsupportedMediaType
+from actors.library.parsing.media_types import KINDS
 from actors.system import System
+from web.api.bodies import JSON, json_body, validate
+from web.api.body_memory import BodyMemories, Room, body_memories
 from web.api.problems import Fault, RequestProblem, of_actor_error, problem
 from web.api.streams import Readers
 from web.api.views import NoBody, NoQuery
@@ -45,6 +45,8 @@ class RequestContext(Generic[Q, B]):
     settings: ServerSettings
     readers: Readers
     connections: ConnectionTable
+    bodies: BodyMemories
+    room: Room
     request: Request
     path: Mapping[str, str]
     query: Q
@@ -75,7 +77,16 @@ class Route:
     json_instead: type[BaseModel] | None = None
     """The type of a JSON body that may be sent in place of a raw one."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    sends: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """The headers of its answers, by status."""
     problems: tuple[int, ...] = ()
+
+    @property
+    def accepts(self) -> list[str]:
+        """The media types of its body."""
+        if self.raw_body:
+            return [*(kind.media_type for kind in KINDS), "multipart/form-data", JSON]
+        return [JSON]
 
 
 def add_routes(
@@ -88,11 +99,12 @@ def add_routes(
     """Register these routes with `app`, and keep its connections there for `web.serve`."""
     app.extensions[CONNECTIONS] = connections
     readers = Readers(system, settings.max_streams_per_client)
+    bodies = body_memories(settings.max_upload_bytes)
     for route in routes:
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
             endpoint=f"{route.method} {route.path}",
-            view_func=_view(route, system, settings, readers, connections),
+            view_func=_view(route, system, settings, readers, connections, bodies),
             methods=[route.method],
             strict_slashes=True,
         )
@@ -104,74 +116,38 @@ def _view(
     settings: ServerSettings,
     readers: Readers,
     connections: ConnectionTable,
+    bodies: BodyMemories,
 ) -> Callable[..., Awaitable[Response]]:
+    memory = bodies.uploads if route.raw_body else bodies.others
+
+    async def answer(path: Mapping[str, str], room: Room) -> Response:
+        query = _query(request, route.query)
+        body: BaseModel = NoBody()
+        if route.body is not NoBody:
+            most, optional = settings.max_body_bytes, route.body_optional
+            body = await json_body(request, route.body, most, room, optional=optional)
+        context = RequestContext(
+            system, settings, readers, connections, bodies, room, request, path, query, body
+        )
+        return await route.handler(context)
+
     async def view(**path: str) -> Response:
         try:
-            query = _query(request, route.query)
-            body: BaseModel = NoBody()
-            if route.body is not NoBody:
-                most = settings.max_body_bytes
-                optional = route.body_optional
-                body = await json_body(request, route.body, most, optional=optional)
-            context = RequestContext(
-                system, settings, readers, connections, request, path, query, body
-            )
-            return await route.handler(context)
+            with memory.request() as room:
+                return await answer(path, room)
         except RequestProblem as refused:
-            return problem(refused.code, refused.detail, refused.faults)
+            response = problem(refused.code, refused.detail, refused.faults)
+            response.headers.update(refused.headers)
         except ActorError as error:
-            return of_actor_error(error)
+            response = of_actor_error(error)
+            if isinstance(error, UnsupportedMediaType):
+                response.headers["Accept-Post"] = ", ".join(route.accepts)
+        return response
 
     return view
 
 
 # --- parse ----------------------------------------------------------------------------------------
-
-
-async def read_body(request: Request, most: int) -> bytes:
-    """The whole body, at most `most` bytes of it."""
-    too_large = RequestProblem("too_large", f"The body may have at most {most:,} bytes.")
-    if (request.content_length or 0) > most:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.body:
-        body += chunk
-        if len(body) > most:
-            raise too_large
-    return bytes(body)
-
-
-async def json_body(request: Request, model: type[M], most: int, *, optional: bool = False) -> M:
-    """The body as a `model`; an `optional` one may be empty."""
-    body = await read_body(request, most)
-    if optional and not body:
-        return model()
-    kind = request.mimetype
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise RequestProblem("unsupported_media_type", f"Send application/json here, not {kind}.")
-    try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise RequestProblem("malformed_body", f"The body is not JSON in UTF-8: {reason}") from None
-    return _validate(model, value)
-
-
-async def form_files(request: Request, most: int) -> list[FileStorage]:
-    """The files of a form, in memory; the whole form has at most `most` bytes."""
-    boundary = request.mimetype_params.get("boundary", "").encode("ascii", errors="replace")
-    body = await read_body(request, most)
-
-    def parse() -> list[FileStorage]:
-        parser = MultiPartParser(stream_factory=lambda *_, **__: BytesIO())
-        _, files = parser.parse(BytesIO(body), boundary, len(body))
-        return [file for _, file in files.items(multi=True)]
-
-    try:
-        return await trio.to_thread.run_sync(parse)
-    except ValueError as error:
-        fault = Fault(("body",), f"The form cannot be read: {error}")
-        raise RequestProblem("invalid_request", fault.msg, [fault]) from None
 
 
 def _query(request: Request, model: type[M]) -> M:
@@ -182,28 +158,13 @@ def _query(request: Request, model: type[M]) -> M:
     ]
     if twice:
         raise RequestProblem("invalid_request", "A query parameter is given twice.", twice)
-    return _validate(model, {name: values[0] for name, values in given.items()})
+    return validate(model, {name: values[0] for name, values in given.items()})
 
 
-def _validate(model: type[M], value: Any) -> M:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        faults = [Fault(tuple(e["loc"]), _plainly(e)) for e in error.errors(include_url=False)]
-        first = faults[0]
-        where = ".".join(str(place) for place in first.loc) or "the body"
-        raise RequestProblem("invalid_request", f"{where}: {first.msg}", faults) from None
-
-
-def _plainly(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "This field is not known here."
-    message: str = error["msg"]
-    return message.removeprefix("Value error, ")
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+def preferred(request: Request, offered: Sequence[str]) -> str:
+    """The media type that `Accept` prefers, the first one by default. Parameters do not matter."""
+    accepted = [(kind.partition(";")[0].strip(), q) for kind, q in request.accept_mimetypes]
+    return MIMEAccept(accepted).best_match(offered, offered[0])
 
 
 # --- render ---------------------------------------------------------------------------------------

@@ -47,7 +47,12 @@ async def health(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
         "streams": context.readers.open_streams(),
         "read_ahead_bytes": context.readers.ahead.bytes,
     }
-    gauges = {**context.system.gauges(), **streams, **context.connections.gauges()}
+    gauges = {
+        **context.system.gauges(),
+        **streams,
+        **context.connections.gauges(),
+        **context.bodies.gauges(),
+    }
     shown = {"status": status, "version": VERSION, "gauges": gauges}
     return render(200, shown | {"library": await _library_health(context)})
 

@@ -36,7 +36,11 @@ NDJSON: Final = "application/x-ndjson"
 SSE: Final = "text/event-stream"
 
 SLICE_BYTES = 4 * 1024
-"""Bytes sent at a time, and so about the most that waits in memory for a client that stalls."""
+"""Bytes sent at a time, or a line that is longer: about what waits in memory for a stalled client."""
+
+WHOLE_LINE_BYTES = 64 * 1024 + 256
+"""A line of more bytes, or what is left of it, is sent in slices. What stands before a line of 64 KiB
+in a server-sent event is included."""
 
 PROVEN_BYTES = 256 * 1024
 """A client that took this many bytes is reading: the kernel buffers less for one that is not."""
@@ -214,6 +218,7 @@ class LogChunks:
         self._follower = follower
         self._all_ahead = ahead
         self._sse = sse
+        self._line_end = b"\n\n" if sse else b"\n"
         self._taken = 0
         self._from, self._past = follower.after, 0
         """The position: what was taken ends `_past` bytes after the line with the seq `_from`."""
@@ -235,8 +240,9 @@ class LogChunks:
         while not self._ahead:
             await self._read()
         most = SLICE_BYTES if self._taken < PROVEN_BYTES else PROVEN_SLICE_BYTES
-        part = self._ahead[self._at : self._at + most]
-        self._at += len(part)
+        end = _slice_end(self._ahead, self._at, most, self._line_end)
+        part = self._ahead[self._at : end]
+        self._at = end
         self._taken += len(part)
         if self._at == len(self._ahead):
             self._keep(b"")
@@ -256,11 +262,11 @@ class LogChunks:
             if self.within_line:
                 raise LineCut(f"after seq {self._from}") from None
             raise
-        text, end = (_as_sse(piece.lines), b"\n\n") if self._sse else (piece.lines, b"\n")
+        text, end = _as_sse(piece.lines) if self._sse else piece.lines, self._line_end
         if self._past >= len(text):  # A log that is read again can come in other pieces.
             self._from, self._past = piece.last_seq, self._past - len(text)
             return
-        until = self._past + self._all_ahead.kept()
+        until = _slice_end(text, self._past, self._all_ahead.kept(), end)
         self._keep(text[self._past : until])
         if until >= len(text):
             self._next = (piece.last_seq, 0)
@@ -271,6 +277,23 @@ class LogChunks:
     def _keep(self, ahead: bytes) -> None:
         self._all_ahead.bytes += len(ahead) - len(self._ahead)
         self._ahead, self._at = ahead, 0
+
+
+def _slice_end(text: bytes, at: int, most: int, line_end: bytes) -> int:
+    """Where a slice of about `most` bytes that begins at `at` ends.
+
+    It ends after whole lines. Within a line it ends only if more than `WHOLE_LINE_BYTES` of that are
+    left, and never within a character.
+    """
+    last = text.rfind(line_end, at, at + most)
+    if last < 0:
+        last = text.find(line_end, at, at + max(most, WHOLE_LINE_BYTES))
+    if last >= 0:
+        return last + len(line_end)
+    end = min(at + most, len(text))
+    while at < end < len(text) and text[end] & 0xC0 == 0x80:
+        end -= 1
+    return end
 
 
 def _as_sse(lines: bytes) -> bytes:

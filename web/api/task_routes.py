@@ -9,8 +9,10 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import trio
 from pydantic import BaseModel
 from quart import Response
+from werkzeug.http import parse_list_header
 
 from actors.errors import ActorError
 from actors.journal.follower import Follower
@@ -20,7 +22,8 @@ from actors.tasks.life import Task
 from actors.tasks.limits import MAX_KEY
 from web.api import views
 from web.api.problems import Fault, RequestProblem
-from web.api.routing import RequestContext, Route, next_link, render
+from web.api.reports import HTML, MARKDOWN, as_html, as_markdown, links_of
+from web.api.routing import RequestContext, Route, next_link, preferred, render
 from web.api.streams import NDJSON, SSE, EventStream, Reader, StreamType, stream_response
 
 A = TypeVar("A", int, int | None)
@@ -81,6 +84,20 @@ async def status(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
     return render(200, views.task_view(await context.system.status(context.path["task_id"])))
 
 
+async def report(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+    text, sources = await context.system.report(context.path["task_id"])
+    if not text:
+        return Response(b"", 204)
+    if preferred(context.request, [MARKDOWN, HTML]) == HTML:
+        shown = await trio.to_thread.run_sync(as_html, text, sources)
+        kind = HTML
+    else:
+        shown, kind = as_markdown(text, links_of(sources)), MARKDOWN
+    response = Response(shown.encode(), 200, content_type=f"{kind}; charset=utf-8")
+    response.headers.update(_REPORT_HEADERS)
+    return response
+
+
 async def listing(context: RequestContext[views.TasksQuery, views.NoBody]) -> Response:
     query = context.query
     before = cursors.decode(query.cursor)
@@ -106,8 +123,7 @@ async def _start_and_stream(
 ) -> Response:
     """Start or attach; then stream, or with `Prefer: respond-async` answer at once."""
     task_id = context.path["task_id"]
-    preferences = context.request.headers.get("Prefer", "").lower().split(",")
-    if "respond-async" in (preference.strip() for preference in preferences):
+    if "respond-async" in _preferences(context):
         task, _ = await start()
         headers = {"Location": f"/tasks/{task_id}", "Preference-Applied": "respond-async"}
         return render(200 if task.finished else 202, views.task_view(task), headers)
@@ -134,9 +150,14 @@ async def _stream(
     return stream_response(body, task_id, kind)
 
 
+def _preferences(context: RequestContext[Any, Any]) -> set[str]:
+    """The names of what the client prefers (RFC 7240), without values and parameters."""
+    listed = parse_list_header(context.request.headers.get("Prefer", ""))
+    return {re.split("[=;]", preference)[0].strip().lower() for preference in listed}
+
+
 def _kind(context: RequestContext[Any, Any]) -> StreamType:
-    preferred = context.request.accept_mimetypes.best_match([NDJSON, SSE], NDJSON)
-    return SSE if preferred == SSE else NDJSON
+    return SSE if preferred(context.request, [NDJSON, SSE]) == SSE else NDJSON
 
 
 def _after(context: RequestContext[Any, Any], after: A) -> int | A:
@@ -150,7 +171,16 @@ def _after(context: RequestContext[Any, Any], after: A) -> int | A:
     return int(last)
 
 
-_STREAM: dict[int, type[BaseModel] | str | None] = {200: NDJSON, 202: views.TaskView}
+_REPORT_HEADERS = {
+    "Vary": "Accept",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+"""A browser that opens a report shows it, and runs and loads nothing."""
+
+_STREAM: dict[int, type[BaseModel] | str | None] = {200: NDJSON, 202: views.TaskView, 204: None}
+_STREAM_SENDS = ("Cache-Control", "X-Accel-Buffering", "X-Task-ID")
+_SENDS = {200: _STREAM_SENDS, 202: ("Location", "Preference-Applied")}
 _RESPOND_ASYNC = {"Prefer": "`respond-async` starts the task without a stream."}
 _LAST_EVENT = {"Last-Event-ID": "The seq to continue after; takes precedence over `after`."}
 
@@ -161,6 +191,7 @@ ROUTES = [
         create,
         "Create a task",
         {201: views.CreatedTask},
+        sends={201: ("Location",)},
         body=views.NewTask,
         headers={"Idempotency-Key": "The same key and values give the same task."},
         problems=(400, 413, 415, 422, 503),
@@ -171,6 +202,7 @@ ROUTES = [
         listing,
         "List tasks, newest first",
         {200: views.TaskList},
+        sends={200: ("Link",)},
         query=views.TasksQuery,
         problems=(422,),
     ),
@@ -180,6 +212,7 @@ ROUTES = [
         execute,
         "Start a task, or attach to it, and stream its events",
         _STREAM,
+        sends=_SENDS,
         query=views.ExecuteQuery,
         headers=_RESPOND_ASYNC | _LAST_EVENT,
         problems=(404, 422, 429, 503),
@@ -197,10 +230,20 @@ ROUTES = [
     ),
     Route(
         "GET",
+        "/tasks/{task_id}/report",
+        report,
+        "The report of a task, or what is written of it so far",
+        {200: MARKDOWN, 204: None},
+        sends={200: ("Vary",)},
+        problems=(404, 422, 500),
+    ),
+    Route(
+        "GET",
         "/tasks/{task_id}/events",
         events,
         "Stream a task's events",
         {200: NDJSON, 204: None},
+        sends={200: _STREAM_SENDS},
         query=views.EventsQuery,
         headers=_LAST_EVENT,
         problems=(404, 422, 429),
@@ -221,6 +264,7 @@ ROUTES = [
         retry,
         "Continue a failed or cancelled task, and stream its events",
         _STREAM,
+        sends=_SENDS,
         query=views.RetryQuery,
         headers=_RESPOND_ASYNC | _LAST_EVENT,
         problems=(404, 409, 422, 429, 503),

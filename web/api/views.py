@@ -32,6 +32,8 @@ _WHOLE = BeforeValidator(_whole_number)
 
 Seq = Annotated[int, Field(ge=0), _WHOLE]
 Flag = Literal["true", "false"]
+Id = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 # --- requests -----------------------------------------------------------------------------------
 
@@ -103,7 +105,12 @@ class NewTask(JsonBody):
 class NewPage(JsonBody):
     """A web page to fetch into the library. Its URL is its source."""
 
-    url: str = Field(min_length=1, max_length=4_096, description="http:// or https://")
+    url: str = Field(
+        min_length=1,
+        max_length=4_096,
+        description="http:// or https://",
+        json_schema_extra={"format": "uri"},
+    )
 
 
 class CancelBody(JsonBody):
@@ -198,9 +205,9 @@ class ErrorView(BaseModel):
 class CreatedTask(BaseModel):
     """The answer to creating a task."""
 
-    task_id: str
+    task_id: Id
     status: Literal["pending"]
-    created_at: str
+    created_at: Time
 
 
 class StepView(BaseModel):
@@ -213,8 +220,8 @@ class StepView(BaseModel):
     depends_on: list[str]
     status: StepStatus
     attempts: int
-    started_at: str | None
-    finished_at: str | None
+    started_at: Time | None
+    finished_at: Time | None
     error: ErrorView | None
 
 
@@ -233,11 +240,11 @@ class UsageView(BaseModel):
 class TaskSummary(BaseModel):
     """A task as lists show it."""
 
-    task_id: str
+    task_id: Id
     status: TaskStatus
     task_description: str
-    created_at: str
-    updated_at: str
+    created_at: Time
+    updated_at: Time
     last_seq: int
     run: int
     error: ErrorView | None
@@ -252,7 +259,7 @@ class TaskView(TaskSummary):
     steps: list[StepView]
     final_output: str | None
     partial_output: str | None
-    context_task_id: str | None = None
+    context_task_id: Id | None = None
     budget: BudgetBody | None = None
     usage: UsageView | None = None
 
@@ -290,13 +297,13 @@ class DocumentView(BaseModel):
     `notes` are sentences about what was left out or could not be read.
     """
 
-    document_id: str
+    document_id: Id
     title: str
     media_type: str
     bytes: int
     sha256: str
     passages: int
-    created_at: str
+    created_at: Time
     sample: bool
     notes: list[str]
 
@@ -342,7 +349,7 @@ class PassageView(BaseModel):
     `start` and `end` are its place in the text of the document, in characters.
     """
 
-    document_id: str
+    document_id: Id
     title: str
     section: str
     position: int
@@ -386,14 +393,29 @@ class Alive(BaseModel):
     status: Literal["ok"]
 
 
-class EventLine(BaseModel):
-    """One line of a stream; heartbeat and stream_closing lines have no seq."""
+class Heartbeat(BaseModel):
+    """A line after a time without events; it is not in the log."""
 
-    seq: int | None = None
-    event_type: str
-    task_id: str
-    timestamp: str
+    event_type: Literal["heartbeat"]
+    task_id: Id
+    timestamp: Time
     data: dict[str, Any]
+
+
+class ClosingData(BaseModel):
+    """Why the server ends a stream, and the seq to come back with, if there is one."""
+
+    reason: Literal["draining", "storage", "deleted"]
+    resume_after: int | None
+
+
+class StreamClosing(BaseModel):
+    """The last line of a stream that the server ends early; it is not in the log."""
+
+    event_type: Literal["stream_closing"]
+    task_id: Id
+    timestamp: Time
+    data: ClosingData
 
 
 # --- from objects to answers --------------------------------------------------------------------

@@ -28,6 +28,7 @@ response begins it counts as present, and after that until the response pauses f
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import suppress
 from enum import Enum, auto
 from typing import Any, assert_never
@@ -61,10 +62,17 @@ READ_BYTES = 32 * 1024
 """The most that is read at a time, and how far a client may send ahead of what is answered."""
 
 HEAD_BYTES = 32 * 1024
+"""The most bytes of a request's head, its last empty line included."""
+
+_HEAD_END = re.compile(rb"\n\r?\n")
 
 LINGER_S = 1.0
 """After the last response the client gets this long to close first, so that the response reaches it:
 closing a socket with unread bytes in it resets the connection and discards what was sent."""
+
+LONGEST_LINGER_S = 10.0
+"""A client that still sends a body, which was refused, gets up to this long to come to its end: many
+clients read no response before that."""
 
 
 class ClientStalled(Exception):
@@ -185,18 +193,25 @@ class Connection:
             return
         with trio.move_on_after(self._limits.write_timeout_s):
             await self._write_buffer.flush()
-        with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(LINGER_S):
+        with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(LONGEST_LINGER_S):
             await self._stream.send_eof()
-            while not self._half_closed and await self._stream.receive_some(READ_BYTES):
-                pass
+            with trio.move_on_after(LINGER_S) as linger:
+                while not self._half_closed and await self._stream.receive_some(READ_BYTES):
+                    linger.deadline = trio.current_time() + LINGER_S
 
     async def _next(self) -> None:
         """Handle the next event, or wait for one."""
+        too_long = BadRequest(f"The head has more than {HEAD_BYTES:,} bytes.", "head_too_large")
+        if self._http.their_state is h11.IDLE:
+            # h11 has no bound for a head that is complete when it comes.
+            come = self._http.trailing_data[0]
+            if len(come) > HEAD_BYTES and not _HEAD_END.search(come, 0, HEAD_BYTES):
+                raise too_long
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
             if error.error_status_hint == 431:
-                raise BadRequest("The head is too long.", "head_too_large") from None
+                raise too_long from None
             raise BadRequest(f"This is not HTTP: {error}.") from None
         match event:
             case h11.Request():

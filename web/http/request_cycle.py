@@ -76,6 +76,13 @@ class BadRequest(Exception):
         self.code = code
 
 
+class Target(NamedTuple):
+    """The path and query of a request, and its host if the target was a whole URL."""
+
+    path: bytes
+    host: bytes | None = None
+
+
 class Upload(Enum):
     """How much of the request's body has come, and what the app knows of it."""
 
@@ -127,10 +134,14 @@ class RequestCycle:
     # --- the connection's side ----------------------------------------------------------------
 
     def scope_of(
-        self, request: h11.Request, target: bytes, client: Any, server: Any
+        self, request: h11.Request, target: Target, client: Any, server: Any
     ) -> dict[str, Any]:
         """The ASGI scope of a request for `target`, a path with or without a query."""
-        path, _, query = target.partition(b"?")
+        path, _, query = target.path.partition(b"?")
+        headers = list(request.headers)
+        if target.host is not None:  # It counts, whatever the Host header says.
+            headers = [header for header in headers if header[0] != b"host"]
+            headers.append((b"host", target.host))
         return {
             "type": "http",
             "http_version": request.http_version.decode("ascii"),
@@ -141,7 +152,7 @@ class RequestCycle:
             "raw_path": path,
             "query_string": query,
             "root_path": "",
-            "headers": list(request.headers),
+            "headers": headers,
             "client": client,
             "server": server,
             "state": {},
@@ -283,8 +294,8 @@ class RequestCycle:
         self._write_buffer.put(self._http.send(event) or b"")
 
 
-def target_of(request: h11.Request) -> bytes:
-    """The path and query that a request is for; raises `BadRequest`."""
+def target_of(request: h11.Request) -> Target:
+    """What a request is for; raises `BadRequest`."""
     names = [name for name, _ in request.headers]
     if len(names) > HEAD_FIELDS:
         raise BadRequest(f"A request may have {HEAD_FIELDS} header fields.", "head_too_large")
@@ -294,13 +305,16 @@ def target_of(request: h11.Request) -> bytes:
         b"content-length" in names or request.http_version == b"1.0"
     ):
         raise BadRequest("A body has a Content-Length or, in HTTP/1.1, a Transfer-Encoding.")
-    target = request.target
-    if target.startswith((b"http://", b"https://")):
+    target = Target(request.target)
+    if target.path.lower().startswith((b"http://", b"https://")):
         try:
-            url = urlsplit(target)
+            url = urlsplit(target.path)
+            host = url.netloc.rpartition(b"@")[2]
         except ValueError:
-            raise BadRequest("The target of the request is no URL.") from None
-        target = (url.path or b"/") + (b"?" + url.query if url.query else b"")
-    if not target.startswith(b"/"):
+            host = b""
+        if not host:
+            raise BadRequest("The target of the request is no URL.")
+        target = Target((url.path or b"/") + (b"?" + url.query if url.query else b""), host)
+    if not target.path.startswith(b"/"):
         raise BadRequest("The target of a request is a path, which begins with a slash.")
     return target

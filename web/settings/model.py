@@ -82,6 +82,12 @@ class ServerSettings(Settings):
     max_document_bytes: int = Field(
         default=33_554_432, ge=4_096, le=268_435_456, description="Largest document."
     )
+    max_upload_bytes: int = Field(
+        default=268_435_456,
+        ge=4_096,
+        le=17_179_869_184,
+        description="Memory for all documents that are sent at the same time; past it: 503.",
+    )
 
     @field_validator("bind")
     @classmethod

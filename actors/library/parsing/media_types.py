@@ -122,15 +122,21 @@ _SNIFFED = 1024
 
 def media_type_of(body: bytes, said: str | None, file_name: str | None) -> MediaType:
     """The media type of a document; raises `UnsupportedMediaType` for one that is not read."""
+    check_media_type(said)
     base = _base_type(said or "")
     if base in _BY_NAME:
         return _BY_NAME[base]
-    if base not in _UNSPECIFIC and not base.startswith("text/"):
-        raise UnsupportedMediaType(f"{_READABLE} Convert this {base} to one of them.")
     suffix = PurePath(file_name or "").suffix.lower()
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix]
     return _sniffed(body, is_named=bool(suffix))
+
+
+def check_media_type(said: str | None) -> None:
+    """Raises `UnsupportedMediaType` for a type that is not read, whatever the bytes are."""
+    base = _base_type(said or "")
+    if base not in _BY_NAME and base not in _UNSPECIFIC and not base.startswith("text/"):
+        raise UnsupportedMediaType(f"{_READABLE} Convert this {base} to one of them.")
 
 
 def media_type_of_file(path: Path) -> MediaType | None:
