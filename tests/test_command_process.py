@@ -211,7 +211,7 @@ def test_a_terminal_that_is_closed_cancels_the_task_of_run(
     assert cancelled(data) == 1
 
 
-def test_a_closed_terminal_drains_the_server_although_it_says_so_twice(data: list[str]) -> None:
+def test_a_closed_terminal_drains_the_server(data: list[str]) -> None:
     with started("serve", "--bind", "127.0.0.1:0", *data, "--set", "grace_s=30") as process:
         wait_until(process, "listens at")
         process.send_signal(signal.SIGHUP)
@@ -250,3 +250,23 @@ def test_a_port_in_use_is_one_sentence(flag: str, data: list[str]) -> None:
         f"terzetto: Cannot listen at {address}: Another program uses this address. "
         "End it, or choose another port.\n"
     )
+
+
+def test_a_working_folder_that_is_gone_is_one_sentence(data: list[str], tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+
+    code, err = ended("search", "x", "--data", "here", cwd=gone, preexec_fn=gone.rmdir)
+
+    assert (code, err) == (1, "terzetto: the working folder has been removed.\n")
+
+
+def test_no_control_character_of_a_document_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    program = (
+        "import logging; from web.terminal import log_to_terminal; log_to_terminal(logging.INFO); "
+        r"logging.getLogger('x').error('%s', '\x1b[31mred\x9b2J')"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=HANG_S)
+
+    assert capfd.readouterr().err == "ERROR x: [31mred2J\n"

@@ -81,6 +81,9 @@ def _report(error: BaseException) -> int | None:
         case OutputLost():
             say(f"terzetto: the output cannot be written: {error.strerror}.")
             return Exit.FAILED
+        case FileNotFoundError() if error.filename is None:
+            say("terzetto: the working folder has been removed.")
+            return Exit.FAILED
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
             say(f"terzetto: {where}{str(error.strerror or error).rstrip('.')}.")

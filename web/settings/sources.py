@@ -178,6 +178,6 @@ def _bad(layers: _Layers, name: str, value: Any, reason: str) -> SettingProblem:
         value = reason = ""
     if isinstance(value, list):
         value = ", ".join(str(part) for part in value)
-    because = f"{reason}. " if reason else ""
+    because = f"{reason.rstrip('.')}. " if reason else ""
     hint = f"{because}Allowed: {allowed(FIELDS[name]).rstrip('.')}."
     return SettingProblem(name, str(value), layers.origins.get(name, "default"), hint)
