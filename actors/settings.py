@@ -246,7 +246,8 @@ class Settings(BaseModel):
     tools: Mapping[ToolServerName, ToolServerSettings] = Field(
         default_factory=dict,
         max_length=32,
-        description="Servers of tools: a table [tools.NAME] in the TOML file for each.",
+        description="Servers of tools: a table [tools.NAME] in the TOML file for each, or an object "
+        "of such objects in JSON.",
     )
 
     cancel_timeout_s: float = Field(

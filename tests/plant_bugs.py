@@ -391,6 +391,40 @@ BUGS = [
         "HTTP: a report shows the markup of its text",
         [Edit("web.api.reports", '{"html": False}', '{"html": True}')],
         "test_api_report.py::holds_no_markup",
+        "a closed terminal: the second SIGHUP ends the command at once",
+        [Edit("web.signals", "== signal.SIGHUP:", "== signal.SIGABRT:")],
+        "test_command_run.py::hangup",
+    ),
+    Bug(
+        "escape sequences in the JSON of a search",
+        [
+            Edit(
+                "web.terminal",
+                'lambda found: f"\\\\u{ord(found[0]):04x}"',
+                "lambda found: found[0]",
+            )
+        ],
+        "test_command_library.py::control",
+    ),
+    Bug(
+        "service links of Kubernetes: they are warnings",
+        [Edit("web.settings.environment", "not _SERVICE_LINK.fullmatch", "str")],
+        "test_settings_environment.py::kubernetes",
+    ),
+    Bug(
+        "a secret from a file is shown in a problem",
+        [Edit("web.settings.sources", "if name in layers.hidden:", "if False:")],
+        "test_settings_environment.py::not_reported",
+    ),
+    Bug(
+        "a clock that is set back: the times of a log go back, too",
+        [Edit(LEDGER, 'task.updated_at if task else ""', '""')],
+        "test_supervisor.py::set_back",
+    ),
+    Bug(
+        "a request that waits for the log is cut at the shutdown",
+        [Edit("web.http.server", "ANSWER_S = 12.0", "ANSWER_S = CLOSING_S")],
+        "test_http_faults.py::worked_on",
     ),
 ]
 

@@ -84,6 +84,31 @@ def test_settings_are_shown_with_their_origins(
     assert ["retry_delays_s", "0.0,1.0", "flag --set"] in [[*map(str.strip, r)] for r in rows]
 
 
+def test_in_a_pipe_each_setting_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: Text, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    folder = tmp_path / ("long" * 40)
+
+    assert main(["settings", "--data", str(folder)]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(ServerSettings.model_fields)
+    assert any(str(folder) in line and "flag --data" in line for line in lines)
+
+
+def test_a_variable_that_is_no_setting_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    monkeypatch.setenv("TERZETTO_GRACE_SS", "3")
+
+    assert main(["settings"]) == 0
+
+    err = capsys.readouterr().err
+    assert err.startswith("terzetto: The variable TERZETTO_GRACE_SS is ignored.")
+    assert "Did you mean TERZETTO_GRACE_S?" in err
+
+
 def test_settings_as_json_have_the_allowed_values(capsys: Text) -> None:
     assert main(["settings", "--json", "--set", "bind=99"]) == 0
 
@@ -101,11 +126,11 @@ def test_settings_as_json_have_the_allowed_values(capsys: Text) -> None:
 def test_bad_settings_end_every_command_with_2_and_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
-    monkeypatch.setenv("TERZETTO_GRACE", "3")
+    monkeypatch.setenv("TERZETTO_GRACE_S", "soon")
 
     for command in (["serve"], ["run", "x"], ["search", "x"], ["mcp"], ["settings"]):
         assert main(command) == 2
-        assert "TERZETTO_GRACE = 3" in capsys.readouterr().err
+        assert "TERZETTO_GRACE_S" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

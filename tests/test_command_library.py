@@ -245,6 +245,35 @@ def test_search_prints_json(data: list[str], monkeypatch: pytest.MonkeyPatch, ca
     assert json.loads(capsys.readouterr().out) == {"results": [PASSAGE]}
 
 
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_no_control_character_of_a_passage_is_printed(
+    flags: list[str], data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    odd = "\x1b[31mThreads\x9b2J\x07\u202e\x7f"
+    passage = PASSAGE | {"text": odd, "title": odd, "section": odd}
+    answer_with(monkeypatch, FakeService()).results = [passage]
+
+    assert main(["search", "threads", *flags, *data]) == 0
+
+    out, err = capsys.readouterr()
+    assert "Threads" in out
+    assert not [c for c in out + err if c != "\n" and (not c.isprintable() or c == "\u202e")]
+    if flags:
+        assert json.loads(out) == {"results": [passage]}
+
+
+def test_in_a_pipe_no_line_is_broken(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    answer_with(monkeypatch, FakeService()).results = [PASSAGE | {"text": "Threads cost. " * 20}]
+
+    assert main(["search", "threads", *data]) == 0
+
+    _, passage, _ = capsys.readouterr().out.splitlines()
+    assert len(passage) > 200
+
+
 def test_a_search_without_results_says_so(
     data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:

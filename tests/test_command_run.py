@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import sys
@@ -235,6 +236,82 @@ async def test_the_second_signal_ends_the_process_at_once(capsys: Text) -> None:
     assert codes == [130]
 
 
+async def test_a_second_hangup_does_not_count(autojump_clock: object, capsys: Text) -> None:
+    log, view, codes = open_log(), RunView(), list[int]()
+
+    class Slow(FakeService):
+        async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, object]:
+            signal.raise_signal(signal.SIGHUP)
+            await trio.sleep(1)
+            return await super().cancel(task_id, reason)
+
+    hangup = interrupt_at(5, signal.SIGHUP)
+    service = Slow(log.lines(), stays_open=log, **hangup)  # type: ignore[arg-type]
+
+    code = await run_task(
+        lambda: opened(service), "x", PlainScreen(view), view, end_at_once=codes.append
+    )
+
+    assert (code, codes) == (129, [])
+    assert service.calls[1:] == [("cancel", TASK_ID, "SIGHUP")]
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_no_control_character_of_a_task_or_report_is_printed(
+    flags: list[str], data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    odd = "\x1b[31mred\x9b2J\x07\u202e\r"
+    log = open_log().part(odd).add("task_failed", error=ERROR | {"message": odd}, step_id=None)
+    lines = [json.dumps(event, ensure_ascii=False).encode() for event in log.events]
+    answer_with(monkeypatch, FakeService(lines))
+
+    assert main(["run", odd, *flags, *data]) == 1
+
+    out, err = capsys.readouterr()
+    assert "red" in out
+    assert not [c for c in out + err if c != "\n" and (not c.isprintable() or c == "\u202e")]
+    if flags:
+        assert [json.loads(line) for line in out.splitlines()] == log.events
+
+
+def test_a_task_may_begin_with_a_dash_after_two(
+    data: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = answer_with(monkeypatch, FakeService())
+
+    for task in ("-5 degrees in Oslo?", "--json", "--"):
+        assert main(["run", *data, "--", task]) == 0
+
+    assert [call[1] for call in service.calls] == ["-5 degrees in Oslo?", "--json", "--"]
+
+
+def test_a_task_that_looks_like_an_option_is_explained(data: list[str], capsys: Text) -> None:
+    assert main(["run", "-5 degrees in Oslo?", *data]) == 2
+
+    assert "Put -- before a task" in capsys.readouterr().err
+
+
+def test_a_task_that_is_not_utf_8_is_bad_usage(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("caf\udce9"))
+
+    for command in (["run", "caf\udce9"], ["run", "-"], ["search", "caf\udce9"]):
+        assert main([*command, *data]) == 2
+        assert capsys.readouterr().err == "terzetto: this text is not UTF-8.\n"
+
+
+def test_an_endless_task_is_not_read_to_its_end(
+    data: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Text
+) -> None:
+    with open("/dev/zero", encoding="utf-8") as endless:
+        monkeypatch.setattr(sys, "stdin", endless)
+
+        assert main(["run", "-", *data]) == 2
+
+    assert "[invalid_request]" in capsys.readouterr().err
+
+
 def test_a_closed_output_pipe_cancels_the_task(
     data: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,7 +323,7 @@ def test_a_closed_output_pipe_cancels_the_task(
 
         assert main(["run", "x", "--json", *data]) == 141
 
-    assert service.calls[1:] == [("cancel", TASK_ID, "output pipe closed")]
+    assert service.calls[1:] == [("cancel", TASK_ID, "the output cannot be written")]
 
 
 def test_a_terminal_gets_the_tree_the_report_and_the_sources(

@@ -231,6 +231,52 @@ async def test_a_response_under_way_reaches_its_client_at_the_shutdown():
             assert await client.closed()
 
 
+async def test_a_request_that_is_worked_on_is_answered_at_the_shutdown():
+    asked = trio.Event()
+
+    async def slow(scope, receive, send):
+        if scope["type"] != "http":
+            raise RuntimeError("no lifespan")
+        asked.set()
+        await trio.sleep(1.5)  # Longer than a response under way would get.
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+        await send({"type": "http.response.body", "body": b"stored"})
+
+    async with listening(slow) as server:
+        async with server.client() as client:
+            await client.send(GOOD)
+            await asked.wait()
+            server.closing.set()
+            answer = await client.answer()
+
+            assert answer is not None and answer.whole and answer.body == b"stored"
+            assert await client.closed()
+
+
+async def test_a_body_that_does_not_come_does_not_delay_the_shutdown():
+    asked = trio.Event()
+
+    async def patient(scope, receive, send):
+        if scope["type"] != "http":
+            raise RuntimeError("no lifespan")
+        asked.set()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async with listening(patient) as server:
+        async with server.client() as client:
+            await client.send(
+                b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nfour"
+            )
+            await asked.wait()
+            began = trio.current_time()
+            server.closing.set()
+            while server.table.open:
+                await trio.sleep(0.002)
+
+            assert trio.current_time() - began < 2.5
+
+
 async def test_after_the_shutdown_began_no_new_client_is_accepted():
     async with listening(plain()) as server:
         assert (await server.ask(GOOD)) is not None

@@ -105,6 +105,13 @@ def test_no_secret_is_reported_or_shown(
     assert "hush" not in shown + told
 
 
-def test_tables_are_read_from_the_file_only() -> None:
+def test_a_text_is_no_table() -> None:
     with pytest.raises(SettingsError, match=r"tools = x[\s\S]*\[tools.NAME\] in the TOML file"):
         load_settings(environment={"TERZETTO_TOOLS": "x"})
+
+
+def test_no_secret_of_a_broken_table_is_reported() -> None:
+    with pytest.raises(SettingsError, match="TERZETTO_TOOLS") as raised:
+        load_settings(environment={"TERZETTO_TOOLS": '{"a": {"env": {"TOKEN": "hush"}'})
+
+    assert "hush" not in str(raised.value)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import trio
 from scripted import Cast, Stubborn, scripted_system
 
+from actors.clock import virtual_clock
 from actors.errors import (
     AgentFailed,
     CancelUnfinished,
@@ -336,6 +338,26 @@ async def test_the_deadline_counts_the_time_when_the_server_was_down(
         log = await finish(system, task.task_id)
     assert log[-1].data["error"]["code"] == "deadline_exceeded"
     assert log[-2].event_type == "task_resumed"
+
+
+async def test_a_clock_that_was_set_back_gives_a_task_no_time_that_it_has_used(
+    autojump_clock: object,
+) -> None:
+    store = MemoryStore()
+    async with scripted_system(Cast(plans=[30.0], retrieves=[SLOW]), store=store) as system:
+        task = await system.create("frogs", deadline_s=60)
+        await system.start(task.task_id)
+        await trio.sleep(40)
+
+    def an_hour_ago() -> datetime:
+        return virtual_clock() - timedelta(hours=1)
+
+    async with scripted_system(Cast(retrieves=[SLOW]), store=store, now=an_hour_ago) as system:
+        log = await finish(system, task.task_id)
+    assert log[-1].data["error"]["code"] == "deadline_exceeded"
+    assert [one.timestamp for one in log] == sorted(one.timestamp for one in log)
+    # Its last event before was 30 s after its start.
+    assert trio.current_time() == pytest.approx(40 + 60 - 30)
 
 
 async def test_while_it_drains_running_steps_get_their_grace_and_new_work_is_refused(

@@ -11,11 +11,9 @@ program that embeds Terzetto serves a system of its own:
 `serve` runs until it is cancelled.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from web.api.asgi import app  # Not lazily: Hypercorn looks in the module's dictionary only.
 
+TYPE_CHECKING = False  # The command sees to Ctrl-C as soon as this module is imported.
 if TYPE_CHECKING:
     from web.api.app import create_app
     from web.server import serve
@@ -30,8 +28,11 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a name when it is first used, so that commands start fast."""
+    from importlib import import_module
+
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    found: object = getattr(import_module(_HOMES[name]), name)
+    return found

@@ -1,14 +1,13 @@
 """The server of one data folder: it owns the folder, the system and the sockets, in that order.
 
 Rule: the system is opened before the server and closed after it, so that HTTP never answers for actors
-that are gone. The first signal drains, the second ends at once.
+that are gone. The first signal drains, the second ends at once (`web.signals`).
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -31,6 +30,8 @@ from web.http.limits import Limits
 from web.http.request_cycle import ErrorResponse
 from web.http.server import serve as serve_asgi
 from web.settings.model import ServerSettings
+from web.signals import receive_signals, second_signal
+from web.terminal import log_to_terminal, say
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
 
     `opens` opens the system to serve; tests pass one with scripted agents.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    log_to_terminal(logging.INFO)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # It logs each call of a model.
     sys.setswitchinterval(SWITCH_S)
     return_large_blocks()
@@ -72,17 +73,17 @@ def _run(settings: ServerSettings, opens: OpenSystem) -> int:
             return trio.run(_serve, settings, opens)
         except* (OSError, ActorError) as problems:
             for problem in leaf_errors(problems):
-                _say(f"terzetto: {problem}")
+                say(f"terzetto: {problem}")
         except* Exception as failure:
             if failed := _database_failed(failure):
-                _say(f"terzetto: {failed}")
+                say(f"terzetto: {failed}")
             else:
                 log.critical("the system has failed and ends", exc_info=failure)
     return FAILED
 
 
 async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
-    with ExitStack() as ends, trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with ExitStack() as ends, receive_signals() as signals:
         async with opens(settings) as system, trio.open_nursery() as watch:
             closing = trio.Event()
             app = create_app(system, settings)
@@ -93,11 +94,11 @@ async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
                 collector.begin()
                 watch.start_soon(run_collector, collector)
                 with announce(settings.data_dir, url):
-                    _say(f"Terzetto listens at {url} (Ctrl-C stops it)")
+                    say(f"Terzetto listens at {url} (Ctrl-C stops it)")
                     await anext(signals)
                     watch.start_soon(_end_at_once, signals)
                     ends.enter_context(_at_most(settings.grace_s + END_S))
-                    _say(
+                    say(
                         "Terzetto stops. Running steps may finish; a second Ctrl-C ends it at once."
                     )
                     await system.drain(settings.grace_s)
@@ -151,8 +152,8 @@ def _as_problem(code: str, detail: str, path: str) -> ErrorResponse:
 
 async def _end_at_once(signals: AsyncIterator[int]) -> None:
     """This loses nothing: what clients were told is in the log."""
-    number = await anext(signals)
-    _say("Terzetto ends at once. Unfinished tasks go on at the next start.")
+    number = await second_signal(signals)
+    say("Terzetto ends at once. Unfinished tasks go on at the next start.")
     os._exit(128 + number)
 
 
@@ -169,7 +170,7 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 
 def _give_up() -> None:
-    _say(
+    say(
         "Terzetto ends at once: work of an agent or a tool does not stop. It is resumed at the start."
     )
     os._exit(FAILED)
@@ -179,12 +180,8 @@ def _leave_threads(code: int) -> None:
     """End the process if threads of other people's code would keep it from ending, perhaps for good."""
     left = [one.name for one in threading.enumerate() if not one.daemon]
     if len(left) > 1:  # The main thread is one.
-        _say(f"Terzetto does not wait for threads of agents: {', '.join(left[1:])}")
+        say(f"Terzetto does not wait for threads of agents: {', '.join(left[1:])}")
         os._exit(code)
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
 
 
 def _database_failed(error: BaseException | None) -> DatabaseFailed | None:

@@ -91,7 +91,9 @@ class Ledger:
         task = self._task
         for number, event in enumerate(events, 1):
             seq = task.last_seq + 1 if task else 1
-            stamped = Stamped(seq, self.task_id, rfc3339(self._now()), event)
+            # A clock may be set back. The times of a log are not: deadlines count from them.
+            time = max(rfc3339(self._now()), task.updated_at if task else "")
+            stamped = Stamped(seq, self.task_id, time, event)
             task = evolve(task, stamped)
             line = stamped.line()
             if len(line) > MAX_LINE_BYTES:

@@ -132,7 +132,9 @@ class Run:
         task = self._ledger.task
         assert task.run_started_at is not None
         started = datetime.fromisoformat(task.run_started_at)
-        elapsed_s = (self._limits.now() - started).total_seconds()
+        # A clock that was set back gives the task no time that it has used.
+        latest = max(self._limits.now(), datetime.fromisoformat(task.updated_at))
+        elapsed_s = (latest - started).total_seconds()
         return trio.current_time() + (task.deadline_s or self._limits.max_task_s) - elapsed_s
 
     def _end(self, failure: tuple[Failure, str | None] | None) -> None:

@@ -225,7 +225,7 @@ async def scripted_system(cast: Cast | None = None, **more: Any) -> AsyncIterato
         settings,
         library=more.pop("library", NoLibrary()),
         agents=(cast or Cast()).factories(),
-        now=virtual_clock,
+        now=more.pop("now", virtual_clock),
         **more,
     ) as system:
         yield system

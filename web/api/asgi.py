@@ -6,13 +6,11 @@ for ever would be worse.
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # Importing `typing` takes longer than all else here.
 if TYPE_CHECKING:
-    from quart_trio import QuartTrio
+    from typing import Any
 
-Scope = Any
+    from quart_trio import QuartTrio
 
 
 class App:
@@ -21,7 +19,7 @@ class App:
     def __init__(self) -> None:
         self._app: QuartTrio | None = None
 
-    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -30,6 +28,9 @@ class App:
 
     async def _live(self, receive: Any, send: Any) -> None:
         # Imported here, so that commands, which import the package `web` as well, start fast.
+        import logging
+        from contextlib import AsyncExitStack
+
         from hypercorn.utils import LifespanFailureError
 
         from actors.system import open_system
@@ -39,7 +40,10 @@ class App:
 
         try:
             async with AsyncExitStack() as stack:
-                settings = load_settings().settings
+                loaded = load_settings()
+                for warning in loaded.warnings:
+                    logging.getLogger(__name__).warning("%s", warning)
+                settings = loaded.settings
                 stack.enter_context(hold(settings.data_dir))
                 system = await stack.enter_async_context(open_system(settings))
                 self._app = create_app(system, settings)

@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, CycloptsError, Parameter, validators
+from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, validators
 
-from web.command.output import Exit, exit_code_of, say
+from web.command.output import Exit
+from web.terminal import escaped, printable, say
 
 if TYPE_CHECKING:
     from web.settings.sources import LoadedSettings
@@ -34,10 +35,10 @@ app = App(
     suppress_keyboard_interrupt=False,
     version=lambda: _version(),
 )
+STDIN = "-"
 evaluation = App(name="eval", help="Measure the quality of retrieval and reports.")
 app.command(evaluation)
 
-Task = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Json = Annotated[bool, Parameter(negative="", show_default=False)]
 Prune = Annotated[bool, Parameter(negative="", show_default=False)]
 Deadline = Annotated[float | None, Parameter(validator=validators.Number(gte=1, lte=86_400))]
@@ -84,7 +85,10 @@ class CommonFlags:
             flags.append(Flag(bind_flag, "bind", bind))
         if model is not None:
             flags.append(Flag("--model", "model", model))
-        return load_settings(flags, config=self.config)
+        loaded = load_settings(flags, config=self.config)
+        for warning in loaded.warnings:
+            say(f"terzetto: {warning}")
+        return loaded
 
 
 NO_FLAGS = CommonFlags()
@@ -111,7 +115,7 @@ def serve(
 
 @app.command
 async def run(
-    task: Task,
+    task: str,
     /,
     *,
     deadline_s: Deadline = None,
@@ -125,7 +129,7 @@ async def run(
     Parameters
     ----------
     task
-        The task in plain words, or - to read it from stdin.
+        The task in plain words, or - to read it from stdin. Put -- before one that begins with a dash.
     deadline_s
         Time limit for the whole task, in seconds.
     follow_up
@@ -136,9 +140,8 @@ async def run(
         Print only the events, as NDJSON.
     """
     settings = flags.load(model=model).settings
-    description = sys.stdin.read() if task == "-" else task
-    if task.startswith("-") and task != "-":
-        say(f"terzetto: unknown option {task}. Use - to read a task from stdin.")
+    description = _read_stdin() if task == STDIN else task
+    if not _is_utf_8(description):
         return Exit.USAGE
     if not description.strip():
         say("terzetto: the task is empty.")
@@ -203,18 +206,20 @@ async def search(
         Print one JSON object.
     """
     settings = flags.load().settings
+    if not _is_utf_8(query):
+        return Exit.USAGE
     from web.command.services import open_service
+    from web.signals import stopped_by_signals
 
-    async with open_service(settings) as service:
+    async with stopped_by_signals(), open_service(settings) as service:
         results = await service.search(query, limit)
     if json:
-        print(jsons.dumps({"results": results}, ensure_ascii=False))
+        print(escaped(jsons.dumps({"results": results}, ensure_ascii=False)))
         return Exit.OK
-    from rich.console import Console
-
+    from web.command.console import open_console
     from web.command.search import print_results
 
-    print_results(results, query, Console())
+    print_results(results, query, open_console())
     if not results:
         say("Nothing in the library matches.")
     return Exit.OK
@@ -252,14 +257,13 @@ def settings(*, json: Json = False, flags: CommonFlags = NO_FLAGS) -> int:
         Print one JSON object, with the allowed values of each setting.
     """
     loaded = flags.load()
-    from rich.console import Console
-
+    from web.command.console import open_console
     from web.command.settings_table import print_settings, settings_json
 
     if json:
-        print(settings_json(loaded))
+        print(escaped(settings_json(loaded)))
     else:
-        print_settings(loaded, Console())
+        print_settings(loaded, open_console())
     return Exit.OK
 
 
@@ -291,10 +295,12 @@ async def retrieval(
     settings = flags.load().settings
     from actors.library.encoders.encoder import encoder_loader
     from web.command.eval.retrieval import evaluate_files
+    from web.signals import stopped_by_signals
 
     encoder = encoder_loader(settings.encoder, settings.encoder_model)
-    found = await evaluate_files(settings.data_dir, queries, judgements, documents, encoder)
-    print(found.as_json() if json else found.as_table())
+    async with stopped_by_signals():
+        found = await evaluate_files(settings.data_dir, queries, judgements, documents, encoder)
+    print(escaped(found.as_json()) if json else printable(found.as_table()))
     if found.left_out:
         say(f"Queries left out because no document is judged relevant: {found.left_out}.")
     if found.unasked:
@@ -340,32 +346,56 @@ async def answers(
         Print one JSON object.
     """
     settings = flags.load().settings
-    from rich.console import Console
-
+    from web.command.console import open_console
     from web.command.eval.answers import evaluate_task_file
     from web.command.eval.answers_screen import as_json, print_table, print_task
+    from web.signals import stopped_by_signals
 
-    found = await evaluate_task_file(settings, file, documents, show)
+    async with stopped_by_signals():
+        found = await evaluate_task_file(settings, file, documents, show)
     if json:
-        print(as_json(found, in_full=show is not None))
+        print(escaped(as_json(found, in_full=show is not None)))
     elif show is not None:
-        print_task(found.tasks[0], Console())
+        print_task(found.tasks[0], open_console())
     else:
-        print_table(found, Console())
+        print_table(found, open_console())
     return Exit.OK
 
 
 def run_command(arguments: list[str]) -> int:
     """Parse the arguments and run the command. Usage errors return 2."""
-    return exit_code_of(partial(_run_command, arguments))
-
-
-def _run_command(arguments: list[str]) -> int:
     try:
-        code = app(arguments, exit_on_error=False, result_action="return_value")
+        code = app(_stdin_last(arguments), exit_on_error=False, result_action="return_value")
+    except UnknownOptionError:
+        say("Put -- before a task, query or file that begins with a dash.")
+        return Exit.USAGE
     except CycloptsError:
         return Exit.USAGE  # Cyclopts has printed the error.
     return code if isinstance(code, int) else Exit.OK
+
+
+def _stdin_last(arguments: list[str]) -> list[str]:
+    """The arguments with a - that stands for stdin at the end, as Cyclopts takes it for an option."""
+    if "--" in arguments or STDIN not in arguments:
+        return arguments
+    return [*(one for one in arguments if one != STDIN), "--", STDIN]
+
+
+def _read_stdin() -> str:
+    """A task from stdin, no longer than is needed to see that it is too long."""
+    from actors.tasks.limits import MAX_DESCRIPTION
+
+    return sys.stdin.read(MAX_DESCRIPTION + 1)
+
+
+def _is_utf_8(text: str) -> bool:
+    """Whether it was UTF-8 on the command line or on stdin; else it has surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        say("terzetto: this text is not UTF-8.")
+        return False
+    return True
 
 
 def _version() -> str:

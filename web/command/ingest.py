@@ -8,7 +8,6 @@ Progress and problems go to stderr, the summary to stdout.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -31,13 +30,15 @@ from actors.errors import (
     UnsupportedMediaType,
 )
 from actors.fetching.fetcher import Fetcher, FetchLimits
+from web.command.console import open_console
 from web.command.document_files import FoundFiles, find_documents
 from web.command.ingest_result import FileOrUrl, IngestResult, print_summary
-from web.command.output import one_line, say
 from web.command.pruning import documents_of_folders, prune_folders
 from web.command.services import OpenService, open_service
 from web.service import Service
 from web.settings.model import ServerSettings
+from web.signals import receive_signals
+from web.terminal import one_line, say
 
 AT_A_TIME = 2
 SOURCE_ERRORS = (
@@ -112,7 +113,7 @@ async def ingest_sources(
 
     `prune` removes the documents whose files are gone, however many they are.
     """
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     limit, check = settings.max_document_bytes, trio.from_thread.check_cancelled
     found = await trio.to_thread.run_sync(find_documents, paths, limit, check)
     found.urls += dict.fromkeys(urls)
@@ -146,7 +147,7 @@ async def ingest_found(
     result.unreadable += found.unreadable
     if not (sources or found.folders or found.missing):
         return
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with receive_signals() as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_at_signal, signals, result, nursery.cancel_scope)
             async with opening() as service:

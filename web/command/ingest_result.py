@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from web.command.document_files import FoundFiles
-from web.command.output import Exit, one_line, say
+from web.command.output import Exit
 from web.service import Outcome
+from web.terminal import one_line, say
 
 MAX_ROWS = 100
 MAX_NAMES = 20

@@ -1,17 +1,16 @@
-"""What a command prints on stderr, and its exit code.
+"""What a command prints when it fails, and its exit code.
 
-Rule: every expected error becomes one message on stderr and one exit code, in this module only.
-Text from documents, models and servers may contain control characters: it goes through
-`printable` before it is printed.
+Rule: every expected error becomes one message on stderr and one exit code, in this module only. The
+result goes to stdout: if it cannot be written there, the command has failed.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from enum import IntEnum
+from typing import TextIO
 
 from actors.errors import (
     ActorError,
@@ -21,10 +20,8 @@ from actors.errors import (
     StorageUnavailable,
     leaf_errors,
 )
-from web.data_folder import FolderHeld, FolderUnusable
-from web.settings.problems import SettingsError
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+from web.command.process import OutputLost
+from web.terminal import say
 
 
 class Exit(IntEnum):
@@ -38,22 +35,6 @@ class Exit(IntEnum):
     INTERRUPTED = 130
     PIPE_CLOSED = 141
     TERMINATED = 143
-
-
-def printable(text: str) -> str:
-    """The text without control characters, except line feeds and tabs."""
-    return _CONTROL.sub("", text)
-
-
-def one_line(text: str, width: int = 200) -> str:
-    """The text on one line, cut with an ellipsis if it is longer than `width`."""
-    line = " ".join(printable(text).split())
-    return line if len(line) <= width else f"{line[: width - 1]}…"
-
-
-def say(message: str) -> None:
-    """Print a message on stderr, so that stdout carries only the result."""
-    print(printable(message), file=sys.stderr, flush=True)
 
 
 def say_error(error: ActorError) -> None:
@@ -75,23 +56,54 @@ def exit_code_for(error: ActorError) -> Exit:
 def exit_code_of(command: Callable[[], int]) -> int:
     """Run a command. Print each expected error and return its exit code; raise any other error."""
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()  # Otherwise Python does it when it ends, and prints a traceback.
     except BaseException as error:  # Unexpected errors are raised again, with their traceback.
         leaves = leaf_errors(error)
-        code = _report(leaves[0]) if len(leaves) == 1 else None
-        if code is None:
+        found = _report(leaves[0]) if len(leaves) == 1 else None
+        if found is None:
             raise
-        return code
+        code = found
+    finally:
+        _drop_unwritten(sys.stdout)
+        _drop_unwritten(sys.stderr)
+    return code
 
 
-def _report(error: BaseException) -> Exit | None:
+def _report(error: BaseException) -> int | None:
     match error:
-        case BrokenPipeError():
-            # Python flushes stdout at exit and would print a second error.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return Exit.PIPE_CLOSED
         case KeyboardInterrupt():
             return Exit.INTERRUPTED
+        case BrokenPipeError():
+            return Exit.PIPE_CLOSED
+        case SystemExit() if isinstance(error.__context__, BrokenPipeError):
+            return Exit.PIPE_CLOSED  # Rich has met it.
+        case OutputLost():
+            say(f"terzetto: the output cannot be written: {error.strerror}.")
+            return Exit.FAILED
+        case FileNotFoundError() if error.filename is None:
+            say("terzetto: the working folder has been removed.")
+            return Exit.FAILED
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            say(f"terzetto: {where}{str(error.strerror or error).rstrip('.')}.")
+            return Exit.FAILED
+        case ActorError():
+            say_error(error)
+            return exit_code_for(error)
+        case _:
+            return _report_refusal(error)
+
+
+def _report_refusal(error: BaseException) -> int | None:
+    # Imported here, because pydantic and the lock take a third of the time of `--help`.
+    from web.data_folder import FolderHeld, FolderUnusable
+    from web.settings.problems import SettingsError
+    from web.signals import Stopped
+
+    match error:
+        case Stopped():
+            return error.exit_code
         case SettingsError():
             say(f"Terzetto cannot use these settings:\n{error}")
             return Exit.USAGE
@@ -101,8 +113,13 @@ def _report(error: BaseException) -> Exit | None:
         case FolderHeld():
             say(f"terzetto: {error}")
             return Exit.BUSY
-        case ActorError():
-            say_error(error)
-            return exit_code_for(error)
         case _:
             return None
+
+
+def _drop_unwritten(stream: TextIO) -> None:
+    """Forget what cannot be written: Python would try again when it ends, and print a traceback."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from actors.tasks.words import telling_terms, terms, words
-from web.command.output import one_line
+from web.terminal import one_line
 
 SNIPPET_CHARACTERS = 320
 _WORD = re.compile("\\d+(?:[.,]\\d+)+|(?:[^\\W_]|[\u00ad\u0300-\u036f\u064b-\u065f])+")

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from web.settings.problems import allowed, without_secrets
 from web.settings.sources import FIELDS, LoadedSettings
+from web.terminal import printable
 
 
 def print_settings(loaded: LoadedSettings, console: Console) -> None:
@@ -29,7 +30,7 @@ def print_settings(loaded: LoadedSettings, console: Console) -> None:
     for name, origin in loaded.origins.items():
         style = "dim" if origin == "default" else "cyan"
         value = _typed(getattr(loaded.settings, name))
-        table.add_row(name, Text(value), Text(origin, style=style))
+        table.add_row(name, Text(printable(value)), Text(printable(origin), style=style))
     console.print(table)
 
 

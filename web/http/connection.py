@@ -128,16 +128,22 @@ class Connection:
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
-    def retire(self, within_s: float) -> None:
-        """End it after the response that is under way, or after so many seconds."""
+    def retire(self, within_s: float, answer_s: float) -> None:
+        """End it after the response that is under way, or after so many seconds.
+
+        An app that works on a whole request gets `answer_s`, as what it does may be done already.
+        """
         if self._phase is Phase.OPEN:
             self._phase = Phase.RETIRING
         if self._cycle is None and self._write_buffer.empty:
             self.close_now()
         elif self._nursery is not None:
-            self._end_within(within_s)
-            if self._cycle is not None:
-                self._cycle.must_close = True
+            cycle = self._cycle
+            waits = cycle is not None and not (cycle.begun or cycle.disconnected)
+            whole = self._http.their_state is not h11.SEND_BODY
+            self._end_within(answer_s if waits and whole else within_s)
+            if cycle is not None:
+                cycle.must_close = True
 
     async def run(self) -> None:
         """Serve the client. Raises nothing but cancellation."""

@@ -19,7 +19,7 @@ class Closable(Protocol):
     def close_now(self) -> None:
         """End it, whatever it does."""
 
-    def retire(self, within_s: float) -> None:
+    def retire(self, within_s: float, answer_s: float) -> None:
         """End it after the response that is under way, or after so many seconds."""
 
 

@@ -15,7 +15,7 @@ import logging
 import resource
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -37,6 +37,10 @@ BACKLOG = 1024
 
 CLOSING_S = 1.0
 """Time that responses get, once the server stops, to reach their clients."""
+
+ANSWER_S = 12.0
+"""Time that apps get, once the server stops, to answer requests that have come in whole. A task may be
+stored, though its client has no answer yet: the log may be locked by a backup, for example."""
 
 OTHER_FILES = 256
 """File descriptors kept for everything but connections: databases, listeners, child processes."""
@@ -131,23 +135,38 @@ class Server:
         return b"\r\n".join([*lines, b"connection: close", b"", body])
 
     def retire(self) -> None:
-        """Let every connection end: at once if it is idle, else within `CLOSING_S`."""
+        """Let every connection end: at once if it is idle, else within `CLOSING_S` or `ANSWER_S`."""
         for connection in list(self.table.open):
-            connection.retire(CLOSING_S)
+            connection.retire(CLOSING_S, ANSWER_S)
+
+
+class CannotListen(OSError):
+    """The address cannot be listened at. The person's move: another address, or end what uses it."""
+
+    def __init__(self, bind: str, error: OSError) -> None:
+        match error.errno:
+            case errno.EADDRINUSE:
+                why = "Another program uses this address. End it, or choose another port."
+            case errno.EACCES:
+                why = "Only root may use this port. Choose one from 1024."
+            case _:
+                why = f"{error.strerror or error}. Choose another address."
+        super().__init__(f"Cannot listen at {bind}: {why}")
 
 
 @contextmanager
 def listening(config: Config) -> Iterator[list[socket.socket]]:
-    """Sockets that listen, on every address of `bind`."""
-    listeners: list[socket.socket] = config.create_sockets().insecure_sockets
-    try:
-        for listener in listeners:
-            listener.setblocking(False)
-            listener.listen(BACKLOG)
+    """Sockets that listen, on every address of `bind`. Raises `CannotListen`."""
+    with ExitStack() as closing:
+        try:
+            listeners: list[socket.socket] = config.create_sockets().insecure_sockets
+            for listener in listeners:
+                closing.enter_context(listener)
+                listener.setblocking(False)
+                listener.listen(BACKLOG)
+        except OSError as error:
+            raise CannotListen(", ".join(config.bind), error) from None
         yield listeners
-    finally:
-        for listener in listeners:
-            listener.close()
 
 
 async def accept(

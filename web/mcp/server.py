@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
@@ -32,6 +30,8 @@ from web.mcp.tools import MAX_NAME, TOOLS, call, refusal
 from web.ndjson import LineSplitter
 from web.service import Service
 from web.settings.model import ServerSettings
+from web.signals import receive_signals, second_signal
+from web.terminal import log_to_terminal, say
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +92,8 @@ def mcp_server(shared: SharedService) -> Server[Any]:
 
 async def serve_mcp(opening: Opening, http: ServerSettings | None) -> int:
     """Serve until stdin ends or a signal comes; over HTTP if there are settings for it."""
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    log_to_terminal(logging.WARNING)
+    with receive_signals() as signals:
         async with trio.open_nursery() as watch, open_shared(opening) as shared:
             with trio.CancelScope() as serving:
                 watch.start_soon(_stop_at_signal, signals, serving)
@@ -119,14 +117,14 @@ async def _serve_http(server: Server[Any], settings: ServerSettings) -> None:
     app = server.streamable_http_app(streamable_http_path=PATH, transport_security=LOCAL)
     async with trio.open_nursery() as nursery:
         (url, *_) = await nursery.start(serve, app, settings)
-        print(f"Terzetto speaks MCP at {url}{PATH} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+        say(f"Terzetto speaks MCP at {url}{PATH} (Ctrl-C stops it)")
 
 
 async def _stop_at_signal(signals: AsyncIterator[int], serving: trio.CancelScope) -> None:
     """The first signal cancels the calls and so their tasks; the second ends the process."""
     await anext(signals)
     serving.cancel()
-    os._exit(128 + await anext(signals))
+    os._exit(128 + await second_signal(signals))
 
 
 # --- stdin --------------------------------------------------------------------------------------

@@ -45,9 +45,9 @@ def allowed(field: FieldInfo) -> str:
     """The values that a setting allows, in words: "a whole number from 1 to 65,536"."""
     of = kind(field.annotation)
     if of is tuple and kind(get_args(field.annotation)[0]) is str:
-        return f"{(field.description or 'texts').rstrip('.')}; separated by commas"
+        return f"{(field.description or 'texts').rstrip('.')}; separated by commas, or a list"
     if of is tuple:
-        return "numbers of seconds from 0 to 3,600, separated by commas"
+        return "numbers of seconds from 0 to 3,600, separated by commas, or a list"
     if of is Path:
         return "a folder"
     if of in (str, dict, Mapping):
@@ -72,6 +72,15 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` is probably a misspelling of."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return near[0] if near else None
+
+
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """What to say about a name that is no setting; `prefix` is that of an environment variable."""
+    near = nearest(name, known)
+    if near is None:
+        return "There is no such setting; `terzetto settings` lists them all."
+    meant = f"{prefix}{near.upper()}" if prefix else near
+    return f"There is no such setting. Did you mean {meant}?"
 
 
 def problem_in_table(

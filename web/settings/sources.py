@@ -1,12 +1,11 @@
 """The sources of settings: defaults, then a TOML file, then the environment, then flags.
 
 Rule: a later source wins, every value keeps the name of its source, and an unknown name is a
-problem. All problems are reported at once. An empty environment variable counts as not set.
+problem, or a warning in the environment. All problems are reported at once.
 """
 
 from __future__ import annotations
 
-import builtins
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -18,21 +17,20 @@ from platformdirs import user_config_path
 from pydantic import ValidationError
 
 from actors.settings import ToolServerSettings
+from web.settings.environment import CONFIG_VARIABLE, Variable, read_environment
 from web.settings.model import ServerSettings
 from web.settings.problems import (
     SettingProblem,
     SettingsError,
     allowed,
-    kind,
-    nearest,
+    did_you_mean,
     problem_in_table,
 )
+from web.settings.values import expanded, native
 
-PREFIX = "TERZETTO_"
-CONFIG_VARIABLE = "TERZETTO_CONFIG"
 FIELDS = ServerSettings.model_fields
 TABLES = ("tools",)
-"""Settings that are tables of tables, which only a file can hold."""
+"""Settings that are tables of tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,8 @@ class LoadedSettings:
 
     settings: ServerSettings
     origins: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    """Variables of the environment that look like settings and are none."""
 
 
 @dataclass(slots=True)
@@ -58,18 +58,20 @@ class _Layers:
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    """Settings whose values no problem shows."""
     problems: list[SettingProblem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
-    def put(self, name: str, value: Any, origin: str, *, shown: str | None = None) -> None:
-        """Set a value; `shown` is the spelling of its name in its source."""
+    def put(self, name: str, value: Any, origin: str, *, hidden: bool = False) -> None:
+        """Set a value."""
         if name not in FIELDS:
-            spelled = shown or name
-            prefix = PREFIX if spelled.startswith(PREFIX) else ""
-            hint = _did_you_mean(name, FIELDS, prefix)
-            self.problems.append(SettingProblem(spelled, str(value), origin, hint))
+            hint = did_you_mean(name, FIELDS)
+            self.problems.append(SettingProblem(name, str(value), origin, hint))
             return
         self.values[name] = value
         self.origins[name] = origin
+        (self.hidden.add if hidden else self.hidden.discard)(name)
 
 
 def load_settings(
@@ -88,10 +90,11 @@ def load_settings(
     _read_file(layers, config, environment)
     _read_environment(layers, environment)
     for flag in flags:
-        layers.put(flag.name, _native(flag.name, flag.value), f"flag {flag.flag}")
+        value = native(flag.name, FIELDS.get(flag.name), flag.value)
+        layers.put(flag.name, value, f"flag {flag.flag}")
     settings = _validate(layers)
     origins = {name: layers.origins.get(name, "default") for name in FIELDS}
-    return LoadedSettings(settings, origins)
+    return LoadedSettings(settings, origins, tuple(layers.warnings))
 
 
 def default_config_file() -> Path:
@@ -102,7 +105,7 @@ def default_config_file() -> Path:
 def _read_file(layers: _Layers, config: Path | None, environment: Mapping[str, str]) -> None:
     named = config or (Path(text) if (text := environment.get(CONFIG_VARIABLE)) else None)
     origin = "flag --config" if config else f"environment {CONFIG_VARIABLE}"
-    path = (named or default_config_file()).expanduser().absolute()
+    path = expanded(named or default_config_file()).absolute()
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -115,16 +118,14 @@ def _read_file(layers: _Layers, config: Path | None, environment: Mapping[str, s
         hint = f"It cannot be read: {error.strerror}."
         layers.problems.append(SettingProblem("config", str(path), origin, hint))
         return
-    except ValueError as error:  # The file is not TOML or not UTF-8.
+    except (ValueError, RecursionError) as error:  # The file is not TOML or not UTF-8.
         layers.problems.append(
             SettingProblem(str(path), "", f"file {path}", f"It is not TOML: {error}.")
         )
         return
     for name, value in table.items():
         if name == "data_dir" and isinstance(value, str):
-            value = (
-                path.parent / Path(value).expanduser()
-            )  # Paths are relative to the file's folder.
+            value = path.parent / expanded(Path(value))  # Relative to the file's folder.
         if name == "agents" and isinstance(value, list):
             value = [_beside(path, one) if isinstance(one, str) else one for one in value]
         layers.put(name, value, f"file {path}")
@@ -133,36 +134,18 @@ def _read_file(layers: _Layers, config: Path | None, environment: Mapping[str, s
 def _beside(file: Path, agent: str) -> str:
     """A plugin that is named by its file; the path is relative to the config file's folder."""
     place, _, name = agent.rpartition(":")
-    return f"{file.parent / Path(place).expanduser()}:{name}" if place.endswith(".py") else agent
+    return f"{file.parent / expanded(Path(place))}:{name}" if place.endswith(".py") else agent
 
 
 def _read_environment(layers: _Layers, environment: Mapping[str, str]) -> None:
-    for variable in sorted(environment):
-        value = environment[variable]
-        if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE and value:
-            name = variable.removeprefix(PREFIX).lower()
-            layers.put(name, _native(name, value), f"environment {variable}", shown=variable)
-
-
-def _native(name: str, value: Any) -> Any:
-    """A string from the environment or a flag as a value of the type of its setting."""
-    if name == "data_dir" and isinstance(value, str | Path):
-        return Path(value).expanduser().absolute()
-    if not isinstance(value, str):
-        return value
-    match kind(FIELDS[name].annotation) if name in FIELDS else None:
-        case builtins.tuple:
-            return [part.strip() for part in value.split(",")]
-        case builtins.dict:
-            return dict(_pair(part) for part in value.split(","))
-        case _:
-            return value.strip()
-
-
-def _pair(text: str) -> tuple[str, list[str]]:
-    """`NAME=ONE/TWO`; a name may contain nearly any character, even an equals sign."""
-    name, _, values = text.rpartition("=")
-    return name.strip(), [part.strip() for part in values.split("/")]
+    for found in read_environment(environment, FIELDS):
+        match found:
+            case Variable(name, value, origin, from_file):
+                layers.put(name, native(name, FIELDS[name], value), origin, hidden=from_file)
+            case SettingProblem():
+                layers.problems.append(found)
+            case _:
+                layers.warnings.append(found)
 
 
 def _validate(layers: _Layers) -> ServerSettings:
@@ -189,18 +172,12 @@ def _validate(layers: _Layers) -> ServerSettings:
 
 
 def _bad(layers: _Layers, name: str, value: Any, reason: str) -> SettingProblem:
-    if isinstance(value, dict):
+    if isinstance(value, dict) or (name in TABLES and str(value).startswith("{")):
         value = ""  # It may contain secrets.
+    if name in layers.hidden:
+        value = reason = ""
     if isinstance(value, list):
         value = ", ".join(str(part) for part in value)
-    because = f"{reason}. " if reason else ""
+    because = f"{reason.rstrip('.')}. " if reason else ""
     hint = f"{because}Allowed: {allowed(FIELDS[name]).rstrip('.')}."
     return SettingProblem(name, str(value), layers.origins.get(name, "default"), hint)
-
-
-def _did_you_mean(name: str, known: Iterable[str], prefix: str) -> str:
-    near = nearest(name, known)
-    if near is None:
-        return "There is no such setting; `terzetto settings` lists them all."
-    meant = f"{prefix}{near.upper()}" if prefix else near
-    return f"There is no such setting. Did you mean {meant}?"

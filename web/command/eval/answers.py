@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 
 import trio
-from rich.console import Console
 
 from actors.clock import wall_clock
 from actors.errors import InvalidRequest
@@ -27,6 +26,7 @@ from actors.library.library import Library, open_library
 from actors.system import System, open_system
 from actors.tasks.events import PlanCreated, TaskCompleted, TaskFailed
 from actors.tasks.evidence import Source
+from web.command.console import open_console
 from web.command.document_files import find_documents
 from web.command.eval.answer_measures import (
     AnswerMeasures,
@@ -39,9 +39,9 @@ from web.command.eval.judged_files import JudgedTask, read_tasks
 from web.command.eval.retrieval import own_library
 from web.command.ingest import ProgressBar, ingest_found, show_source
 from web.command.ingest_result import IngestResult
-from web.command.output import say
 from web.local import LocalService
 from web.settings.model import ServerSettings
+from web.terminal import say
 
 AT_A_TIME = 4
 PROGRESS_LINES = 10
@@ -69,7 +69,7 @@ async def evaluate_task_file(
             if documents:
                 await _ingest(system, documents, settings.max_document_bytes)
             await library.encode_all()
-            console = Console(stderr=True)
+            console = open_console(stderr=True)
             with ProgressBar("Running", len(tasks), "tasks", console, PROGRESS_LINES) as bar:
                 return await _evaluate(system, tasks, bar)
 
@@ -130,7 +130,7 @@ async def _ingest(system: System, documents: Sequence[Path], max_bytes: int) -> 
     result = IngestResult()
     service = LocalService(system)
     fetcher = Fetcher(FetchLimits.of(system.settings))
-    with ProgressBar("Reading", found.total, "files", Console(stderr=True)) as bar:
+    with ProgressBar("Reading", found.total, "files", open_console(stderr=True)) as bar:
         show = partial(show_source, bar)
         await ingest_found(lambda: nullcontext(service), fetcher, found, result, show)
     if result.interrupted:

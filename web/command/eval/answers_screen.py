@@ -20,7 +20,7 @@ from web.command.eval.answer_measures import (
     AnswerTotals,
     JudgedStatement,
 )
-from web.command.output import one_line, printable
+from web.terminal import one_line, printable
 
 if TYPE_CHECKING:
     from web.command.eval.answers import AnswerEvaluation

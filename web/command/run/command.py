@@ -1,7 +1,8 @@
 """`terzetto run`: create a task, show its events until it ends, and cancel it on a signal.
 
 Rule: the exit code says how the task ended according to its log. The first Ctrl-C only asks for
-cancellation. The second one ends this process at once; the log survives that.
+cancellation. The second one ends this process at once; the log survives that. Without a place to print
+to, the task is cancelled: a person who closes the terminal does not wait for its report.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from web.command.run.view import RunView
 from web.command.services import OpenService
 from web.ndjson import event_of
 from web.service import Service
+from web.signals import receive_signals, second_signal
 
 CANCEL_S = 30.0
-"""How long to wait for the cancellation after the output pipe was closed."""
+"""How long to wait for the cancellation after the output was lost."""
 CANCEL_RETRY_S = 1.0
 
 
@@ -40,10 +42,10 @@ async def run_task(
     """Run one task to its end. Returns the exit code."""
     run = _Run(screen, view, end_at_once)
     try:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with receive_signals() as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(run.handle_signals, signals, nursery)
-                nursery.start_soon(screen.animate)
+                nursery.start_soon(run.animate)
                 async with opening() as service:
                     create = partial(
                         service.create,
@@ -92,26 +94,36 @@ class _Run:
             if not self._view.task_id:
                 raise
             self._lost = error  # The events shown so far stay on the screen.
-        except BrokenPipeError:
-            # Nobody reads the output any more, so cancel the task.
-            with trio.move_on_after(CANCEL_S, shield=True):
-                await self._cancel("output pipe closed")
+        except OSError:
+            await self._output_lost()
             raise
+
+    async def animate(self) -> None:
+        """Redraw the screen until cancelled."""
+        try:
+            await self._screen.animate()
+        except OSError:
+            await self._output_lost()
+            raise
+
+    async def _output_lost(self) -> None:
+        if self._task_id is not None and not self._view.ended:
+            with trio.move_on_after(CANCEL_S, shield=True):
+                await self._cancel("the output cannot be written")
 
     async def handle_signals(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
         """Cancel the task at the first signal, end the process at the second."""
-        async for signum in signals:
-            if self.interrupted is not None:
-                self._screen.leave()
-                self._end_at_once(self.interrupted)
-                continue
-            self.interrupted = 128 + signum
-            if self._task_id is None:
-                nursery.cancel_scope.cancel()
-            elif not self._view.ended:
-                self._screen.say("Cancelling the task. Press Ctrl-C again to exit at once.")
-                reason = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
-                nursery.start_soon(self._cancel, reason)
+        signum = await anext(signals)
+        self.interrupted = 128 + signum
+        if self._task_id is None:
+            nursery.cancel_scope.cancel()
+        elif not self._view.ended:
+            self._screen.say("Cancelling the task. Press Ctrl-C again to exit at once.")
+            reason = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
+            nursery.start_soon(self._cancel, reason)
+        await second_signal(signals)
+        self._screen.leave()
+        self._end_at_once(self.interrupted)
 
     async def _cancel(self, reason: str) -> None:
         assert self._service is not None and self._task_id is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from web.command.output import one_line, printable, say
+from web.command.console import open_console
 from web.command.run.view import (
     RUNNING,
     RunStep,
@@ -31,6 +31,7 @@ from web.command.run.view import (
     retry_hint,
     summary_line,
 )
+from web.terminal import escaped, one_line, printable, say
 
 FRAME_S = 0.1
 STATES = {
@@ -81,8 +82,8 @@ class JsonScreen:
         """Nothing is animated."""
 
     async def show(self, line: bytes, event: dict[str, Any]) -> None:
-        """The line as it came."""
-        await _write(line + b"\n")
+        """The line as it came, but for control characters, which are escaped."""
+        await _write(escaped(line.decode()) + "\n")
 
     def say(self, message: str) -> None:
         """On stderr."""
@@ -107,11 +108,11 @@ class PlainScreen(JsonScreen):
         if progress := progress_line(event, self._view):
             say(progress)
         if event["event_type"] == "partial_output":
-            await _write(self._text.more(self._view.text).encode())
+            await _write(printable(self._text.more(self._view.text)))
 
     async def finish(self) -> None:
         """The rest of the text, and how the task ended."""
-        await _write(self._text.last(self._view.text).encode())
+        await _write(printable(self._text.last(self._view.text)))
         _say_ending(self._view)
 
 
@@ -166,11 +167,13 @@ class LiveScreen:
 
     def say(self, message: str) -> None:
         """Above the frame."""
-        self._console.print(printable(message), markup=False, highlight=False)
+        with suppress(OSError):
+            self._console.print(printable(message), markup=False, highlight=False)
 
     def leave(self) -> None:
         """Remove the frame."""
-        self._lifetime.close()
+        with suppress(OSError):
+            self._lifetime.close()
 
     async def finish(self) -> None:
         """The tree, the whole report, and how the task ended."""
@@ -183,7 +186,7 @@ def choose_screen(view: RunView, *, json: bool) -> Screen:
     """The screen for this stdout."""
     if json:
         return JsonScreen()
-    console = Console()
+    console = open_console()
     if console.is_terminal and not console.is_dumb_terminal:
         return LiveScreen(view, console)
     return PlainScreen(view)
@@ -195,9 +198,9 @@ def _say_ending(view: RunView) -> None:
         say(hint)
 
 
-async def _write(piece: bytes) -> None:
+async def _write(piece: str) -> None:
     if piece:
-        await trio.to_thread.run_sync(_write_now, piece)
+        await trio.to_thread.run_sync(_write_now, piece.encode())
 
 
 def _write_now(piece: bytes) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from web.command.output import one_line
+from web.terminal import one_line
 
 Event = dict[str, Any]
 
