@@ -354,6 +354,7 @@ async def test_a_reply_with_broken_characters_is_read_without_them(fault: str, t
     ("fault", "told"),
     [
         ("wrong_id", "a request that it was not sent"),
+        ("last_id", "a request that it was not sent"),
         ("null_id", "a request that it was not sent"),
         ("no_id", "a request that it was not sent"),
         ("odd_result", "does not follow the protocol"),

@@ -10,6 +10,7 @@ started. Those in process groups of their own are found by a mark in their envir
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -22,6 +23,7 @@ from typing import Any
 
 import anyio
 import httpx2
+import mcp_types as types
 import trio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client.stdio import get_default_environment
@@ -30,7 +32,7 @@ from mcp.shared.message import SessionMessage
 
 from actors.http_client import BoundedBody, is_loopback
 from actors.tools.catalog import on_one_line
-from actors.tools.replies import Requests
+from actors.tools.replies import Requests, reply_to
 from actors.tools.secrets import Secrets
 
 log = logging.getLogger(__name__)
@@ -219,6 +221,9 @@ async def http(
         response.headers.pop("content-encoding", None)  # None was requested, and it has no bound.
         if response.request.method == "POST":
             response.stream = BoundedBody(response, MAX_RESPONSE_BYTES, too_long)
+            request_id = json.loads(response.request.content).get("id")
+            if request_id is not None and response.is_success and _is_json(response):
+                response.stream = _Reply(response.stream, request_id)
 
     too_long = httpx2.StreamError(f"The response has more than {MAX_RESPONSE_BYTES} bytes.")
     async with httpx2.AsyncClient(
@@ -229,3 +234,22 @@ async def http(
     ) as client:
         async with streamable_http_client(url, http_client=client) as streams:
             yield streams
+
+
+def _is_json(response: httpx2.Response) -> bool:
+    return str(response.headers.get("content-type", "")).lower().startswith("application/json")
+
+
+class _Reply(httpx2.AsyncByteStream):
+    """The body of a JSON response, as the reply to its request."""
+
+    def __init__(self, body: httpx2.AsyncByteStream, request_id: types.RequestId) -> None:
+        self._body = body
+        self._request_id = request_id
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield reply_to(self._request_id, b"".join([chunk async for chunk in self._body]))
+
+    async def aclose(self) -> None:
+        """End the response."""
+        await self._body.aclose()
