@@ -316,9 +316,7 @@ async def test_a_json_response_that_is_no_reply_fails_its_call_at_once(
 @pytest.mark.parametrize("number", ["%d", '"%d"'])
 async def test_a_json_reply_with_a_lone_surrogate_or_its_id_as_text_is_read(number: str) -> None:
     def odd(request_id: int) -> bytes:
-        return (
-            b'{"jsonrpc":"2.0","id":%s,"result":%s}' % (number.encode() % request_id, FOUND)
-        )
+        return b'{"jsonrpc":"2.0","id":%s,"result":%s}' % (number.encode() % request_id, FOUND)
 
     async with served(odd_server(odd)) as url:
         async with started(url=url, allowed=["search"], timeout_s=40) as tools:
