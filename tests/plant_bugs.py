@@ -32,6 +32,7 @@ MISSED = "MISSED"
 
 SUPERVISOR, JOURNAL = "actors.runs.supervisor", "actors.journal.journal"
 LIFE, LIVE_TASKS, TAIL = "actors.tasks.life", "actors.runs.live_tasks", "actors.journal.tail"
+RECOVERY = "actors.runs.recovery"
 RUN, CHARGES, BORDER = "actors.runs.run", "actors.runs.charges", "actors.runtime.border"
 LEDGER, ACTOR = "actors.journal.ledger", "actors.runtime.actor"
 WITHIN_LINE = 'within_line:\n                    return b":heartbeat'
@@ -141,9 +142,9 @@ BUGS = [
         "a finished step runs again: a resumed run forgets one output",
         [
             Edit(
-                SUPERVISOR,
-                'if step.status == "completed"\n        }',
-                'if step.status == "completed" and key != "s2"\n            }',
+                RECOVERY,
+                'if step.status == "completed"\n    }',
+                'if step.status == "completed" and key != "s2"\n    }',
             )
         ],
     ),
