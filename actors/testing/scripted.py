@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import trio
@@ -65,14 +65,24 @@ class NoLibrary:
     problem = ""
 
 
-def plan_for(text: str, questions: int = 2) -> Plan:
-    """A plan with so many questions, whose steps are s1, s2, ... in their order."""
+def plan_for(text: str, questions: int = 2, plugin: str = "") -> Plan:
+    """A plan with so many questions, whose steps are s1, s2, ... in their order.
+
+    With `plugin` the last question is put to the agent of that name, as {"question": text}.
+    """
     asked = [Question(f"s{n}", f"question {n}", text) for n in range(2, questions + 2)]
+    agents = {q.step_id: "retriever" for q in asked}
+    if plugin:
+        agents[asked[-1].step_id] = plugin
+        asked[-1] = replace(asked[-1], of="s2", arguments={"question": text})
     synthesis, writing = f"s{questions + 2}", f"s{questions + 3}"
     return Plan(
         steps=(
             PlannedStep("s1", "analysis", "analyzer", "plan", ()),
-            *(PlannedStep(q.step_id, "retrieval", "retriever", q.text, ("s1",)) for q in asked),
+            *(
+                PlannedStep(q.step_id, "retrieval", agents[q.step_id], q.text, ("s1",))
+                for q in asked
+            ),
             PlannedStep(
                 synthesis, "synthesis", "analyzer", "weigh", tuple(q.step_id for q in asked)
             ),
@@ -130,11 +140,15 @@ class ScriptedAnalyzer:
     async def handle(self, request: Analyze | Synthesize, call: Call[Any]) -> Plan | Findings:
         if isinstance(request, Analyze):
             async with self._plans.attempt(request.key):
-                return plan_for(request.task_description, self._questions)
+                return self.plan(request.task_description)
         async with self._weighs.attempt(request.key):
             found = Finding(PASSAGE.text, 0, 1.0)
             sections = tuple(Section(e.question, (found,)) for e in request.evidence)
             return Findings(sections, (PASSAGE,))
+
+    def plan(self, text: str) -> Plan:
+        """The plan of a task; subclasses may make another."""
+        return plan_for(text, self._questions)
 
 
 class ScriptedRetriever:
