@@ -38,7 +38,7 @@ class Stubborn:
 HANG = math.inf
 """An attempt that never ends by itself."""
 
-Act: TypeAlias = Exception | Stubborn | float | None
+Act: TypeAlias = BaseException | Stubborn | float | None
 """What an attempt does before it works: raise this, sleep so many seconds, or nothing.
 
 An `ActorError` is the agent's answer, any other exception a crash of the agent.
@@ -119,7 +119,7 @@ class Script:
 async def perform(act: Act) -> None:
     """Do what an act says."""
     match act:
-        case Exception():
+        case BaseException():
             await trio.lowlevel.checkpoint()
             raise act
         case Stubborn(seconds):
@@ -134,8 +134,9 @@ class ScriptedAnalyzer:
 
     name, does = "analyzer", "plans as the script says"
 
-    def __init__(self, plans: Script, weighs: Script, questions: int = 2) -> None:
-        self._plans, self._weighs, self._questions = plans, weighs, questions
+    def __init__(self, plans: Script, weighs: Script, questions: int = 2, plugin: str = "") -> None:
+        self._plans, self._weighs = plans, weighs
+        self._questions, self._plugin = questions, plugin
 
     async def handle(self, request: Analyze | Synthesize, call: Call[Any]) -> Plan | Findings:
         if isinstance(request, Analyze):
@@ -148,7 +149,7 @@ class ScriptedAnalyzer:
 
     def plan(self, text: str) -> Plan:
         """The plan of a task; subclasses may make another."""
-        return plan_for(text, self._questions)
+        return plan_for(text, self._questions, self._plugin)
 
 
 class ScriptedRetriever:
@@ -191,7 +192,10 @@ class ScriptedWriter:
 
 
 class Cast:
-    """The three scripted agents and their scripts."""
+    """The three scripted agents and their scripts.
+
+    `plugin` names an agent of the settings that plans ask the last question.
+    """
 
     def __init__(
         self,
@@ -204,8 +208,9 @@ class Cast:
         pause_s: float = 0.0,
         act_after: int = 0,
         questions: int = 2,
+        plugin: str = "",
     ) -> None:
-        self._questions = questions
+        self._questions, self._plugin = questions, plugin
         self.plans, self.weighs = Script(plans), Script(weighs)
         self.retrieves, self.writes = Script(retrieves), Script(writes)
         self._parts, self._pause_s, self._act_after = parts, pause_s, act_after
@@ -213,7 +218,9 @@ class Cast:
     def factories(self) -> dict[str, Callable[[], Any]]:
         """For `open_system(agents=...)`."""
         return {
-            "analyzer": lambda: ScriptedAnalyzer(self.plans, self.weighs, self._questions),
+            "analyzer": lambda: ScriptedAnalyzer(
+                self.plans, self.weighs, self._questions, self._plugin
+            ),
             "retriever": lambda: ScriptedRetriever(self.retrieves),
             "writer": lambda: ScriptedWriter(
                 self.writes, self._parts, self._pause_s, self._act_after
