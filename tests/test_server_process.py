@@ -325,3 +325,33 @@ async def test_threads_of_an_agent_do_not_keep_the_server_from_stopping(tmp_path
                 await trio.sleep(1)
             with trio.fail_after(START_S):
                 assert await server.stop() == code
+
+
+DEAF_AGENT = """
+import signal
+from pydantic import BaseModel
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+class Asks(BaseModel):
+    question: str
+
+class Mine:
+    name, does, asks = "deaf", "Ignores signals.", Asks
+
+    async def handle(self, request, about):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return "Toads sing."
+"""
+
+
+async def test_an_agent_that_ignores_signals_does_not_keep_the_server_from_stopping(tmp_path):
+    (tmp_path / "deaf.py").write_text(DEAF_AGENT)
+    flags = ("--set", f"agents={tmp_path / 'deaf.py'}:Mine")
+    async with running(tmp_path / "data", *flags) as server:
+        async with server.api() as api:
+            await api.start(await api.create("Do toads sing?"))
+        with trio.fail_after(START_S):
+            while len([line for line in server.said if "has replaced the handler" in line]) < 2:
+                await trio.sleep(0.05)
+        assert await server.stop() == 0

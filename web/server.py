@@ -30,6 +30,7 @@ from web.http.connection_table import ConnectionTable
 from web.http.limits import Limits
 from web.http.request_cycle import ErrorResponse
 from web.http.server import serve as serve_asgi
+from web.kept_handlers import kept_handlers
 from web.settings.model import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
 def _run(settings: ServerSettings, opens: OpenSystem) -> int:
     with hold(settings.data_dir):
         try:
-            return trio.run(_serve, settings, opens)
+            return trio.run(_serve, settings, partial(kept_handlers, opens))
         except* (OSError, ActorError) as problems:
             for problem in leaf_errors(problems):
                 _say(f"terzetto: {problem}")

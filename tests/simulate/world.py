@@ -45,7 +45,7 @@ def play(program: Program, judge: Judge = judge) -> list[str]:
     with _failing_on_errors(model):
         try:
             run_virtual(World(model, judge).run, seed=program.seed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, this program has found it.
+        except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - this program has found it.
             model.troubles.append(f"{type(leaf(error)).__name__}: {leaf(error)}")
     return model.troubles
 
