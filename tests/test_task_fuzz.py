@@ -52,7 +52,7 @@ async def test_any_task_on_any_documents_completes(
     given_documents: list[tuple[bytes, str]], texts: list[str]
 ) -> None:
     with trio.fail_after(GUARD_S):
-        async with open_system(Settings(data_dir=None)) as system:
+        async with open_system(Settings(data_dir=None, fetch_urls_in_tasks=False)) as system:
             for body, media_type in given_documents:
                 try:
                     await system.library.add(body, media_type=media_type)

@@ -261,7 +261,7 @@ class Supervisor:
         """The log could not be written: stop, and resume the task later, as after a crash."""
         log.error("task %s waits until its log can be written", task_id)
         self._tasks.view.close_streams("storage", task_id)
-        if not self._tasks.stalled:
+        if not (self._tasks.stalled or self._tasks.draining):  # Else the next start resumes it.
             self._tasks.runs.start_soon(self._resume_stalled)
         self._tasks.stalled.add(task_id)
 
@@ -357,8 +357,11 @@ class Supervisor:
 
     async def _forget_readable(self, task_id: str) -> None:
         async with self._tasks.hold(task_id) as live:
-            await live.ledger.flush()
-            await self._run_left(live)
+            settled = -1
+            while settled < live.task.last_seq:  # A cancel may decide more while this waits.
+                settled = live.task.last_seq
+                await live.ledger.flush()
+                await self._run_left(live)
             if live.task.status not in ("pending", *FINAL):
                 raise IllegalState(
                     f"The task is {live.task.status}. Cancel it before you delete it."
