@@ -227,6 +227,11 @@ BUGS = [
         by="test_tools_children.py::gone_with_it",
     ),
     Bug(
+        "a delete does not wait for what was decided meanwhile",
+        [Edit(SUPERVISOR, "while settled < live.task.last_seq:", "while settled < 0:")],
+        by="test_regressions.py::a_delete_waits",
+    ),
+    Bug(
         "a deleted task's readers are not told",
         [Edit(JOURNAL, 'tail.close_streams("deleted")', "pass")],
     ),

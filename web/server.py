@@ -46,6 +46,9 @@ SDK's discards a session whose first request is cancelled."""
 END_S = 15.0
 """Seconds past the grace in which everything must have stopped; tools take up to 6 s."""
 
+LEAVE_S = 3.0
+"""For the exit handlers of other people's code, when the server has ended."""
+
 FAILED = 1
 """Exit code of a system that ended by itself."""
 
@@ -63,6 +66,7 @@ def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
     sys.setswitchinterval(SWITCH_S)
     return_large_blocks()
     code = _run(settings, opens)
+    _leave_processes(code)
     _leave_threads(code)
     return code
 
@@ -174,6 +178,16 @@ def _give_up() -> None:
         "Terzetto ends at once: work of an agent or a tool does not stop. It is resumed at the start."
     )
     os._exit(FAILED)
+
+
+def _leave_processes(code: int) -> None:
+    """Kill processes that Python would wait for at its end, and bound what else it does there."""
+    if library := sys.modules.get("multiprocessing"):
+        for child in library.active_children():
+            child.kill()
+    timer = threading.Timer(LEAVE_S, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 def _leave_threads(code: int) -> None:
