@@ -92,7 +92,10 @@ TUNING = Tuning()
 
 @dataclass(frozen=True, slots=True)
 class AgentInfo:
-    """An agent as `GET /agents` shows it; `retries` counts attempts of its steps after the first."""
+    """An agent as `GET /agents` shows it; `retries` counts attempts of its steps after the first.
+
+    `problem` says why it cannot work, if it cannot: its state is then "unavailable".
+    """
 
     name: str
     description: str
@@ -103,6 +106,7 @@ class AgentInfo:
     concurrency: int
     restarts: int
     retries: int
+    problem: str | None
 
 
 class System:
@@ -124,7 +128,7 @@ class System:
         self._view = tasks.view
         self._supervisor = supervisor
         self._agents = agents
-        self._descriptions = {name: spec.description for name, spec in specs.items()}
+        self._specs = specs
         self._actors = [supervisor, journal, *agents.values()]
         self._fetcher = Fetcher(FetchLimits.of(settings))
 
@@ -264,18 +268,20 @@ class System:
         """The agents and their figures."""
         found = []
         for name, agent in self._agents.items():
-            info = agent.info()
+            info, spec = agent.info(), self._specs[name]
+            problem = spec.problem() or None
             found.append(
                 AgentInfo(
                     name=name,
-                    description=self._descriptions[name],
-                    state=info.state,
+                    description=spec.description,
+                    state="unavailable" if problem and info.state == "running" else info.state,
                     mailbox_depth=info.depth,
                     mailbox_capacity=info.capacity,
                     in_flight=info.in_flight,
                     concurrency=info.concurrency,
                     restarts=info.restarts,
                     retries=self._tasks.retries[name],
+                    problem=problem,
                 )
             )
         return found

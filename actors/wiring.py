@@ -53,7 +53,8 @@ TOOLS_START_S = 10.0
 class AgentSpec:
     """How an agent is built, and how many requests may wait for it and be worked on.
 
-    `backoff`, `must_succeed`, `continues` and `has_effects` are as in `AgentAddress`.
+    `backoff`, `must_succeed`, `continues` and `has_effects` are as in `AgentAddress`. `problem` says
+    why it cannot work now, although its actor runs; "" if it can.
     """
 
     make: Factory
@@ -64,6 +65,7 @@ class AgentSpec:
     must_succeed: bool = False
     continues: bool = False
     has_effects: bool = False
+    problem: Callable[[], str] = str
 
 
 def built_in_agents(
@@ -147,7 +149,12 @@ def agent_specs(
     for name, server in settings.tools.items():
         make = partial(ToolAgent, tools)
         specs[_tool_agent(name)] = AgentSpec(
-            make, ToolAgent.does, TOOLS_MAILBOX, server.concurrency, has_effects=True
+            make,
+            ToolAgent.does,
+            TOOLS_MAILBOX,
+            server.concurrency,
+            has_effects=True,
+            problem=partial(tools.problem, name),
         )
     for plugin in plugins:
         specs[plugin.name] = AgentSpec(
@@ -190,7 +197,7 @@ async def _tool_options(tools: Tools, plugins: Plugins) -> list[ToolOption]:
     with trio.move_on_after(TOOLS_START_S):
         await tools.wait_started()
     options = [plugin.tool_option() for plugin in plugins]
-    return options + [tool.tool_option() for tool in tools.catalog()]
+    return [*options, *tools.options()]
 
 
 async def _argument_fault(

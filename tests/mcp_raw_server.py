@@ -1,7 +1,7 @@
 """A tool server without the SDK, for faults that the SDK never has: `python mcp_raw_server.py FAULT [FILE]`.
 
 It has one tool, `search`, and one fault: silent, dies, endless, slow, deaf, grows, restless,
-parent, session, orphan, clogged, half (of a surrogate pair), utf8, wrong_id, null_id, no_id, odd_result,
+parent, session, daemon, orphan, clogged, half (of a surrogate pair), utf8, wrong_id, last_id, null_id, no_id, odd_result,
 refuses, errs or none.
 """
 
@@ -76,6 +76,8 @@ def called(request: dict[str, Any]) -> None:
         return
     if fault in ODD_IDS:
         request = {"id": ODD_IDS[fault]}
+    if fault == "last_id":
+        request = {"id": request["id"] - 1}
     if fault == "odd_result":
         print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": [7]}), flush=True)
     text = "Frogs \ud800 live in ponds." if fault == "half" else "Frogs live in ponds."
@@ -97,6 +99,18 @@ def called(request: dict[str, Any]) -> None:
 note(f"started {os.getpid()}")
 if fault == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if fault == "daemon":  # Two forks, a session of its own, and an empty environment.
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            note(f"child {os.getpid()}")
+            for stream in (0, 1, 2):
+                os.close(stream)
+            os.execve("/bin/sleep", ["sleep", "1000"], {})
+        os._exit(0)
+    os.wait()
+    while "child" not in noted():
+        time.sleep(0.01)
 if fault in ("parent", "session"):
     apart = fault == "session"
     note(f"child {subprocess.Popen(['sleep', '1000'], start_new_session=apart).pid}")

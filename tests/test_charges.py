@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 import pytest
 import trio
 from pydantic import BaseModel
-from scripted import Cast, ScriptedAnalyzer
+from scripted import Cast, ScriptedAnalyzer, plan_for
 
 from actors import About
-from actors.messages import Analyze
 from actors.runs.charges import (
     NO_CHARGES,
     Charges,
@@ -28,7 +27,7 @@ from actors.settings import Settings
 from actors.system import System
 from actors.tasks.events import decode
 from actors.tasks.life import Step, Task
-from actors.tasks.plan import Plan, Question
+from actors.tasks.plan import Plan
 from actors.testing import Machine, run_virtual
 
 # --- the table -----------------------------------------------------------------------------------
@@ -122,18 +121,8 @@ class Killer:
 class CallingAnalyzer(ScriptedAnalyzer):
     """Plans a call of the killer in place of the last retrieval, for tasks that name it."""
 
-    async def handle(self, request: Any, call: Any) -> Any:
-        made = await super().handle(request, call)
-        if not isinstance(request, Analyze) or "killer" not in request.task_description:
-            return made
-        assert isinstance(made, Plan)
-        *asked, last = made.questions
-        calling = Question(last.step_id, last.text, last.text, "s2", {"question": "?"})
-        steps = [
-            replace(step, agent_type="killer") if step.step_id == last.step_id else step
-            for step in made.steps
-        ]
-        return replace(made, steps=tuple(steps), questions=(*asked, calling))
+    def plan(self, text: str) -> Plan:
+        return plan_for(text, plugin="killer" if "killer" in text else "")
 
 
 def machine_with_killer(cast: Cast, **more: Any) -> Machine:

@@ -19,3 +19,17 @@ def test_nothing_is_lost_or_repeated_when_the_server_is_killed() -> None:
     )
     assert ran.returncode == 0, ran.stderr[-4000:]
     assert "16 cycles" in ran.stdout
+
+
+def test_a_death_is_charged_to_the_agent_that_caused_it_and_to_nobody_else() -> None:
+    test = [sys.executable, "-m", "tests.crash.quick_kills", "--kills", "8"]
+    ran = subprocess.run(
+        test,
+        check=False,
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=55,
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    assert "8 kills from outside" in ran.stdout

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Awaitable, Callable
+
 import pytest
 import trio
 
-from actors.errors import AgentFailed, IllegalState, InvalidPlan, StorageUnavailable
+from actors.errors import (
+    ActorError,
+    AgentFailed,
+    IllegalState,
+    InvalidPlan,
+    StorageUnavailable,
+)
 from actors.journal.log import EMPTY, Append, Record, Store
 from actors.settings import Settings
 from actors.tasks import events as e
 from actors.tasks.failure import Failure
 from actors.tasks.life import evolve
 from actors.tasks.plan import StepKind
-from actors.testing import Cast, Delay, Machine, Refuse, Stubborn, check_log, run_virtual
+from actors.testing import Busy, Cast, Delay, Machine, Refuse, Stubborn, check_log, run_virtual
 
 
 async def test_a_task_can_be_deleted_while_its_run_is_on_its_way_out(
@@ -143,6 +152,57 @@ async def test_a_task_is_deleted_or_cancelled_but_not_both_at_once(
                 await trio.sleep(0.1)
         assert sorted(outcomes) == ["delete", "task_not_found", "task_not_found"]
         assert system.gauges()["pending_tasks"] == 0
+
+
+async def test_a_delete_waits_until_the_cancel_of_a_queued_task_is_in_the_log(
+    autojump_clock: object,
+) -> None:
+    """Seed 6825: it was deleted before that, and who had asked about it got a stale writer."""
+    agents = Cast(plans=[30.0]).factories()
+    machine = Machine(settings=Settings(max_running_tasks=1), agents=agents)
+    async with machine.boot() as system:
+        running = (await system.create("frogs")).task_id
+        queued = (await system.create("toads")).task_id
+        await system.start(running)
+        outcomes: set[tuple[str, str]] = set()
+
+        async def ask(verb: str) -> None:
+            try:
+                await getattr(system, verb)(queued)
+                outcomes.add((verb, "done"))
+            except ActorError as error:
+                outcomes.add((verb, error.code))
+
+        machine.store.faults.extend([Delay(2.0)] * 3)
+        async with trio.open_nursery() as nursery:
+            for verb in ("start", "delete", "cancel", "start"):
+                nursery.start_soon(ask, verb)
+                await trio.sleep(0.1)
+        assert {("cancel", "done"), ("delete", "done")} <= outcomes
+        assert {code for _, code in outcomes} <= {"done", "task_not_found"}
+
+
+async def test_a_write_that_is_refused_while_the_system_ends_is_no_crash(
+    autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seed 9876: the task was to be resumed in a nursery that had closed."""
+    agents = Cast(plans=[60.0]).factories()
+    machine = Machine(settings=Settings(max_running_tasks=1), agents=agents)
+    async with trio.open_nursery() as nursery:
+        async with machine.boot() as system:
+            running = (await system.create("frogs")).task_id
+            queued = (await system.create("toads")).task_id
+            await system.start(running)
+            await trio.sleep(1)
+            machine.store.faults.append(Busy(31.0))
+            nursery.start_soon(_ignoring_errors, system.start, queued)
+            await trio.sleep(1)
+    assert "crashed" not in caplog.text
+
+
+async def _ignoring_errors(ask: Callable[[str], Awaitable[object]], task_id: str) -> None:
+    with contextlib.suppress(ActorError):
+        await ask(task_id)
 
 
 async def test_a_queued_task_whose_cancel_was_refused_still_gets_its_turn(

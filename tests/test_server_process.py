@@ -297,7 +297,7 @@ async def test_hypercorn_serves_web_app_with_the_folder_from_the_environment(tmp
 
 
 STUCK_AGENT = """
-import threading, time, trio
+import atexit, multiprocessing, threading, time, trio
 from pydantic import BaseModel
 
 class Asks(BaseModel):
@@ -307,6 +307,12 @@ class Mine:
     name, does, asks = "stuck", "Never stops.", Asks
 
     async def handle(self, request, about):
+        if "newt" in request.question:
+            multiprocessing.get_context("fork").Process(target=time.sleep, args=(900,)).start()
+            return "Newts sing."
+        if "crow" in request.question:
+            atexit.register(time.sleep, 900)
+            return "Crows sing."
         threading.Thread(target=time.sleep, args=(900,), name="left behind").start()
         if "frog" in request.question:
             await trio.to_thread.run_sync(time.sleep, 900)
@@ -314,10 +320,11 @@ class Mine:
 """
 
 
-async def test_threads_of_an_agent_do_not_keep_the_server_from_stopping(tmp_path):
+async def test_threads_and_processes_of_an_agent_do_not_keep_the_server_from_stopping(tmp_path):
     (tmp_path / "stuck.py").write_text(STUCK_AGENT)
     flags = ("--set", f"agents={tmp_path / 'stuck.py'}:Mine", "--set", "grace_s=0")
-    for text, code in (("Do toads sing?", 0), ("Do frogs sing?", 1)):
+    texts = {"Do toads sing?": 0, "Do newts sing?": 0, "Do crows sing?": 0, "Do frogs sing?": 1}
+    for text, code in texts.items():
         async with running(tmp_path / "data", *flags) as server:
             async with server.api() as api:
                 task_id = await api.create(text)
@@ -325,3 +332,33 @@ async def test_threads_of_an_agent_do_not_keep_the_server_from_stopping(tmp_path
                 await trio.sleep(1)
             with trio.fail_after(START_S):
                 assert await server.stop() == code
+
+
+DEAF_AGENT = """
+import signal
+from pydantic import BaseModel
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+class Asks(BaseModel):
+    question: str
+
+class Mine:
+    name, does, asks = "deaf", "Ignores signals.", Asks
+
+    async def handle(self, request, about):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return "Toads sing."
+"""
+
+
+async def test_an_agent_that_ignores_signals_does_not_keep_the_server_from_stopping(tmp_path):
+    (tmp_path / "deaf.py").write_text(DEAF_AGENT)
+    flags = ("--set", f"agents={tmp_path / 'deaf.py'}:Mine")
+    async with running(tmp_path / "data", *flags) as server:
+        async with server.api() as api:
+            await api.start(await api.create("Do toads sing?"))
+        with trio.fail_after(START_S):
+            while len([line for line in server.said if "has replaced the handler" in line]) < 2:
+                await trio.sleep(0.05)
+        assert await server.stop() == 0

@@ -34,6 +34,9 @@ class Pond:
             raise answer
         return answer
 
+    async def arguments(self, tool: str, question: Question) -> Mapping[str, Any]:
+        return {}
+
 
 async def evidence(pond: Pond, nursery: Any, **arguments: Any) -> Evidence:
     agent = spawn(nursery, "tool", lambda: ToolAgent(cast(Tools, pond)), capacity=1)

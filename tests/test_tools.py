@@ -209,7 +209,7 @@ async def test_a_server_over_http_that_restarts_is_connected_again() -> None:
 
 async def test_a_url_without_a_server_does_not_prevent_the_start() -> None:
     async with started(url="http://127.0.0.1:9/mcp", allowed=["search"]) as tools:
-        with pytest.raises(ToolFailed, match="is not running"):
+        with pytest.raises(ToolFailed, match="cannot be used"):
             await tools.call("pond/search", {"query": "frogs"}, "k")
 
 
@@ -240,7 +240,7 @@ async def test_a_server_that_sends_an_endless_line_is_started_again(tmp_path: Pa
 async def test_a_server_that_never_answers_times_out_and_calls_fail_at_once() -> None:
     async with started(command=raw("silent"), allowed=["search"], timeout_s=1.0) as tools:
         assert tools.catalog() == ()
-        with pytest.raises(ToolFailed, match="not running|took longer"):
+        with pytest.raises(ToolFailed, match="did not answer within 1 s"):
             await tools.call("pond/search", {"query": "a"}, "k")
 
 
@@ -252,7 +252,7 @@ async def test_a_program_that_does_not_exist_does_not_prevent_the_start(
 
     told = [record.getMessage() for record in caplog.records]
     assert told[0].startswith("the tool server pond cannot be used:")
-    assert "/nowhere/tool" in told[0]
+    assert "there is no program tool that can be run" in told[0]
 
 
 async def test_no_process_outlives_its_block_even_if_it_ignores_sigterm(tmp_path: Path) -> None:
@@ -354,6 +354,7 @@ async def test_a_reply_with_broken_characters_is_read_without_them(fault: str, t
     ("fault", "told"),
     [
         ("wrong_id", "a request that it was not sent"),
+        ("last_id", "a request that it was not sent"),
         ("null_id", "a request that it was not sent"),
         ("no_id", "a request that it was not sent"),
         ("odd_result", "does not follow the protocol"),

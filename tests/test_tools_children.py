@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,7 +24,10 @@ def child_of(notes: Path) -> int:
     return int(line.split()[1])
 
 
-@pytest.mark.parametrize("kind", ["parent", "session"])
+KINDS = ["parent", "session", "daemon"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_the_children_of_a_server_are_gone_with_it(kind: str, tmp_path: Path) -> None:
     """Also those in a session of their own, which no signal to the process group reaches."""
     notes = tmp_path / "notes"
@@ -34,6 +39,44 @@ async def test_the_children_of_a_server_are_gone_with_it(kind: str, tmp_path: Pa
     with trio.fail_after(GUARD_S):
         while not gone(pid):  # It was killed; the system may take a moment.
             await trio.sleep(0.01)
+
+
+OWNER = """
+import sys, trio
+from actors.settings import Settings
+from actors.tools import open_tools
+
+async def main():
+    pond = {"command": sys.argv[1:], "allowed": ["search"]}
+    async with open_tools(Settings.model_validate({"tools": {"pond": pond}})) as tools:
+        await tools.wait_started()
+        print(len(tools.catalog()), flush=True)
+        await trio.sleep_forever()
+
+trio.run(main)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the keeper is for Linux")
+@pytest.mark.parametrize("kind", [*KINDS, "deaf"])
+async def test_a_server_and_its_children_are_gone_after_a_kill_of_their_owner(
+    kind: str, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes"
+    command = [sys.executable, "-c", OWNER, *raw(kind, str(notes))]
+    with trio.fail_after(GUARD_S):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:  # noqa: ASYNC220 - it is only killed.
+            try:
+                assert owner.stdout is not None
+                listed = await trio.to_thread.run_sync(owner.stdout.readline)
+                lines = [line.split() for line in notes.read_text().splitlines()]
+                pids = [int(line[1]) for line in lines if line[0] in ("started", "child")]
+                alive = [pid for pid in pids if not gone(pid)]
+            finally:
+                owner.kill()
+        while not all(map(gone, pids)):
+            await trio.sleep(0.01)
+    assert listed == b"1\n" and alive == pids and len(pids) == (1 if kind == "deaf" else 2)
 
 
 async def test_the_exit_of_a_server_is_noticed_though_its_child_holds_its_pipes(
@@ -105,7 +148,7 @@ async def test_calls_do_not_wait_for_a_server_whose_last_start_failed(
         await trio.sleep(100)
         began = trio.current_time()
         await flaky.wait_started()
-        with pytest.raises(ToolFailed, match="is not running"):
+        with pytest.raises(ToolFailed, match="cannot be used: not yet"):
             await flaky.call("search", {}, "k")
         flaky.stop()
 

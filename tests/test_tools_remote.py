@@ -248,3 +248,77 @@ async def received(receive: Any) -> bytes:
         body += message["body"]
         if not message.get("more_body"):
             return body
+
+
+# --- replies that are none ------------------------------------------------------------------------
+
+
+def odd_server(odd: Callable[[int], bytes]) -> App:
+    """A tool server that answers with JSON; a call of its tool is answered by `odd`."""
+    tool = {"name": "search", "inputSchema": {"type": "object"}}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"  # It has no lifespan.
+        sent = b""
+        more = True
+        while more:
+            event = await receive()
+            sent, more = sent + event.get("body", b""), event.get("more_body", False)
+        message = json.loads(sent) if scope["method"] == "POST" else {}
+        results = {
+            "initialize": {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "odd", "version": "1"},
+            },
+            "tools/list": {"tools": [tool]},
+        }
+        if message.get("method") == "tools/call":
+            await answered(send, 200, odd(message["id"]), content_type="application/json")
+        elif message.get("method") in results:
+            reply = {"jsonrpc": "2.0", "id": message["id"], "result": results[message["method"]]}
+            await answered(send, 200, json.dumps(reply).encode(), content_type="application/json")
+        else:
+            await answered(send, 202 if "id" not in message else 404, b"")
+
+    return app
+
+
+FOUND = b'{"content":[{"type":"text","text":"Frogs \\ud800 sing."}]}'
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        (lambda n: b'{"jsonrpc":"2.0","id":%d,"result":%s}' % (n + 7, FOUND), "was not sent"),
+        (lambda n: b'{"jsonrpc":"2.0","id":%d,"result":%s}' % (n - 1, FOUND), "was not sent"),
+        (lambda n: b'{"jsonrpc":"2.0","id":null,"result":%s}' % FOUND, "does not follow"),
+        (lambda n: b'{"jsonrpc":"2.0","method":"notifications/message"}', "does not follow"),
+        (lambda n: b'{"jsonrpc":"2.0","id":%d,"method":"ping"}' % n, "does not follow"),
+        (lambda n: b'[{"jsonrpc":"2.0","id":%d,"result":%s}]' % (n, FOUND), "does not follow"),
+        (lambda n: b"no JSON", "does not follow"),
+        (lambda n: b"", "does not follow"),
+        (
+            lambda n: b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no frogs"}}',
+            "no frogs",
+        ),
+    ],
+)
+async def test_a_json_response_that_is_no_reply_fails_its_call_at_once(
+    odd: Callable[[int], bytes], told: str
+) -> None:
+    async with served(odd_server(odd)) as url:
+        async with started(url=url, allowed=["search"], timeout_s=40) as tools:
+            with trio.fail_after(20), pytest.raises(ToolFailed, match=told):
+                await tools.call("pond/search", {"query": "frogs"}, "k")
+
+
+@pytest.mark.parametrize("number", ["%d", '"%d"'])
+async def test_a_json_reply_with_a_lone_surrogate_or_its_id_as_text_is_read(number: str) -> None:
+    def odd(request_id: int) -> bytes:
+        return b'{"jsonrpc":"2.0","id":%s,"result":%s}' % (number.encode() % request_id, FOUND)
+
+    async with served(odd_server(odd)) as url:
+        async with started(url=url, allowed=["search"], timeout_s=40) as tools:
+            result = await tools.call("pond/search", {"query": "frogs"}, "k")
+    assert result.text == "Frogs ? sing."

@@ -29,6 +29,7 @@ from web.http.connection_table import ConnectionTable
 from web.http.limits import Limits
 from web.http.request_cycle import ErrorResponse
 from web.http.server import serve as serve_asgi
+from web.kept_handlers import kept_handlers
 from web.settings.model import ServerSettings
 from web.signals import receive_signals, second_signal
 from web.terminal import log_to_terminal, say
@@ -45,6 +46,9 @@ SDK's discards a session whose first request is cancelled."""
 
 END_S = 15.0
 """Seconds past the grace in which everything must have stopped; tools take up to 6 s."""
+
+LEAVE_S = 3.0
+"""For the exit handlers of other people's code, when the server has ended."""
 
 FAILED = 1
 """Exit code of a system that ended by itself."""
@@ -63,6 +67,7 @@ def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
     sys.setswitchinterval(SWITCH_S)
     return_large_blocks()
     code = _run(settings, opens)
+    _leave_processes(code)
     _leave_threads(code)
     return code
 
@@ -70,7 +75,7 @@ def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
 def _run(settings: ServerSettings, opens: OpenSystem) -> int:
     with hold(settings.data_dir):
         try:
-            return trio.run(_serve, settings, opens)
+            return trio.run(_serve, settings, partial(kept_handlers, opens))
         except* (OSError, ActorError) as problems:
             for problem in leaf_errors(problems):
                 say(f"terzetto: {problem}")
@@ -174,6 +179,16 @@ def _give_up() -> None:
         "Terzetto ends at once: work of an agent or a tool does not stop. It is resumed at the start."
     )
     os._exit(FAILED)
+
+
+def _leave_processes(code: int) -> None:
+    """Kill processes that Python would wait for at its end, and bound what else it does there."""
+    if library := sys.modules.get("multiprocessing"):
+        for child in library.active_children():
+            child.kill()
+    timer = threading.Timer(LEAVE_S, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 def _leave_threads(code: int) -> None:

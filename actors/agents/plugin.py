@@ -31,12 +31,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-import trio
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from actors.errors import AgentFailed, InvalidRequest
 from actors.messages import CallTool
-from actors.runtime import Call, contained
+from actors.runtime import Call, apart, contained
 from actors.tasks.evidence import Evidence, Passage
 from actors.tasks.tool_options import ToolOption, text_argument
 
@@ -272,10 +271,8 @@ class PluginActor:
         """The passages that the plugin replies with; a text becomes a passage."""
         arguments = self._read(request.arguments)
         about = About(request.key, request.question.text, request.task_description)
-        # At the end of the inner scope Trio reports the scopes that the plugin has left open; else
-        # they would cancel later requests.
-        with contained(f"the agent {self.name}", self._failed), trio.CancelScope():
-            reply = await self._agent.handle(arguments, about)
+        with contained(f"the agent {self.name}", self._failed):
+            reply = await apart(self.name, self._agent.handle, arguments, about)
             passages = tuple(self._passages(reply))
         return Evidence(request.question, passages)
 

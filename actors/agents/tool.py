@@ -53,6 +53,9 @@ class ToolAgent:
     async def handle(self, request: CallTool, call: Call[Any]) -> Evidence:
         """The tool's result as evidence, in its order; empty if it has no text."""
         with contained(f"the tool {request.name}", partial(_failed, request.name)):
+            if not request.arguments:  # Its server could not list it when the plan was made.
+                arguments = await self._tools.arguments(request.name, request.question)
+                request = replace(request, arguments=arguments)
             result = await self._tools.call(request.name, request.arguments, request.key)
         if result.error:
             return Evidence(request.question, missed=(Failure(ToolFailed.code, result.error),))

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -36,24 +35,15 @@ from actors.errors import (
 from actors.journal.journal import Delete, readable
 from actors.messages import Cancel, Create, Drain, Execute, Forget, Ping, Recover, Retry
 from actors.runs.agents import Agents
-from actors.runs.charges import (
-    CHARGES,
-    NO_CHARGES,
-    Charges,
-    LastEnd,
-    after_end,
-    charged,
-    dump_charges,
-    load_charges,
-    running_steps,
-)
+from actors.runs.charges import CHARGES, NO_CHARGES, LastEnd, after_end, load_charges
 from actors.runs.live_tasks import CancelReason, LiveTask, LiveTasks
-from actors.runs.run import ResumeState, Run, RunLimits
+from actors.runs.recovery import charge, open_run, resume_state, stored_beside
+from actors.runs.run import Run, RunLimits
 from actors.runs.steps import load_output
 from actors.runtime import Call
 from actors.sqlite import UnusableDatabase
 from actors.tasks import events as e
-from actors.tasks.context import CONTEXT, Context, context_of, dump_context, load_context
+from actors.tasks.context import CONTEXT, Context, context_of, dump_context
 from actors.tasks.failure import Failure
 from actors.tasks.life import FINAL, Task
 from actors.tasks.limits import check_budget, check_new_task
@@ -271,7 +261,7 @@ class Supervisor:
         """The log could not be written: stop, and resume the task later, as after a crash."""
         log.error("task %s waits until its log can be written", task_id)
         self._tasks.view.close_streams("storage", task_id)
-        if not self._tasks.stalled:
+        if not (self._tasks.stalled or self._tasks.draining):  # Else the next start resumes it.
             self._tasks.runs.start_soon(self._resume_stalled)
         self._tasks.stalled.add(task_id)
 
@@ -294,12 +284,12 @@ class Supervisor:
 
     async def _run_task(self, live: LiveTask, stopped: Meter) -> None:
         try:
-            stored = await self._stored(live.task)
+            stored = await stored_beside(self._tasks.view, live.task)
             with readable(live.ledger.task_id):
                 before = load_charges(stored.get(CHARGES), live.task.run)
-                resume = self._resume_state(live, stored)
+                resume = resume_state(self._tasks, live, stored)
             if live.charges is None:
-                self._open(live, after_end(before, live.task, live.last_end))
+                open_run(live, after_end(before, live.task, live.last_end))
             run = Run(
                 live.ledger,
                 self._agents,
@@ -322,30 +312,6 @@ class Supervisor:
             failure = Failure.of(first)
             used = live.task.usage + stopped.usage
             live.ledger.record(e.TaskFailed(failure, None, live.task.partial_output, used or None))
-
-    async def _stored(self, task: Task) -> dict[str, bytes]:
-        """What is stored beside the log. Before the first start that is the context at most."""
-        fresh = task.status == "queued" and task.run == 1 and task.context_task_id is None
-        return {} if fresh else await self._tasks.view.outputs(task.task_id)
-
-    def _open(self, live: LiveTask, charges: Charges) -> None:
-        """Record the first event of a run, or of its continuation, with the charges from then on."""
-        live.charges = charges
-        stored = None if charges == NO_CHARGES else dump_charges(live.task.run, charges)
-        live.ledger.record(_opening(live.task), step_id=CHARGES, output=stored)
-
-    def _resume_state(self, live: LiveTask, stored: Mapping[str, bytes]) -> ResumeState:
-        outputs = {
-            key: load_output(step.step, stored[key])
-            for key, step in live.task.steps.items()
-            if step.status == "completed"
-        }
-        return ResumeState(
-            outputs,
-            context=load_context(stored.get(CONTEXT)),
-            suspects_turn=self._tasks.suspects_turn,
-            after_crash=live.last_end == "crash",
-        )
 
     # --- cancel, delete ---------------------------------------------------------------------
 
@@ -391,8 +357,11 @@ class Supervisor:
 
     async def _forget_readable(self, task_id: str) -> None:
         async with self._tasks.hold(task_id) as live:
-            await live.ledger.flush()
-            await self._run_left(live)
+            settled = -1
+            while settled < live.task.last_seq:  # A cancel may decide more while this waits.
+                settled = live.task.last_seq
+                await live.ledger.flush()
+                await self._run_left(live)
             if live.task.status not in ("pending", *FINAL):
                 raise IllegalState(
                     f"The task is {live.task.status}. Cancel it before you delete it."
@@ -422,41 +391,11 @@ class Supervisor:
                 lives.append(await self._resume(task_id, tasks.last_end))
             except (TaskNotFound, TaskUnreadable, UnusableDatabase) as error:
                 log.error("task %s is not resumed: %s", task_id, error)
-        await self._charge([live for live in lives if live.task.status == "executing"])
+        await charge(
+            [live for live in lives if live.task.status == "executing"], tasks, self._agents
+        )
         self._fill_slots()
         return len(unfinished)
-
-    async def _charge(self, lives: Sequence[LiveTask]) -> None:
-        """Charge the death of the last process, if it died, and resume its tasks in the log.
-
-        All tasks are resumed at once, before any of them runs: a step that the log shows as running
-        after the next death has run in this process.
-        """
-        before, running = [], []
-        for live in lives:
-            before.append(await self._stored_charges(live.task))
-            running += running_steps(live.task, before[-1], self._with_effects(live.task))
-        cause = charged(running) if self._tasks.last_end == "crash" else None
-        if cause is not None:
-            log.warning("step %s of task %s is charged for the crash", cause.step_id, cause.task_id)
-        for live, charges in zip(lives, before, strict=True):
-            is_cause = cause is not None and cause.task_id == live.ledger.task_id
-            step_id = cause.step_id if cause and is_cause else None
-            self._open(live, after_end(charges, live.task, live.last_end, step_id))
-
-    async def _stored_charges(self, task: Task) -> Charges:
-        try:
-            stored = await self._stored(task)
-            with readable(task.task_id):
-                return load_charges(stored.get(CHARGES), task.run)
-        except TaskUnreadable:
-            pass  # The run will read it again, and fail with it.
-        return NO_CHARGES
-
-    def _with_effects(self, task: Task) -> set[str]:
-        """The steps of a task whose agents have effects outside."""
-        agents = {key: self._agents.address(step.agent_type) for key, step in task.steps.items()}
-        return {key for key, agent in agents.items() if agent and agent.has_effects}
 
     async def _drain(self, grace_s: float) -> None:
         tasks = self._tasks
@@ -471,14 +410,6 @@ class Supervisor:
     async def _runs_ended(self) -> None:
         while self._tasks.running:
             await self._tasks.slot_freed.park()
-
-
-def _opening(task: Task) -> e.Event:
-    """The first event of a run that has a slot."""
-    kept = tuple(key for key, step in task.steps.items() if step.status == "completed")
-    if task.status == "executing":
-        return e.TaskResumed("restart", kept, task.run)
-    return e.TaskStarted(1) if task.run == 1 else e.TaskResumed("retry", kept, task.run)
 
 
 def _check_same(task: Task, new: Create) -> None:

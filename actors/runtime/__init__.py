@@ -5,7 +5,7 @@ Rule: what is not exported here is private to the runtime.
 
 from actors.runtime.actor import Actor, ActorHandle, ActorInfo, RestartLimitExceeded, spawn
 from actors.runtime.backoff import NO_RESTARTS, Backoff, RestartLimit
-from actors.runtime.border import ProcessDied, contained, split_fault
+from actors.runtime.border import ProcessDied, apart, contained, split_fault
 from actors.runtime.call import Call, Deferred
 from actors.runtime.ref import PartStream, Ref
 from actors.runtime.request import Request, StreamRequest
@@ -25,6 +25,7 @@ __all__ = [
     "RestartLimit",
     "RestartLimitExceeded",
     "StreamRequest",
+    "apart",
     "contained",
     "spawn",
     "split_fault",

@@ -16,14 +16,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
+import outcome
 import trio
 
 from actors.errors import ActorError, ActorStopped
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LEFT_OPEN_S = 0.01
+"""Between two looks at tasks that other people's code has left in a nursery of its own."""
 
 
 class ProcessDied(BaseException):
@@ -66,3 +73,39 @@ def contained(name: str, failed: Callable[[BaseException], ActorError]) -> Itera
             raise failed(error) from None
         finally:
             del passes, fault  # Their tracebacks refer to this frame.
+
+
+async def apart(name: str, work: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """Call other people's code in a task of its own: what it leaves open ends with that task.
+
+    A scope or nursery that is entered and not left would otherwise stay around the worker of the
+    actor called `name`, and cancel later requests. The tasks in it are cancelled, and the call fails.
+    """
+    ended: list[outcome.Outcome[T]] = []
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_apart, name, ended, nursery, work, *args)
+        return ended.pop().unwrap()
+    finally:
+        ended.clear()  # The traceback of an error refers to it.
+
+
+@trio.lowlevel.enable_ki_protection
+async def _apart(
+    name: str,  # Read by `actors.runtime.loop_watch`.
+    ended: list[outcome.Outcome[T]],
+    nursery: trio.Nursery,
+    work: Callable[..., Awaitable[T]],
+    *args: Any,
+) -> None:
+    try:
+        with trio.CancelScope():  # At its end Trio reports the scopes that were left open.
+            ended.append(outcome.Value(await work(*args)))
+    except BaseException as error:  # noqa: BLE001 - `apart` raises it.
+        ended[:] = [outcome.Error(error)]
+    with trio.CancelScope(shield=True):
+        for left in trio.lowlevel.current_task().child_nurseries:
+            left.cancel_scope.cancel()
+            while left.child_tasks:
+                await trio.sleep(LEFT_OPEN_S)
+    nursery.cancel_scope.cancel()

@@ -19,6 +19,7 @@ from types import FrameType
 
 import trio
 
+from actors.runtime import border
 from actors.runtime.actor import ActorHandle
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ PAUSE_S = 0.5
 """Between two calls to the loop, and between two looks at one that does not answer."""
 
 HANDLERS = {ActorHandle._handle.__code__, ActorHandle._run_background.__code__}
-"""The code of the frames that belong to one actor."""
+"""The code of the frames that belong to one actor; `border._apart` belongs to the actor it names."""
 
 
 @asynccontextmanager
@@ -89,5 +90,7 @@ def _owner(frame: FrameType | None) -> str:
     while frame is not None:
         if frame.f_code in HANDLERS:
             return f"the actor {frame.f_locals['self'].name}"
+        if frame.f_code is border._apart.__code__:
+            return f"the actor {frame.f_locals['name']}"
         frame = frame.f_back
     return "code outside the actors"

@@ -89,7 +89,8 @@ def _tool_calls(
     by_default = [
         option
         for option in tool_options
-        if option.argument and not (option.left_to_model and choices is not None)
+        if (option.argument or not option.listed)
+        and not (option.left_to_model and choices is not None)
     ]
     default = [
         (question, option, None)

@@ -55,7 +55,8 @@ class ToolOption:
     `argument` is the name of its one required text; None: it needs other arguments, so only a model
     can call it. `when` holds words of the questions that it is for; empty: all questions. With
     `spoken` it gets the question as a sentence, else as search terms. With `left_to_model` a model
-    that makes the plan decides alone whether it is called.
+    that makes the plan decides alone whether it is called. `listed` is false for a tool of the
+    settings whose server could not list it: then nothing is known of it, but that it must be asked.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ToolOption:
     spoken: bool = True
     schema: Mapping[str, Any] = field(default_factory=dict)
     left_to_model: bool = False
+    listed: bool = True
 
     def arguments(self, question: Question) -> dict[str, str]:
         """Its arguments for a question, if one text is all that it needs."""

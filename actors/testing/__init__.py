@@ -22,6 +22,7 @@ from actors.runtime import ProcessDied
 from actors.testing.check import BrokenLog, check_log
 from actors.testing.check_store import check_store
 from actors.testing.faults import (
+    Busy,
     Delay,
     DieAfter,
     DieBefore,
@@ -52,6 +53,7 @@ __all__ = [
     "PASSAGE",
     "Act",
     "BrokenLog",
+    "Busy",
     "Cast",
     "Delay",
     "DieAfter",

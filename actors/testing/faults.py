@@ -24,12 +24,19 @@ from actors.tasks.life import TaskStatus
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """There is no room: nothing is written."""
+    """There is no room (ENOSPC, EDQUOT): nothing is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
     """The write takes so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another program holds the lock for so many seconds; past `BUSY_S` nothing is written."""
 
     seconds: float
 
@@ -44,7 +51,10 @@ class DieAfter:
     """The process dies between the write and its answer."""
 
 
-Fault: TypeAlias = Refuse | Delay | DieBefore | DieAfter
+Fault: TypeAlias = Refuse | Delay | Busy | DieBefore | DieAfter
+
+BUSY_S = 30.0
+"""How long a write waits for the lock, as with SQLite."""
 
 
 class FaultyStore:
@@ -116,9 +126,11 @@ class FaultyStore:
         match fault:
             case Refuse():
                 raise StorageUnavailable("There is no room left for the log.")
-            case Delay(seconds):
-                with trio.move_on_after(seconds):
+            case Delay(seconds) | Busy(seconds):
+                with trio.move_on_after(min(seconds, BUSY_S)):
                     await self._dead.wait()
+                if isinstance(fault, Busy) and seconds > BUSY_S and not self.dead:
+                    raise StorageUnavailable("Another program has locked the log.")
             case DieBefore():
                 self._kill()
         self._check_alive()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import trio
@@ -38,7 +38,7 @@ class Stubborn:
 HANG = math.inf
 """An attempt that never ends by itself."""
 
-Act: TypeAlias = Exception | Stubborn | float | None
+Act: TypeAlias = BaseException | Stubborn | float | None
 """What an attempt does before it works: raise this, sleep so many seconds, or nothing.
 
 An `ActorError` is the agent's answer, any other exception a crash of the agent.
@@ -69,14 +69,24 @@ class NoLibrary:
     problem = ""
 
 
-def plan_for(text: str, questions: int = 2) -> Plan:
-    """A plan with so many questions, whose steps are s1, s2, ... in their order."""
+def plan_for(text: str, questions: int = 2, plugin: str = "") -> Plan:
+    """A plan with so many questions, whose steps are s1, s2, ... in their order.
+
+    With `plugin` the last question is put to the agent of that name, as {"question": text}.
+    """
     asked = [Question(f"s{n}", f"question {n}", text) for n in range(2, questions + 2)]
+    agents = {q.step_id: "retriever" for q in asked}
+    if plugin:
+        agents[asked[-1].step_id] = plugin
+        asked[-1] = replace(asked[-1], of="s2", arguments={"question": text})
     synthesis, writing = f"s{questions + 2}", f"s{questions + 3}"
     return Plan(
         steps=(
             PlannedStep("s1", "analysis", "analyzer", "plan", ()),
-            *(PlannedStep(q.step_id, "retrieval", "retriever", q.text, ("s1",)) for q in asked),
+            *(
+                PlannedStep(q.step_id, "retrieval", agents[q.step_id], q.text, ("s1",))
+                for q in asked
+            ),
             PlannedStep(
                 synthesis, "synthesis", "analyzer", "weigh", tuple(q.step_id for q in asked)
             ),
@@ -113,7 +123,7 @@ class Script:
 async def perform(act: Act) -> None:
     """Do what an act says."""
     match act:
-        case Exception():
+        case BaseException():
             await trio.lowlevel.checkpoint()
             raise act
         case Stubborn(seconds):
@@ -128,17 +138,22 @@ class ScriptedAnalyzer:
 
     name, does = "analyzer", "plans as the script says"
 
-    def __init__(self, plans: Script, weighs: Script, questions: int = 2) -> None:
-        self._plans, self._weighs, self._questions = plans, weighs, questions
+    def __init__(self, plans: Script, weighs: Script, questions: int = 2, plugin: str = "") -> None:
+        self._plans, self._weighs = plans, weighs
+        self._questions, self._plugin = questions, plugin
 
     async def handle(self, request: Analyze | Synthesize, call: Call[Any]) -> Plan | Findings:
         if isinstance(request, Analyze):
             async with self._plans.attempt(request.key):
-                return plan_for(request.task_description, self._questions)
+                return self.plan(request.task_description)
         async with self._weighs.attempt(request.key):
             found = Finding(PASSAGE.text, 0, 1.0)
             sections = tuple(Section(e.question, (found,)) for e in request.evidence)
             return Findings(sections, (PASSAGE,))
+
+    def plan(self, text: str) -> Plan:
+        """The plan of a task; subclasses may make another."""
+        return plan_for(text, self._questions, self._plugin)
 
 
 class ScriptedRetriever:
@@ -181,7 +196,10 @@ class ScriptedWriter:
 
 
 class Cast:
-    """The three scripted agents and their scripts."""
+    """The three scripted agents and their scripts.
+
+    `plugin` names an agent of the settings that plans ask the last question.
+    """
 
     def __init__(
         self,
@@ -194,8 +212,9 @@ class Cast:
         pause_s: float = 0.0,
         act_after: int = 0,
         questions: int = 2,
+        plugin: str = "",
     ) -> None:
-        self._questions = questions
+        self._questions, self._plugin = questions, plugin
         self.plans, self.weighs = Script(plans), Script(weighs)
         self.retrieves, self.writes = Script(retrieves), Script(writes)
         self._parts, self._pause_s, self._act_after = parts, pause_s, act_after
@@ -203,7 +222,9 @@ class Cast:
     def factories(self) -> dict[str, Callable[[], Any]]:
         """For `open_system(agents=...)`."""
         return {
-            "analyzer": lambda: ScriptedAnalyzer(self.plans, self.weighs, self._questions),
+            "analyzer": lambda: ScriptedAnalyzer(
+                self.plans, self.weighs, self._questions, self._plugin
+            ),
             "retriever": lambda: ScriptedRetriever(self.retrieves),
             "writer": lambda: ScriptedWriter(
                 self.writes, self._parts, self._pause_s, self._act_after

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from actors.errors import ToolFailed, leaf_errors
 from actors.settings import ToolServerSettings
+from actors.tasks.tool_options import ToolOption
 from actors.tools.catalog import MAX_MESSAGE_CHARACTERS, Tool, ToolResult, on_one_line
 from actors.tools.listing import ToolListing
 from actors.tools.secrets import Secrets
@@ -73,11 +74,26 @@ class ToolServer:
         self._session_scope = trio.CancelScope()
         self._slots = trio.CapacityLimiter(settings.concurrency)
         self._last_warning = ""
+        self.problem = (
+            ""  # Why it is down, in words; empty if it runs, or starts for the first time.
+        )
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        """The allowed tools of the server; none while it is down."""
-        return self._listing.tools if self._session else ()
+        """The allowed tools of the server; none while it is down.
+
+        With `when` those that it last had: they are asked in any case, so that a task says what could
+        not be asked.
+        """
+        return self._listing.tools if self._session or self._settings.when else ()
+
+    @property
+    def unlisted(self) -> tuple[ToolOption, ...]:
+        """With `when`: an allowed tool of a server that has never listed one."""
+        if not self._settings.when or self._listing.tools:
+            return ()
+        names = [f"{self.name}/{tool}" for tool in self._settings.allowed[:1]]
+        return tuple(ToolOption(n, "", None, self._settings.when, listed=False) for n in names)
 
     def allows(self, tool: str) -> bool:
         """Whether the settings allow this tool."""
@@ -106,6 +122,9 @@ class ToolServer:
                 return
             failures = 1 if trio.current_time() - began >= STEADY_S else failures + 1
             delay_s = RESTART_DELAYS_S[min(failures, len(RESTART_DELAYS_S)) - 1]
+            self.problem = on_one_line(
+                self._secrets.hidden(f"The tool server {self.name} {reason}.")
+            )
             self._warn(f"the tool server {self.name} {reason}")
             with trio.move_on_after(delay_s):
                 await self._stopping.wait()
@@ -123,7 +142,7 @@ class ToolServer:
                 transport = self._transport()
                 async with Client(transport, cache=None, message_handler=on_message) as client:
                     await self._listing.refresh(client.session)
-                    self._session, self._was_open = client.session, True
+                    self._session, self._was_open, self.problem = client.session, True, ""
                     self._attempted.set()
                     self._session_scope.deadline = float("inf")
                     async with trio.open_nursery() as nursery:
@@ -178,7 +197,7 @@ class ToolServer:
     async def _result(self, tool: str, arguments: Mapping[str, Any], key: str) -> ToolResult:
         await self._attempted.wait()
         if (session := self._session) is None:
-            raise ToolFailed(f"The tool server {self.name} is not running.")
+            raise ToolFailed(self.problem or f"The tool server {self.name} is not running.")
         meta: Any = {IDEMPOTENCY_KEY: key}
         params = types.CallToolRequestParams(name=tool, arguments=dict(arguments), _meta=meta)
         try:

@@ -15,6 +15,8 @@ import trio
 
 from actors.errors import ExtraMissing, InvalidRequest
 from actors.settings import Settings
+from actors.tasks.plan import Question
+from actors.tasks.tool_options import ToolOption
 from actors.tools.catalog import Tool, ToolResult
 from actors.tools.secrets import secrets_of
 
@@ -34,6 +36,22 @@ class Tools:
         A server that has not started yet, or that is down, has none.
         """
         return tuple(tool for server in self._servers.values() for tool in server.tools)
+
+    def options(self) -> tuple[ToolOption, ...]:
+        """What a plan may call: the catalog, and a tool with `when` of each server without a list."""
+        unlisted = [option for server in self._servers.values() for option in server.unlisted]
+        return (*(tool.tool_option() for tool in self.catalog()), *unlisted)
+
+    def problem(self, server: str) -> str:
+        """Why a server is down, as a sentence; empty if it runs."""
+        return self._servers[server].problem
+
+    async def arguments(self, tool: str, question: Question) -> Mapping[str, Any]:
+        """The arguments of "server/tool" for a question, once its server has started or failed to."""
+        if server := self._servers.get(tool.partition("/")[0]):
+            await server.wait_started()
+        options = (option for option in self.options() if option.name == tool)
+        return next((option.arguments(question) for option in options), {})
 
     async def wait_started(self) -> None:
         """Return once every server has listed its tools or failed to; each start has a timeout."""

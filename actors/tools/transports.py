@@ -4,24 +4,29 @@ The SDK has a transport over pipes, too, but with lines of any length, and its c
 to our stderr.
 
 Rule: no message is longer than its bound. A child process and its own children are gone when the
-block ends: first its stdin ends, then comes SIGTERM, then SIGKILL, which goes to all that it
-started. Those in process groups of their own are found by a mark in their environment, on Linux.
+block ends, on Linux also when this process is killed: first its stdin ends, then comes SIGTERM, then
+SIGKILL to all that it started. A keeper (see `actors.tools.keeper`) is its parent and holds them
+together; elsewhere SIGKILL goes to its process group.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
-import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack, aclosing, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx2
+import mcp_types as types
 import trio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client.stdio import get_default_environment
@@ -30,7 +35,7 @@ from mcp.shared.message import SessionMessage
 
 from actors.http_client import BoundedBody, is_loopback
 from actors.tools.catalog import on_one_line
-from actors.tools.replies import Requests
+from actors.tools.replies import Requests, reply_to
 from actors.tools.secrets import Secrets
 
 log = logging.getLogger(__name__)
@@ -39,8 +44,7 @@ MAX_LINE_BYTES = 1_048_576
 MAX_RESPONSE_BYTES = 4 * 1_048_576
 """Of the response to one request, with its progress. The SDK limits each event in it to 1 MiB."""
 
-MARK = "TOOL_SESSION_OF_TERZETTO"
-"""The variable that marks all processes of one session. Names that begin with TERZETTO_ are settings."""
+KEPT = sys.platform == "linux"
 
 CONNECT_S = 10.0
 EXIT_S = 2.0
@@ -66,15 +70,43 @@ async def child_process(
 
     Raises `OSError` if there is no such program.
     """
-    mark = uuid.uuid4().hex
-    process = await trio.lowlevel.open_process(
-        list(command),
+    environment = {**get_default_environment(), **secrets.env}
+    if not shutil.which(command[0], path=environment.get("PATH")):
+        raise FileNotFoundError(f"there is no program {Path(command[0]).name} that can be run")
+    with ExitStack() as lifeline:
+        process = await _started(command, environment, lifeline)
+        async with _session(name, process, secrets, over, lifeline) as streams:
+            yield streams
+
+
+async def _started(
+    command: Sequence[str], environment: Mapping[str, str], lifeline: ExitStack
+) -> trio.Process:
+    """Start the command, on Linux below a keeper that kills it when `lifeline` is closed."""
+    start = partial(
+        trio.lowlevel.open_process,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**get_default_environment(), **secrets.env, MARK: mark},
+        env=environment,
         start_new_session=True,
     )
+    if not KEPT:
+        return await start(list(command))
+    theirs, ours = os.pipe()
+    lifeline.callback(os.close, ours)
+    try:
+        keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py"))]
+        return await start([*keeper, str(theirs), *command], pass_fds=(theirs,))
+    finally:
+        os.close(theirs)
+
+
+@asynccontextmanager
+async def _session(
+    name: str, process: trio.Process, secrets: Secrets, over: trio.Event, lifeline: ExitStack
+) -> AsyncIterator[Any]:
+    """The streams of a session with this process, which is gone at the end of the block."""
     incoming, to_session = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     from_session, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
     async with trio.open_nursery() as nursery:
@@ -89,8 +121,7 @@ async def child_process(
             to_session.close()
             from_session.close()
             with trio.CancelScope(shield=True):
-                await _end(process)
-                await trio.to_thread.run_sync(_kill_marked, f"{MARK}={mark}".encode())
+                await _end(process, lifeline)
             nursery.cancel_scope.cancel()
 
 
@@ -165,41 +196,30 @@ async def lines(stream: trio.abc.ReceiveStream, max_bytes: int) -> AsyncGenerato
         yield bytes(rest)
 
 
-async def _end(process: trio.Process) -> None:
+async def _end(process: trio.Process, lifeline: ExitStack) -> None:
     """End the process, and all that it has started."""
     assert process.stdin is not None
     await process.stdin.aclose()
-    for number in (None, signal.SIGTERM, signal.SIGKILL):
-        if number is not None:
-            _signal_group(process, number)
-        with trio.move_on_after(EXIT_S):
-            await process.wait()
-            break
+    if not await _has_ended(process):
+        _signal_group(process, signal.SIGTERM)
+        if not await _has_ended(process):
+            lifeline.close()
+            await _has_ended(process)
     _signal_group(process, signal.SIGKILL)
     await process.wait()
+
+
+async def _has_ended(process: trio.Process) -> bool:
+    """Whether it ends within a while."""
+    with trio.move_on_after(EXIT_S):
+        await process.wait()
+    return process.returncode is not None
 
 
 def _signal_group(process: trio.Process, number: signal.Signals) -> None:
     """Signal its process group. The id of the group is not reused while a process is in it."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
-
-
-def _kill_marked(entry: bytes) -> None:
-    """Kill all processes with this entry in their environment, those started meanwhile included."""
-    killed: set[int] = set()
-    while found := set(_processes_with(entry)) - killed:
-        for pid in found:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        killed |= found
-
-
-def _processes_with(entry: bytes) -> Iterator[int]:
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):  # It has ended, or it is another user's.
-            if entry in environment.read_bytes().split(b"\0"):
-                yield int(environment.parent.name)
 
 
 @asynccontextmanager
@@ -219,6 +239,9 @@ async def http(
         response.headers.pop("content-encoding", None)  # None was requested, and it has no bound.
         if response.request.method == "POST":
             response.stream = BoundedBody(response, MAX_RESPONSE_BYTES, too_long)
+            request_id = json.loads(response.request.content).get("id")
+            if request_id is not None and response.is_success and _is_json(response):
+                response.stream = _Reply(response.stream, request_id)
 
     too_long = httpx2.StreamError(f"The response has more than {MAX_RESPONSE_BYTES} bytes.")
     async with httpx2.AsyncClient(
@@ -229,3 +252,22 @@ async def http(
     ) as client:
         async with streamable_http_client(url, http_client=client) as streams:
             yield streams
+
+
+def _is_json(response: httpx2.Response) -> bool:
+    return str(response.headers.get("content-type", "")).lower().startswith("application/json")
+
+
+class _Reply(httpx2.AsyncByteStream):
+    """The body of a JSON response, as the reply to its request."""
+
+    def __init__(self, body: httpx2.AsyncByteStream, request_id: types.RequestId) -> None:
+        self._body = body
+        self._request_id = request_id
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield reply_to(self._request_id, b"".join([chunk async for chunk in self._body]))
+
+    async def aclose(self) -> None:
+        """End the response."""
+        await self._body.aclose()

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +26,7 @@ import trio
 
 from .clients import Cycle
 from .facts import FINAL, Broken, Facts
+from .process import Process
 from .server import notes_of
 
 CLIENTS = 6
@@ -38,59 +37,7 @@ KILLED_AT_START = 0.08
 STOPPED = 0.12
 """The share of cycles that end with SIGTERM, most of them with a kill soon after it."""
 
-START_S = 15.0
 END_S = 120.0
-
-
-class Process:
-    """The warm process, which forks servers, and the server that it has forked last."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._warm = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.server", str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        self.pid = 0
-
-    def _ask(self, line: str) -> int:
-        assert self._warm.stdin is not None and self._warm.stdout is not None
-        self._warm.stdin.write(line + "\n")
-        self._warm.stdin.flush()
-        return int(self._warm.stdout.readline())
-
-    def start(self, number: int) -> None:
-        self.pid = self._ask(f"start {number}")
-
-    async def url(self) -> str:
-        """Where the server listens, once it does."""
-        file = self._folder / "data" / "server.json"
-        with trio.fail_after(START_S):
-            while True:
-                try:
-                    found = json.loads(file.read_text())
-                    if found["pid"] == self.pid:
-                        return str(found["url"])
-                except (OSError, ValueError):
-                    pass
-                os.kill(self.pid, 0)
-                await trio.sleep(0.002)
-
-    def signal(self, number: int) -> None:
-        os.kill(self.pid, number)
-
-    def ended(self) -> int:
-        """Wait for the server's end; its exit code, or the signal that ended it, negative."""
-        return self._ask("wait")
-
-    def close(self) -> None:
-        assert self._warm.stdin is not None and self._warm.stdout is not None
-        self._warm.stdin.close()
-        self._warm.stdout.close()
-        self._warm.wait()
 
 
 class CrashTest:
@@ -143,6 +90,8 @@ class CrashTest:
 
     async def _connect(self, number: int) -> tuple[httpx.AsyncClient, Cycle]:
         url = await self._process.url()
+        if url is None:
+            raise Broken("the server died while it started")
         limits = httpx.Limits(max_connections=None)
         http = httpx.AsyncClient(base_url=url, limits=limits, timeout=20, verify=False)
         return http, Cycle(number, http, self.facts, self._rng)
@@ -174,6 +123,7 @@ class CrashTest:
             there = [task for task in self.facts.tasks.values() if not task.gone]
             for task in there:
                 await cycle.check(task)
+                self.facts.check_effects(task)
             self._compare(listed)
             cycle.ending = True
             self._process.signal(signal.SIGTERM)
@@ -220,6 +170,7 @@ class CrashTest:
                 f"tasks: {len(facts.tasks)}, at the end {_counted(ended)}",
                 f"events: {facts.lines} streamed, {facts.checked} compared, logs: {facts.checks}",
                 f"kills: {_counted(self.kills)}",
+                f"effects: {sum(facts.effects.values())} calls of a plugin",
                 f"went on: {_counted(runs)}",
                 f"answers: {_counted(facts.answers)}",
             )

@@ -115,7 +115,8 @@ class Cycle:
         facts = self._facts
         if key is None:
             facts.created += 1
-            description = f"frogs, number {facts.created}"
+            effect = ", with an effect" if facts.created % 3 == 0 else ""
+            description = f"frogs{effect}, number {facts.created}"
             if self._rng.random() < 0.5:
                 key = f"key {facts.created}"
                 facts.keys[key] = description

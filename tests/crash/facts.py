@@ -80,6 +80,12 @@ class TaskFacts:
         self.views.append(view)
         self.status = view["status"]
 
+    def attempts_of(self, step_id: str) -> int:
+        """How many attempts of a step its lines tell of."""
+        events = [json.loads(line) for line in self.lines.values()]
+        started = (e["data"] for e in events if e["event_type"] == "step_started")
+        return sum(data["step_id"] == step_id for data in started)
+
     def check(self, log: bytes, last: int, cycle: int) -> None:
         """The whole log as it is now; event `last` was seen before it was requested."""
         lines = log.splitlines(keepends=True)
@@ -142,11 +148,13 @@ def _check_view(view: View, lines: Sequence[bytes], events: Sequence[Mapping[str
 class Facts:
     """All tasks; `intents` are descriptions whose creation was asked for, by their key if any.
 
-    `unanswered`: descriptions of keyless tasks that may or may not exist.
+    `unanswered`: descriptions of keyless tasks that may or may not exist. `effects` counts the calls
+    of the plugin by "task_id/step_id".
     """
 
     tasks: dict[str, TaskFacts] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    effects: Counter[str] = field(default_factory=Counter)
     unanswered: set[str] = field(default_factory=set)
     created: int = 0
     answers: Counter[str] = field(default_factory=Counter)
@@ -166,8 +174,17 @@ class Facts:
 
     def attempts_noted(self, keys: Sequence[str], cycle: int) -> None:
         """No agent of this cycle may have begun a step that was seen completed before it."""
-        for key in keys:
+        for noted in keys:
+            key = noted.removesuffix("!")
+            self.effects[key] += noted.endswith("!")
             task_id, _, step_id = key.partition("/")
             task = self.tasks.get(task_id)
             if task is not None and task.completed.get(step_id, cycle) < cycle:
                 raise Broken(f"step {step_id} of task {task_id} was completed and began again")
+
+    def check_effects(self, task: TaskFacts) -> None:
+        """Each call of the plugin that was noted had its attempt in the log before."""
+        for key, calls in self.effects.items():
+            task_id, _, step_id = key.partition("/")
+            if task_id == task.task_id and calls > (told := task.attempts_of(step_id)):
+                raise Broken(f"step {key} was called {calls} times, and the log tells of {told}")

@@ -5,7 +5,7 @@ reads "start N" and "wait" on its standard input, and answers with the child's p
 the child ended. What a child does is `web.server.run`, on a real folder and a real port.
 
 Rule: agents note each attempt in a file before they work on it, so that the driver knows what was
-begun although the process is gone.
+begun although the process is gone. Those of the plugin, which has effects, end with "!".
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import web.server
 from actors.errors import AgentFailed
 from actors.runtime import Call
 from actors.system import System, open_system
+from actors.tasks.plan import Plan
 from actors.testing import (
     Act,
     NoLibrary,
@@ -32,8 +33,11 @@ from actors.testing import (
     ScriptedAnalyzer,
     ScriptedRetriever,
     ScriptedWriter,
+    plan_for,
 )
 from web.settings.model import ServerSettings
+
+from .effect import Effect, calls_effect
 
 PARTS = ("Frogs ", "sing ", "at night, ", "in ponds: ", "\u2028", "quak. ", "[1]")
 TEXT = "".join(PARTS)
@@ -58,11 +62,21 @@ class Chance(Script):
         super().__init__()
         self.rng, self._notes = rng, notes
 
+    def note(self, line: str) -> None:
+        os.write(self._notes, f"{line}\n".encode())
+
     def next_act(self, key: str) -> Act:
-        os.write(self._notes, f"{key}\n".encode())
+        self.note(key)
         if self.rng.random() < FAILING:
             return AgentFailed("The dice said so.")
         return self.rng.uniform(0, LONGEST_STEP_S)
+
+
+class CallingAnalyzer(ScriptedAnalyzer):
+    """Plans a call of the plugin for the tasks that are for it."""
+
+    def plan(self, text: str) -> Plan:
+        return plan_for(text, plugin=Effect.name if calls_effect(text) else "")
 
 
 class UnsteadyWriter(ScriptedWriter):
@@ -82,8 +96,9 @@ def serve(folder: Path, number: int) -> int:
     """Run the server until it is killed or stopped; its exit code."""
     notes = os.open(notes_of(folder, number), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     chance = Chance(Random(number), notes)
+    Effect.chance = chance
     agents: dict[str, Any] = {
-        "analyzer": lambda: ScriptedAnalyzer(chance, chance),
+        "analyzer": lambda: CallingAnalyzer(chance, chance),
         "retriever": lambda: ScriptedRetriever(chance),
         "writer": lambda: UnsteadyWriter(chance),
     }
@@ -94,6 +109,7 @@ def serve(folder: Path, number: int) -> int:
     return web.server.run(
         ServerSettings(
             data_dir=folder / "data",
+            agents=("tests.crash.effect:Effect",),
             bind="127.0.0.1:0",
             max_running_tasks=RUNNING,
             max_queued_tasks=QUEUED,

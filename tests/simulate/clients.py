@@ -15,7 +15,7 @@ from actors.journal.follower import Follower
 from actors.journal.log import Append, Record, StaleWriter
 from actors.system import System
 
-from .model import Bomb, Model, Slice, cast_for
+from .model import Bomb, Model, Slice, cast_for, odd_script
 from .program import Op
 
 
@@ -55,9 +55,13 @@ class Clients:
             case "storage_unavailable":
                 fine = model.refusals > 0
             case "overloaded":
-                fine = op.verb in ("create", "start", "execute", "retry", "again")
+                fine = model.busy or op.verb in ("create", "start", "execute", "retry", "again")
             case "task_not_found":
                 fine = task_id in model.deleting
+            case "task_unreadable":
+                fine = task_id in model.disk.damaged
+            case "cancel_unfinished":
+                fine = model.busy
             case "illegal_state":
                 fine = op.verb in ("retry", "delete") or (
                     op.verb == "cancel" and has_ended(model.disk.log(task_id))
@@ -71,6 +75,7 @@ class Clients:
 
     async def _create(self, op: Op, _: str) -> None:
         self.model.casts.setdefault(op.task, cast_for(op.args))
+        self.model.odd.setdefault(op.task, odd_script(op.args))
         key = op.task if "key" in op.args else None
         deadline_s = op.args.get("deadline_s")
         task = await self.system.create(op.task, deadline_s=deadline_s, idempotency_key=key)
@@ -244,6 +249,11 @@ class Clients:
             await (supervisor if op.args["actor"] == "supervisor" else tasks.journal).ask(Bomb())
         except AgentCrashed:
             return
+
+    async def _damage(self, op: Op, task_id: str) -> None:
+        """From now on what is stored of this task cannot be read."""
+        if self.model.disk.task(task_id) is not None:
+            self.model.disk.damaged.add(task_id)
 
     async def _stale(self, op: Op, task_id: str) -> None:
         task = self.model.disk.task(task_id)

@@ -11,6 +11,7 @@ from typing import Any
 from .program import Op, Program
 
 STEPS = ("analysis", "retrieval", "synthesis", "writing")
+ODD_ACTS = ("ok", "fail", "leave", "group", "hang", ["slow", 0.1])
 ACTS = ("ok", "fail", "fail", "fail", "crash", "hang", "slow", "slow", "stubborn", "invalid")
 
 CLIENT_VERBS = {
@@ -47,6 +48,7 @@ def generate(seed: int) -> Program:
     if rng.random() < 0.75:
         for _ in range(rng.randint(1, 4)):
             ops.append(_trouble(rng, span))
+    _more_trouble(Random(f"{seed} more"), ops, labels, span)
     ops.sort(key=lambda op: op.at)
     return Program(seed, seed % 2 == 1, _settings(rng), tuple(ops))
 
@@ -114,6 +116,25 @@ def _how_to_read(rng: Random, *, after: bool = True) -> dict[str, Any]:
     if after and rng.random() < 0.4:
         how["after"] = rng.random()
     return how
+
+
+def _more_trouble(rng: Random, ops: list[Op], labels: list[str], span: float) -> None:
+    """A plugin in some plans, a lock that another program holds, a full quota, damaged records.
+
+    From a source of chance of its own, so that the other operations stay what they were.
+    """
+    for op in ops:
+        if op.verb == "create" and rng.random() < 0.4:
+            op.args["odd"] = [rng.choice(ODD_ACTS) for _ in range(rng.choice((0, 1, 3, 6)))]
+        for step in op.args.get("acts", {}).values():
+            if rng.random() < 0.2:
+                step[rng.randrange(len(step))] = rng.choice(("leave", "group"))
+    if rng.random() < 0.2:
+        fault = rng.choice((["busy", 2.0], ["busy", 31.0], ["refuse"]))
+        many = 8 if fault == ["refuse"] else 1
+        ops.append(Op(_at(rng, span), rng.randrange(40), "disk", "", {"faults": [fault] * many}))
+    if rng.random() < 0.1:
+        ops.append(Op(_at(rng, span), rng.randrange(40), "damage", rng.choice(labels)))
 
 
 def _client_op(rng: Random, labels: list[str], span: float) -> Op:

@@ -15,15 +15,18 @@ from typing import Any
 
 import trio
 
-from actors.errors import AgentFailed, InvalidPlan
+from actors.errors import AgentFailed, InvalidPlan, TaskUnreadable
 from actors.journal.ledger import Window
+from actors.journal.log import Piece
 from actors.journal.memory import MemoryStore
 from actors.journal.tail import TailBounds
 from actors.runtime import Call, Request
+from actors.sqlite import DamagedRecord
 from actors.system import Tuning
 from actors.tasks.life import Task
-from actors.testing import HANG, Act, Cast, Machine, ScriptedCrash, Stubborn
+from actors.testing import HANG, Act, Cast, Machine, Script, ScriptedCrash, Stubborn
 
+from .plugin import Odd
 from .program import Program
 
 SUPERVISOR_CONCURRENCY = 8
@@ -39,6 +42,7 @@ class Disk(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.deleted: dict[str, bytes] = {}
+        self.damaged: set[str] = set()
 
     def ids(self) -> list[str]:
         """The tasks on it."""
@@ -57,6 +61,18 @@ class Disk(MemoryStore):
     def pending(self) -> int:
         """How many tasks are pending."""
         return sum(task.status == "pending" for task in self._tasks.values())
+
+    async def read(self, task_id: str, after: int) -> Piece | None:
+        self._check(task_id)
+        return await super().read(task_id, after)
+
+    async def outputs(self, task_id: str) -> dict[str, bytes]:
+        self._check(task_id)
+        return await super().outputs(task_id)
+
+    def _check(self, task_id: str) -> None:
+        if task_id in self.damaged:
+            raise DamagedRecord(f"a record of task {task_id} is damaged")
 
     async def delete(self, task_id: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -80,6 +96,7 @@ class Model:
         self.program = program
         self.disk = Disk()
         self.casts: dict[str, Cast] = {}
+        self.odd: dict[str, Script] = {}
         self.ids: dict[str, str] = {}
         self.created: set[str] = set()
         self.accepted: set[str] = set()
@@ -94,6 +111,7 @@ class Model:
         self.boots: list[tuple[float, str]] = []
         self.crashes = 0
         self.refusals = 0
+        self.busy = False
         self.refusals_ever = False
         self.actors_stopped = False
         self.stopping = False
@@ -109,6 +127,7 @@ class Model:
 
     def machine(self, settings: Any, jitter: Any, bounds: Mapping[str, int]) -> Machine:
         """The machine this program runs on."""
+        Odd.model = self
         agents = {name: self._player(name) for name in ("analyzer", "retriever", "writer")}
         return Machine(
             settings=settings,
@@ -182,7 +201,13 @@ def cast_for(new: dict[str, Any]) -> Cast:
         pause_s=new["pause_s"],
         act_after=len(parts) // 2,
         questions=new["questions"],
+        plugin=Odd.name if "odd" in new else "",
     )
+
+
+def odd_script(new: dict[str, Any]) -> Script:
+    """The script of the plugin for a task, from its `create` operation."""
+    return Script([act_of(raw) for raw in new.get("odd", ())])
 
 
 def act_of(raw: Any) -> Act:
@@ -194,6 +219,10 @@ def act_of(raw: Any) -> Act:
             return InvalidPlan("as the script says")
         case "crash":
             return ScriptedCrash("as the script says")
+        case "leave":
+            return SystemExit("as the script says")
+        case "group":
+            return BaseExceptionGroup("as the script says", [KeyboardInterrupt(), GeneratorExit()])
         case "hang":
             return HANG
         case ["slow", seconds]:
@@ -218,13 +247,14 @@ class FailOnErrors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         crash = record.exc_info[1] if record.exc_info else None
-        if crash is not None and not planted(crash):
+        if crash is not None and not (planted(crash) or planted(leaf(crash))):
             self._model.fail(f"{record.getMessage()}: {leaf(crash)!r}")
 
 
 def planted(crash: BaseException | None) -> bool:
     """Whether the program asked for this crash."""
-    return isinstance(crash, ScriptedCrash) or "Bomb" in str(crash)
+    scripted = isinstance(crash, ScriptedCrash | TaskUnreadable) or "as the script" in str(crash)
+    return scripted or "Bomb" in str(crash)
 
 
 def leaf(error: BaseException) -> BaseException:

@@ -17,10 +17,12 @@ from trio.testing import wait_all_tasks_blocked
 from actors.runtime import RestartLimitExceeded
 from actors.settings import Settings
 from actors.system import System
-from actors.testing import Delay, DieAfter, DieBefore, Fault, Refuse, run_virtual
+from actors.testing import Busy, Delay, DieAfter, DieBefore, Fault, Refuse, run_virtual
+from actors.testing.faults import BUSY_S
 
 from .clients import Clients, Reader
 from .model import DOWN_S, FailOnErrors, Model, leaf
+from .plugin import AGENT
 from .program import Op, Program
 from .quiet import check_quiet, check_still
 from .verdict import judge
@@ -43,7 +45,7 @@ def play(program: Program, judge: Judge = judge) -> list[str]:
     with _failing_on_errors(model):
         try:
             run_virtual(World(model, judge).run, seed=program.seed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, this program has found it.
+        except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - this program has found it.
             model.troubles.append(f"{type(leaf(error)).__name__}: {leaf(error)}")
     return model.troubles
 
@@ -70,7 +72,7 @@ class World:
         self._ops = deque(model.program.ops)
         chosen = dict(model.program.settings)
         bounds = {name: chosen.pop(name) for name in ("tail_events", "ahead_events")}
-        settings = Settings(**chosen)
+        settings = Settings(**chosen, agents=(AGENT,))
         self._settings = settings
         self._machine = model.machine(settings, Random(model.program.seed), bounds)
         self._down_s = 0.0
@@ -155,6 +157,8 @@ class World:
     def _break_disk(self, op: Op) -> None:
         faults = [fault_of(raw) for raw in op.args["faults"]]
         self.model.refusals += sum(isinstance(fault, Refuse) for fault in faults)
+        self.model.refusals += sum(isinstance(f, Busy) and f.seconds > BUSY_S for f in faults)
+        self.model.busy = self.model.busy or any(isinstance(f, Busy) for f in faults)
         self.model.refusals_ever = self.model.refusals_ever or self.model.refusals > 0
         self._machine.store.faults.extend(faults)
 
@@ -165,7 +169,7 @@ class World:
         model = self.model
         clients.calm = True
         deadline = trio.current_time() + LAST_S
-        while unfinished := await model.disk.unfinished():
+        while unfinished := set(await model.disk.unfinished()) - model.disk.damaged:
             await trio.sleep(0.25)
             if trio.current_time() > deadline:
                 names = [(model.name(key), str(model.disk.task(key))) for key in unfinished]
@@ -192,6 +196,8 @@ def fault_of(raw: list[object] | None) -> Fault | None:
             return Refuse()
         case ["delay", float(seconds)]:
             return Delay(seconds)
+        case ["busy", float(seconds)]:
+            return Busy(seconds)
         case ["die before"]:
             return DieBefore()
         case ["die after"]:

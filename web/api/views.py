@@ -272,17 +272,18 @@ class TaskList(BaseModel):
 
 
 class AgentView(BaseModel):
-    """An agent and its figures."""
+    """An agent and its figures. `problem` says why it is unavailable, as a tool whose server is down."""
 
     name: str
     description: str
-    state: Literal["running", "restarting", "stopped"]
+    state: Literal["running", "unavailable", "restarting", "stopped"]
     mailbox_depth: int
     mailbox_capacity: int
     in_flight: int
     concurrency: int
     restarts: int
     retries: int
+    problem: str | None
 
 
 class AgentList(BaseModel):

@@ -127,7 +127,8 @@ class _Planning:
     async def ask(self, check_arguments: ArgumentCheck | None) -> None:
         """Ask for a plan, and once more if something is wrong with it."""
         request = self._request
-        tools = tool_catalog(request.tool_options if check_arguments else ())
+        listed = [option for option in request.tool_options if option.listed]
+        tools = tool_catalog(listed if check_arguments else ())
         prompt = plan_prompt(request, tools)
         for _ in range(2):
             if request.tokens_left is not None and request.tokens_left <= self.usage.tokens:
