@@ -21,7 +21,8 @@ from actors.library.parsing.inline import InlineParser
 from actors.library.rebuilding import rebuild
 from actors.library.retrieval import Query
 from actors.library.schema import FILE_NAME, SCHEMA
-from actors.sqlite import DamagedRecord, open_database
+from actors.sqlite import open_database
+from actors.sqlite_errors import DamagedRecord
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 OLD_STEPS = (1, 2, 3, 4)

@@ -23,18 +23,8 @@ from actors.library import schema as library
 from actors.library.library import open_library
 from actors.library.parsing.inline import InlineParser
 from actors.settings import Settings
-from actors.sqlite import (
-    BUSY_TIMEOUT_S,
-    BusyWait,
-    DamagedRecord,
-    DatabaseFailed,
-    Meaning,
-    Schema,
-    UnusableDatabase,
-    explained,
-    meaning_of,
-    open_database,
-)
+from actors.sqlite import BUSY_TIMEOUT_S, BusyWait, Schema, open_database
+from actors.sqlite_errors import DamagedRecord, DatabaseFailed, Meaning, UnusableDatabase, explained, meaning_of
 from actors.testing import Cast, scripted_system
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -109,7 +99,7 @@ def test_a_code_that_is_not_known_means_what_its_result_code_means() -> None:
 RAISED = {
     Meaning.NO_ROOM: (StorageUnavailable, StorageUnavailable),
     Meaning.UNAVAILABLE: (StorageUnavailable, StorageUnavailable),
-    Meaning.DAMAGED: (UnusableDatabase, DatabaseFailed),
+    Meaning.DAMAGED: (UnusableDatabase, UnusableDatabase),
     Meaning.WRITE_FAILED: (StorageUnavailable, DatabaseFailed),
     Meaning.BROKEN: (StorageUnavailable, DatabaseFailed),
     Meaning.BUG: (sqlite3.OperationalError, sqlite3.OperationalError),
@@ -126,7 +116,7 @@ def failure(code: int) -> sqlite3.OperationalError:
 @pytest.mark.parametrize("name", [name for name in codes() if expected(name) != Meaning.BUSY])
 def test_every_error_is_raised_as_what_it_means(name: str, fatal: bool, tmp_path: Path) -> None:
     with pytest.raises(Exception) as raised:
-        with explained(tmp_path / "log.db", log.SCHEMA, fatal=fatal):
+        with explained(tmp_path / "log.db", log.SCHEMA.noun, fatal=fatal):
             raise failure(codes()[name])
     assert type(raised.value) is RAISED[expected(name)][fatal]
 
@@ -140,7 +130,7 @@ def test_a_failed_write_for_lack_of_room_is_no_broken_disk(
 
     monkeypatch.setattr(os, "fsync", over_quota)
     with pytest.raises(StorageUnavailable, match="no room left for the log"):
-        with explained(tmp_path / "log.db", log.SCHEMA, fatal=True):
+        with explained(tmp_path / "log.db", log.SCHEMA.noun, fatal=True):
             raise failure(codes()[name])
 
 

@@ -21,7 +21,7 @@ from actors.journal.tail import Tail, TailBounds
 from actors.messages import Ping
 from actors.runtime import Call, Request
 from actors.runtime.fairness import LINES_PER_TICK, REPLIES_PER_TICK
-from actors.sqlite import DamagedRecord
+from actors.sqlite_errors import DamagedRecord
 from actors.tasks.events import decode
 from actors.tasks.life import IllegalMove, Task, evolve
 

@@ -27,7 +27,8 @@ from actors.journal.log import (
     StaleWriter,
     lines_after,
 )
-from actors.sqlite import BUSY_WAIT, BusyWait, Database, Schema, checked, open_database
+from actors.sqlite import BUSY_WAIT, BusyWait, Database, Schema, open_database
+from actors.sqlite_errors import checked
 from actors.tasks.failure import Failure
 from actors.tasks.life import Task, TaskStatus
 

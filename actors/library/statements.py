@@ -19,7 +19,7 @@ from actors.errors import DocumentNotFound
 from actors.library.documents import PARSER, Document, ParsedDocument, ParsedText
 from actors.library.excerpts import ExcerptCut
 from actors.library.passages import PassageCut
-from actors.sqlite import checked_text
+from actors.sqlite_errors import checked_text
 from actors.tasks.words import terms
 
 

@@ -51,7 +51,7 @@ from actors.runs.live_tasks import CancelReason, LiveTask, LiveTasks
 from actors.runs.run import ResumeState, Run, RunLimits
 from actors.runs.steps import load_output
 from actors.runtime import Call
-from actors.sqlite import UnusableDatabase
+from actors.sqlite_errors import UnusableDatabase
 from actors.tasks import events as e
 from actors.tasks.context import CONTEXT, Context, context_of, dump_context, load_context
 from actors.tasks.failure import Failure

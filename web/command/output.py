@@ -21,7 +21,8 @@ from actors.errors import (
     StorageUnavailable,
     leaf_errors,
 )
-from web.data_folder import FolderHeld, FolderUnusable
+from actors.sqlite_errors import DatabaseFailed, database_failed
+from web.data_folder import FolderHeld, FolderLost, FolderUnusable
 from web.settings.problems import SettingsError
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -77,7 +78,8 @@ def exit_code_of(command: Callable[[], int]) -> int:
     try:
         return command()
     except BaseException as error:  # Unexpected errors are raised again, with their traceback.
-        leaves = leaf_errors(error)
+        failed = database_failed(error)
+        leaves = [failed] if failed else leaf_errors(error)
         code = _report(leaves[0]) if len(leaves) == 1 else None
         if code is None:
             raise
@@ -98,6 +100,9 @@ def _report(error: BaseException) -> Exit | None:
         case FolderUnusable():
             say(f"terzetto: {error}")
             return Exit.USAGE
+        case FolderLost() | DatabaseFailed():
+            say(f"terzetto: {error}")
+            return Exit.FAILED
         case FolderHeld():
             say(f"terzetto: {error}")
             return Exit.BUSY
