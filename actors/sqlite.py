@@ -28,6 +28,7 @@ from actors.sqlite_errors import (
     UnusableDatabase,
     explained,
     has_room,
+    is_full,
     meaning_of,
     no_room,
 )
@@ -84,24 +85,26 @@ class Database(Protocol):
     async def read(self, work: Work[T]) -> T:
         """Run work that only reads; it is interrupted if its asker is cancelled."""
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, references: bool = True) -> T:
         """Run work as one transaction, durable when this returns.
 
-        Raises `StorageUnavailable`, with nothing written.
+        Without `references`, rows may be deleted whose damaged dependants cannot be. Raises
+        `StorageUnavailable`, with nothing written.
         """
 
     async def compute(self, work: Callable[[], T]) -> T:
         """Run work that takes long and needs no connection, where reads run."""
 
     async def check(self) -> None:
-        """Raise `StorageUnavailable` if the last write was refused, and one would be refused now."""
+        """Raise `StorageUnavailable` if there is no room, or writes are refused, as the last was."""
 
     async def give_back(self) -> None:
         """Give the room of deleted rows back, and leave nothing of them in the files."""
 
 
-def transaction(connection: sqlite3.Connection, work: Work[T]) -> T:
+def transaction(connection: sqlite3.Connection, work: Work[T], *, references: bool = True) -> T:
     """Run work as one transaction, which is rolled back if the work raises."""
+    connection.execute(f"PRAGMA foreign_keys = {references:d}")
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         return work(connection)
@@ -117,8 +120,8 @@ class MemoryDatabase:
     async def read(self, work: Work[T]) -> T:
         return work(self._connection)
 
-    async def write(self, work: Work[T]) -> T:
-        return self.write_now(work)
+    async def write(self, work: Work[T], *, references: bool = True) -> T:
+        return transaction(self._connection, work, references=references)
 
     async def compute(self, work: Callable[[], T]) -> T:
         return work()
@@ -158,17 +161,23 @@ class FileDatabase:
     async def read(self, work: Work[T]) -> T:
         return await _when_free(partial(self._read, work), self._reading, self._busy, self._file)
 
-    async def write(self, work: Work[T]) -> T:
-        return await self._written(partial(self._write, work), self._busy)
+    async def write(self, work: Work[T], *, references: bool = True) -> T:
+        return await self._written(partial(self._write, work, references), self._busy)
 
     async def compute(self, work: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(work, limiter=self._reading)
 
     async def check(self) -> None:
-        if self._refused and not await trio.to_thread.run_sync(has_room, self._file):
-            raise StorageUnavailable(no_room(self._schema.noun)) from self._refused
-        if self._refused:
-            await self._written(partial(self._write, _touch), NO_WAIT)
+        refused = self._refused
+        full = await trio.to_thread.run_sync(is_full, self._file)
+        if full or (refused and not await trio.to_thread.run_sync(has_room, self._file)):
+            raise StorageUnavailable(no_room(self._schema.noun))
+        if refused:
+            try:
+                await self._written(partial(self._write, _touch, True), NO_WAIT)
+            except StorageUnavailable:
+                self._refused = refused  # It says more than that there was a lock just now.
+                raise refused from None
 
     async def give_back(self) -> None:
         await self._written(self._give_back, self._busy)
@@ -186,9 +195,9 @@ class FileDatabase:
         with explained(self._file, self._schema.noun):
             _give_back(self._writer)
 
-    def _write(self, work: Work[T]) -> T:
+    def _write(self, work: Work[T], references: bool) -> T:
         with explained(self._file, self._schema.noun, fatal=self._schema.fatal_writes):
-            return transaction(self._writer, work)
+            return transaction(self._writer, work, references=references)
 
     def _read(self, work: Work[T]) -> T:
         reader = self._readers.pop()  # There is one: the limiter admits no more threads than that.
@@ -316,7 +325,6 @@ def _prepare(connection: sqlite3.Connection, file: Path, schema: Schema) -> None
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # Later it would take a VACUUM.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
     while version < len(schema.steps):
         version = transaction(connection, partial(_migrate, schema=schema))
     _give_back(connection)

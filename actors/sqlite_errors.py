@@ -7,6 +7,7 @@ Rule: one table maps every code. A fault that may pass (a lock, no room) or that
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -90,6 +91,12 @@ def meaning_of(code: int) -> Meaning:
     return MEANINGS.get(code) or MEANINGS.get(code & 0xFF) or Meaning.BUG
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether this error says that the file is damaged."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return meaning_of(code) is Meaning.DAMAGED
+
+
 @contextmanager
 def explained(
     file: Path, noun: str, *, opening: bool = False, fatal: bool = False
@@ -145,6 +152,14 @@ def has_room(file: Path) -> bool:
     except OSError as error:
         return error.errno not in NO_ROOM
     return True
+
+
+def is_full(file: Path) -> bool:
+    """Whether the file system has no room left; cheap, and knows nothing of quotas."""
+    try:
+        return shutil.disk_usage(file.parent).free < PROBE_BYTES
+    except OSError:
+        return False
 
 
 def checked(content: bytes, crc: int | None, row: str) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import trio
 
-from actors.errors import StorageUnavailable
+from actors.errors import DocumentUnreadable, StorageUnavailable
 from actors.journal import sqlite as log
 from actors.journal.sqlite import open_sqlite_store
 from actors.library import schema as library
@@ -279,9 +279,9 @@ async def test_a_damaged_text_or_passage_is_one_clear_error(tmp_path: Path) -> N
         "UPDATE passages SET text = CAST(x'ff' || text AS TEXT) WHERE number = 1",
     )
     async with open_library(tmp_path, now=lambda: NOON, parser=InlineParser()) as lib:
-        with pytest.raises(DamagedRecord, match=f"Document {damaged} is damaged"):
+        with pytest.raises(DocumentUnreadable, match=f"Document {damaged} is damaged"):
             await lib.text(damaged)
-        with pytest.raises(DamagedRecord, match=f"Document {damaged}, passage 1"):
+        with pytest.raises(DocumentUnreadable, match=f"Document {damaged}, passage 1"):
             await lib.search("zebra", limit=3)
         assert await lib.text(whole) == "A frog sings."
         assert [one.document_id for one in (await lib.search("frog", limit=3)).passages] == [whole]

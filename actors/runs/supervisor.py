@@ -51,7 +51,6 @@ from actors.runs.live_tasks import CancelReason, LiveTask, LiveTasks
 from actors.runs.run import ResumeState, Run, RunLimits
 from actors.runs.steps import load_output
 from actors.runtime import Call
-from actors.sqlite_errors import UnusableDatabase
 from actors.tasks import events as e
 from actors.tasks.context import CONTEXT, Context, context_of, dump_context, load_context
 from actors.tasks.failure import Failure
@@ -279,8 +278,12 @@ class Supervisor:
         await trio.sleep(STORAGE_RETRY_S)
         stalled, self._tasks.stalled = self._tasks.stalled, set()
         for task_id in stalled:
-            with contextlib.suppress(TaskNotFound, TaskUnreadable):
+            try:
                 await self._resume(task_id, "storage")
+            except StorageUnavailable:
+                self._stall(task_id)
+            except (TaskNotFound, TaskUnreadable) as lost:
+                log.error("task %s is not resumed: %s", task_id, lost)
         self._fill_slots()
 
     async def _resume(self, task_id: str, after: LastEnd) -> LiveTask:
@@ -309,7 +312,7 @@ class Supervisor:
                 stopped,
             )
             await run.run()
-        except* ActorStopped:
+        except* (ActorStopped, StorageUnavailable):
             raise
         except* Exception as crash:
             # A bug in one run must not end other runs, nor the system at every start.
@@ -385,9 +388,9 @@ class Supervisor:
         try:
             await self._forget_readable(task_id)
         except TaskUnreadable:
-            # Nothing works for it, since nothing could be read. If it was pending, `tasks.pending` is
-            # one too high until the next start, which counts again.
-            await self._tasks.journal.ask(Delete(task_id))
+            # Nothing works for it, since nothing could be read. Only the index knows its status.
+            if await self._tasks.journal.ask(Delete(task_id)) == "pending":
+                self._tasks.pending -= 1
 
     async def _forget_readable(self, task_id: str) -> None:
         async with self._tasks.hold(task_id) as live:
@@ -403,8 +406,8 @@ class Supervisor:
             try:
                 await self._tasks.journal.ask(Delete(task_id))
                 self._tasks.pending -= was_pending
-            except StorageUnavailable as full:
-                live.ledger.failed = full
+            except (StorageUnavailable, TaskUnreadable) as refused:
+                live.ledger.failed = refused
                 raise
             finally:
                 live.forgotten.set()
@@ -420,7 +423,7 @@ class Supervisor:
         for task_id in unfinished:
             try:
                 lives.append(await self._resume(task_id, tasks.last_end))
-            except (TaskNotFound, TaskUnreadable, UnusableDatabase) as error:
+            except (TaskNotFound, TaskUnreadable) as error:
                 log.error("task %s is not resumed: %s", task_id, error)
         await self._charge([live for live in lives if live.task.status == "executing"])
         self._fill_slots()
