@@ -138,8 +138,8 @@ def page(
     where = {"before": before, "limit": limit + 1, **_below(source)}
     rows = db.execute(sql, where).fetchall()
     more = int(rows[limit - 1][0]) if len(rows) > limit else None
-    rows = those_readable(rows[:limit], lambda row: _document(row[1:]))
-    found = [(row[0], _document(row[1:])) for row in rows]
+    whole = those_readable(rows[:limit], lambda row: _document(row[1:]))
+    found = [(row[0], _document(row[1:])) for row in whole]
     if source is not None:
         return [_with_sources(db, number, document) for number, document in found], more
     return [document for _, document in found], more
