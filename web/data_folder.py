@@ -104,12 +104,14 @@ def running_server(folder: Path) -> str | None:
 async def watched(folder: Path) -> AsyncIterator[None]:
     """While this is open, end the block with `FolderLost` when the folder in use is lost."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch, folder)
+        await nursery.start(watch, folder)
         yield
         nursery.cancel_scope.cancel()
 
 
-async def watch(folder: Path) -> None:
+async def watch(
+    folder: Path, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     """Raise `FolderLost` when the folder or one of its files is removed or replaced.
 
     SQLite and the lock keep their files open, and this keeps the folder open, so that no other can get
@@ -119,6 +121,7 @@ async def watch(folder: Path) -> None:
     try:
         known = {path: _identity(path) for path in (folder, *(folder / name for name in OURS))}
         look = partial(_lost, {path: one for path, one in known.items() if one})
+        task_status.started()
         while True:
             await trio.sleep(LOOK_S)
             lost = await trio.to_thread.run_sync(look, abandon_on_cancel=True)

@@ -94,7 +94,7 @@ async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
                 collector.begin()
                 watching.start_soon(run_collector, collector)
                 with announce(settings.data_dir, url):
-                    watching.start_soon(_watch_folder, settings.data_dir, ends)
+                    await watching.start(_watch_folder, settings.data_dir, ends)
                     _say(f"Terzetto listens at {url} (Ctrl-C stops it)")
                     await anext(signals)
                     watching.start_soon(_end_at_once, signals)
@@ -151,9 +151,11 @@ def _as_problem(code: str, detail: str, path: str) -> ErrorResponse:
     return ErrorResponse(kind.status, headers, body)
 
 
-async def _watch_folder(folder: Path, ends: ExitStack) -> None:
+async def _watch_folder(
+    folder: Path, ends: ExitStack, *, task_status: trio.TaskStatus[None]
+) -> None:
     try:
-        await watch(folder)
+        await watch(folder, task_status=task_status)
     except FolderLost:
         ends.enter_context(_at_most(END_S))
         raise
