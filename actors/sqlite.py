@@ -79,6 +79,7 @@ class BusyWait:
 BUSY_WAIT = BusyWait()
 NO_WAIT = BusyWait(0)
 
+
 class Database(Protocol):
     """Where statements run."""
 
@@ -115,7 +116,7 @@ class MemoryDatabase:
 
     def __init__(self, schema: Schema) -> None:
         self._connection = _connect(":memory:")
-        _prepare(self._connection, Path(":memory:"), schema)
+        prepare(self._connection, Path(":memory:"), schema)
 
     async def read(self, work: Work[T]) -> T:
         return work(self._connection)
@@ -254,7 +255,8 @@ def _open_file(file: Path, schema: Schema) -> list[sqlite3.Connection]:
             _create(file)
             uri = file.absolute().as_uri()
             connections.append(_connect(uri))
-            _prepare(connections[0], file, schema)
+            prepare(connections[0], file, schema)
+            _give_back(connections[0])
             for _ in range(READERS):
                 connections.append(_connect(f"{uri}?mode=ro"))
                 connections[-1].execute("PRAGMA query_only = ON")
@@ -301,8 +303,14 @@ def _connect(uri: str) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, file: Path, schema: Schema) -> None:
-    """Check whose file it is before anything is written, then bring it to the newest schema."""
+def prepare(
+    connection: sqlite3.Connection, file: Path, schema: Schema, *, name: Path | None = None
+) -> None:
+    """Check whose file it is before anything is written, then bring it to the newest schema.
+
+    `name` is what errors call the file, if it is a copy.
+    """
+    named = name or file
     with connection:  # One snapshot: another process may be creating the same file.
         connection.execute("BEGIN")
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -310,12 +318,12 @@ def _prepare(connection: sqlite3.Connection, file: Path, schema: Schema) -> None
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     if mark != schema.application_id and (mark or version or tables):
         raise UnusableDatabase(
-            f"{file} belongs to another program: it is not a Terzetto {schema.noun}. It was left "
+            f"{named} belongs to another program: it is not a Terzetto {schema.noun}. It was left "
             "as it is: move it away, or choose another data folder."
         )
     if version > len(schema.steps):
         raise UnusableDatabase(
-            f"{file} was written by a newer Terzetto (schema {version}, this release knows "
+            f"{named} was written by a newer Terzetto (schema {version}, this release knows "
             f"{len(schema.steps)}). It was left as it is: start the newer release, or choose "
             "another data folder."
         )
@@ -327,7 +335,6 @@ def _prepare(connection: sqlite3.Connection, file: Path, schema: Schema) -> None
     connection.execute("PRAGMA synchronous = FULL")
     while version < len(schema.steps):
         version = transaction(connection, partial(_migrate, schema=schema))
-    _give_back(connection)
 
 
 def _give_back(connection: sqlite3.Connection) -> None:

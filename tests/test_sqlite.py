@@ -24,7 +24,14 @@ from actors.library.library import open_library
 from actors.library.parsing.inline import InlineParser
 from actors.settings import Settings
 from actors.sqlite import BUSY_TIMEOUT_S, BusyWait, Schema, open_database
-from actors.sqlite_errors import DamagedRecord, DatabaseFailed, Meaning, UnusableDatabase, explained, meaning_of
+from actors.sqlite_errors import (
+    DamagedRecord,
+    DatabaseFailed,
+    Meaning,
+    UnusableDatabase,
+    explained,
+    meaning_of,
+)
 from actors.testing import Cast, scripted_system
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

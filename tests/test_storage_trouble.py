@@ -21,7 +21,6 @@ from actors.journal.log import Append, Position
 from actors.journal.memory import MemoryStore
 from actors.journal.sqlite import open_sqlite_store
 
-
 FULL = "The disk, a quota or a size limit is full: there is no room left for the log."
 
 
@@ -122,9 +121,7 @@ def test_on_a_file_system_that_is_full_for_a_while(tmp_path: Path) -> None:
         str(script),
     ]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=55, check=False)
-    assert ran.stdout.splitlines() == [FULL, "completed"], (
-        ran.stderr
-    )
+    assert ran.stdout.splitlines() == [FULL, "completed"], ran.stderr
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit, which Linux has")

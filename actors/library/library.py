@@ -147,9 +147,7 @@ class Library:
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
         identity = statements.Identity(sha256, owner)
-        if not await _query(
-            self._database, partial(statements.needs_parsing, identity=identity)
-        ):
+        if not await _query(self._database, partial(statements.needs_parsing, identity=identity)):
             place = partial(statements.place, identity=identity, source=source)
             there = await self._database.write(place)
             if there is not None:
@@ -288,9 +286,7 @@ class Library:
 
     async def knows(self, sha256: str, *, source: str | None = None) -> bool:
         """Whether the person has a document with these bytes (from this source, if given)."""
-        return await _query(
-            self._database, partial(statements.knows, sha256=sha256, source=source)
-        )
+        return await _query(self._database, partial(statements.knows, sha256=sha256, source=source))
 
     async def _identified(
         self, body: bytes, media_type: str | None, file_name: str | None

@@ -274,6 +274,21 @@ def erased(db: sqlite3.Connection) -> None:
     db.execute("UPDATE to_erase SET documents = 0")
 
 
+def index(db: sqlite3.Connection, number: int) -> None:
+    """Add the passages and excerpts of a document to the full-text index, where they are not."""
+    (title,) = db.execute("SELECT title FROM documents WHERE number = ?", (number,)).fetchone()
+    title_terms = " ".join(terms(title))
+    for unit, searched in (("passage", "NOT links"), ("excerpt", "true")):
+        sql = f"SELECT {unit}, headings, text FROM {unit}s WHERE number = ? AND {searched}"
+        db.executemany(
+            f"INSERT INTO {unit}_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)",
+            [
+                (at, title_terms, " ".join(terms(headings)), " ".join(terms(text)))
+                for at, headings, text in db.execute(sql, (number,)).fetchall()
+            ],
+        )
+
+
 def rebuilds_left(db: sqlite3.Connection) -> int:
     """How many documents are still to be rebuilt."""
     return int(db.execute("SELECT count(*) FROM rebuilds").fetchone()[0])

@@ -11,7 +11,6 @@ log. No handler waits for an agent.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
