@@ -19,13 +19,10 @@ from pathlib import Path
 
 import trio
 
-from actors.doctor.doctor import examine
 from actors.errors import (
-    ActorError,
     DocumentNotFound,
     DocumentUnreadable,
     IllegalState,
-    StorageUnavailable,
     TaskNotFound,
     TaskUnreadable,
 )
@@ -85,7 +82,7 @@ async def use_log(folder: Path, ids: list[str], told: Counter[str]) -> None:
         await answer(system.tasks(status="pending"), told)
         for task_id in ids:
             await answer(system.status(task_id), told)
-        *_, done, running, other, pending, last, _ = ids
+        done, (*_, running, other, pending, last, _) = ids[0], ids
         await answer(_events(system, done), told)
         await answer(_execute(system, other), told)
         await answer(_execute(system, last), told)
@@ -118,7 +115,9 @@ async def make_library(folder: Path, size: int) -> list[str]:
         while _size(folder / "library.db") < size:
             parts = [" ".join(rng.choices(words, k=90)) + "." for _ in range(12)]
             body = f"# Frogs {len(ids)}\n\nAll zebras.\n\n" + "\n\n".join(parts)
-            added = await library.add(body.encode(), media_type="text/markdown", source=f"/{len(ids)}")
+            added = await library.add(
+                body.encode(), media_type="text/markdown", source=f"/{len(ids)}"
+            )
             ids.append(added.document.document_id)
     return ids[:: max(len(ids) // 6, 1)]
 
@@ -149,7 +148,9 @@ async def answer(asked: Awaitable, told: Counter[str]):
     return None
 
 
-async def sweep(whole: Path, file: str, ids: list[str], offsets: Iterable[int], seed: int = 1) -> Counter[str]:
+async def sweep(
+    whole: Path, file: str, ids: list[str], offsets: Iterable[int], seed: int = 1
+) -> Counter[str]:
     """Flip one byte at each offset, each in a fresh copy of the folder; what was told, counted."""
     told: Counter[str] = Counter()
     rng = random.Random(seed)
@@ -163,7 +164,11 @@ async def sweep(whole: Path, file: str, ids: list[str], offsets: Iterable[int], 
             try:
                 await use(folder, ids, told)
             except UnusableDatabase as refused:
-                assert "doctor" in refused.message or "newer" in refused.message or "another program" in refused.message
+                assert (
+                    "doctor" in refused.message
+                    or "newer" in refused.message
+                    or "another program" in refused.message
+                )
                 told["start refused"] += 1
             except BaseException as error:
                 error.add_note(f"{file}, offset {offset}, mask {mask}")

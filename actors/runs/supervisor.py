@@ -175,6 +175,11 @@ class Supervisor:
                 await self._flush(live, pending=-1)
                 return admitted
             await live.ledger.flush()
+            if not self._tasks.draining and task_id not in self._tasks.stalled:
+                await self._resume(
+                    task_id, "storage"
+                )  # The index of a damaged log may not name it.
+                self._fill_slots()
         return await self._tasks.view.task(task_id)
 
     async def _retry(self, task_id: str) -> Task:
