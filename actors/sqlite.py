@@ -333,8 +333,16 @@ def prepare(
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # Later it would take a VACUUM.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    while version < len(schema.steps):
-        version = transaction(connection, partial(_migrate, schema=schema))
+    try:
+        while version < len(schema.steps):
+            version = transaction(connection, partial(_migrate, schema=schema))
+    except sqlite3.OperationalError as error:
+        if meaning_of(error.sqlite_errorcode) is not Meaning.BUG:
+            raise
+        raise UnusableDatabase(
+            f"{named} is damaged: it does not have the tables of its schema {version} ({error}). It "
+            "was left as it is: restore a backup, or choose another data folder."
+        ) from error
 
 
 def _give_back(connection: sqlite3.Connection) -> None:

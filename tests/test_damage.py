@@ -83,7 +83,7 @@ async def test_deleted_words_are_in_no_file_after_the_next_start(tmp_path: Path)
     for number in range(2):
         async with opened(tmp_path) as library:
             added = await library.add(f"{number} {text}".encode(), source=f"/{number}")
-            await library.add(f"# Frogs {number}\n\nFrogs sing.".encode())
+            await library.add(f"# Frogs {number}\n\nFrogs sing {number}.".encode())
         before = (tmp_path / "library.db").stat().st_size
         async with opened(tmp_path) as library:
             await library.delete(added.document.document_id)

@@ -191,7 +191,7 @@ async def test_a_step_that_fails_leaves_nothing_and_is_taken_later(tmp_path: Pat
     )
     bad = replace(good, steps=(good.steps[0], "CREATE TABLE two (a);\nCREATE TABLE two (a);"))
     file = tmp_path / "some.db"
-    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+    with pytest.raises(UnusableDatabase, match="already exists"):
         async with open_database(bad, file):
             pass
     with closing(sqlite3.connect(file)) as db:
