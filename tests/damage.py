@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -52,7 +53,8 @@ SENSIBLE = (
 async def make_log(folder: Path, size: int) -> list[str]:
     """A log of about this size: completed tasks, then running and pending ones. The ids of some."""
     text = ["frogs sing at night, " * 400] * 3
-    done, file = [], folder / "log.db"
+    done: list[str] = []
+    file = folder / "log.db"
     settings = Settings(data_dir=folder, max_pending_tasks=10_000)
     async with scripted_system(Cast(parts=text), settings=settings) as system:
         while not file.exists() or _size(file) < size:
@@ -108,7 +110,7 @@ async def _execute(system, task_id: str) -> None:
 
 async def make_library(folder: Path, size: int) -> list[str]:
     """A library of about this size; the ids of some of its documents."""
-    ids = []
+    ids: list[str] = []
     rng = random.Random(7)
     words = [f"frog{n}" for n in range(400)]
     async with open_library(folder, now=lambda: NOON, parser=InlineParser()) as library:
@@ -138,7 +140,7 @@ async def use_library(folder: Path, ids: list[str], told: Counter[str]) -> None:
         await answer(library.search("zebra", limit=5), told)
 
 
-async def answer(asked: Awaitable, told: Counter[str]):
+async def answer(asked: Awaitable[Any], told: Counter[str]):
     """The answer, or None if it was a sensible error; that is counted."""
     try:
         with trio.fail_after(ANSWER_S):

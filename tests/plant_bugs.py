@@ -298,6 +298,27 @@ BUGS = [
         [Edit("web.http", CLOSES, f"{CLOSES}\n            return True")],
         by=f"{HTTP_BOUNDS}::room_is_made",
     ),
+    Bug(
+        "a damaged page ends the process",
+        [
+            Edit(
+                "actors.sqlite_errors",
+                "case Meaning.WRITE_FAILED | Meaning.BROKEN if fatal:",
+                "case Meaning.WRITE_FAILED | Meaning.BROKEN | Meaning.DAMAGED if fatal:",
+            )
+        ],
+        by="test_damage.py::a_flipped_byte",
+    ),
+    Bug(
+        "what is deleted stays in the file",
+        [Edit("actors.sqlite", 'connection.executescript("PRAGMA incremental_vacuum")', "pass")],
+        by="test_damage.py::deleted_words",
+    ),
+    Bug(
+        "a file that may not grow is a broken disk",
+        [Edit("actors.sqlite_errors", "(ENOSPC, EDQUOT, EFBIG)", "(ENOSPC, EDQUOT)")],
+        by="test_storage_trouble.py::may_not_grow",
+    ),
 ]
 
 
