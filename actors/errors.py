@@ -145,6 +145,12 @@ class DocumentNotFound(ActorError):
     code = "document_not_found"
 
 
+class DocumentUnreadable(ActorError):
+    """A record of the library is damaged. The operator's move: a backup, `terzetto doctor`, or delete it."""
+
+    code = "document_unreadable"
+
+
 class IllegalState(ActorError):
     """The task is not in a state that allows this. The caller's move: look at its status."""
 

@@ -7,22 +7,33 @@ the event loop, so that cancellation, draining and reading go on.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
-import tempfile
+import stat
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
-from enum import Enum, auto
-from errno import EDQUOT, ENOSPC
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
-from zlib import crc32
 
 import trio
 
-from actors.errors import ActorError, StorageUnavailable
+from actors.errors import StorageUnavailable
+from actors.sqlite_errors import (
+    NO_ROOM,
+    Busy,
+    Meaning,
+    UnusableDatabase,
+    explained,
+    has_room,
+    is_full,
+    meaning_of,
+    no_room,
+)
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
@@ -33,10 +44,11 @@ READERS = 2
 INSTRUCTIONS_PER_CHECK = 20_000
 """Virtual machine instructions between two checks for cancellation: under 1 ms."""
 
+INCREMENTAL = 2
+"""What `PRAGMA auto_vacuum` is then."""
+
 BUSY_TIMEOUT_S = 0.1
 """How long SQLite itself waits for a lock, in the thread."""
-
-PROBE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,141 +77,7 @@ class BusyWait:
 
 
 BUSY_WAIT = BusyWait()
-
-# --- errors -----------------------------------------------------------------------------------
-
-
-class UnusableDatabase(StorageUnavailable):
-    """The file is damaged, newer, or another program's. The operator's move: it is left as it is."""
-
-    retryable = False
-
-
-class DamagedRecord(ActorError):
-    """A row does not have the checksum that was stored with it. The operator's move: a backup."""
-
-    code = "damaged_record"
-
-
-class DatabaseFailed(Exception):
-    """A write has failed for good, so the process must end. The operator's move: check the disk."""
-
-
-class _Busy(Exception):
-    """Another program holds a lock; nothing has been done."""
-
-
-class Meaning(Enum):
-    """What an error of SQLite means."""
-
-    BUSY = auto()
-    """Another program holds a lock: try again."""
-    NO_ROOM = auto()
-    """The disk is full: it may work later."""
-    UNAVAILABLE = auto()
-    """The file cannot be opened or written as things are: it may work later."""
-    DAMAGED = auto()
-    """The file is damaged, or not a database."""
-    WRITE_FAILED = auto()
-    """`NO_ROOM` if the disk or the quota has none, else `BROKEN`."""
-    BROKEN = auto()
-    """The disk fails, or data may not have reached it."""
-    BUG = auto()
-    """A mistake in the program: the error passes as it is."""
-
-
-MEANINGS: dict[int, Meaning] = {
-    sqlite3.SQLITE_BUSY: Meaning.BUSY,
-    sqlite3.SQLITE_LOCKED: Meaning.BUSY,
-    sqlite3.SQLITE_PROTOCOL: Meaning.BUSY,  # Two processes open the WAL at the same moment.
-    sqlite3.SQLITE_FULL: Meaning.NO_ROOM,
-    sqlite3.SQLITE_READONLY: Meaning.UNAVAILABLE,
-    sqlite3.SQLITE_CANTOPEN: Meaning.UNAVAILABLE,
-    sqlite3.SQLITE_PERM: Meaning.UNAVAILABLE,
-    sqlite3.SQLITE_NOTADB: Meaning.DAMAGED,
-    sqlite3.SQLITE_CORRUPT: Meaning.DAMAGED,
-    sqlite3.SQLITE_IOERR: Meaning.BROKEN,
-    # SQLite reports a quota (EDQUOT), and a full disk below its shared memory, as I/O errors.
-    sqlite3.SQLITE_IOERR_WRITE: Meaning.WRITE_FAILED,
-    sqlite3.SQLITE_IOERR_SHMSIZE: Meaning.WRITE_FAILED,
-}
-"""Result codes, and those extended codes that mean something else than their result code."""
-
-
-def meaning_of(code: int) -> Meaning:
-    """What an error code means, result code or extended."""
-    return MEANINGS.get(code) or MEANINGS.get(code & 0xFF) or Meaning.BUG
-
-
-@contextmanager
-def explained(file: Path, schema: Schema, *, fatal: bool = False) -> Iterator[None]:
-    """Raise what an error in the block means; bugs pass as they are."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        meaning = meaning_of(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR))
-        if meaning is Meaning.WRITE_FAILED:
-            meaning = Meaning.BROKEN if has_room(file.parent) else Meaning.NO_ROOM
-        match meaning:
-            case Meaning.BUG:
-                raise
-            case Meaning.BUSY:
-                raise _Busy from error
-            case Meaning.NO_ROOM:
-                raise StorageUnavailable(f"There is no room left for the {schema.noun}.") from error
-            case Meaning.DAMAGED | Meaning.BROKEN if fatal:
-                raise DatabaseFailed(
-                    f"{file} cannot be written any more ({error}). Every answer that was given is "
-                    "in it. Check the disk, restore the file from a backup if it is damaged, and "
-                    "start the server again."
-                ) from error
-            case Meaning.DAMAGED:
-                raise UnusableDatabase(
-                    f"{file} is damaged or is not a Terzetto {schema.noun} ({error}). It was left "
-                    "as it is: move it away, restore it from a backup, or choose another data "
-                    "folder."
-                ) from error
-            case _:
-                raise StorageUnavailable(
-                    f"The {schema.noun} cannot be used now: {error}."
-                ) from error
-
-
-def has_room(folder: Path) -> bool:
-    """Whether some bytes can be written in this folder."""
-    try:
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(bytes(PROBE_BYTES))
-            probe.flush()
-            os.fsync(probe.fileno())
-    except OSError as error:
-        return error.errno not in (ENOSPC, EDQUOT)
-    return True
-
-
-def checked(content: bytes, crc: int | None, row: str) -> bytes:
-    """The content of a row if its CRC-32 matches; rows from before there was one have None.
-
-    Raises `DamagedRecord`, whose text begins with `row`.
-    """
-    if crc is not None and crc32(content) != crc:
-        raise DamagedRecord(
-            f"{row} is damaged: it does not match its checksum. Restore a backup, or delete it."
-        )
-    return content
-
-
-def checked_text(content: bytes, crc: int | None, row: str) -> str:
-    """As `checked`, for text that was read as a BLOB; without a checksum it must be UTF-8."""
-    try:
-        return checked(content, crc, row).decode()
-    except UnicodeDecodeError:
-        raise DamagedRecord(
-            f"{row} is damaged: it is not UTF-8. Restore a backup, or delete it."
-        ) from None
-
-
-# --- databases --------------------------------------------------------------------------------
+NO_WAIT = BusyWait(0)
 
 
 class Database(Protocol):
@@ -208,18 +86,26 @@ class Database(Protocol):
     async def read(self, work: Work[T]) -> T:
         """Run work that only reads; it is interrupted if its asker is cancelled."""
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, references: bool = True) -> T:
         """Run work as one transaction, durable when this returns.
 
-        Raises `StorageUnavailable`, with nothing written.
+        Without `references`, rows may be deleted whose damaged dependants cannot be. Raises
+        `StorageUnavailable`, with nothing written.
         """
 
     async def compute(self, work: Callable[[], T]) -> T:
         """Run work that takes long and needs no connection, where reads run."""
 
+    async def check(self) -> None:
+        """Raise `StorageUnavailable` if there is no room, or writes are refused, as the last was."""
 
-def transaction(connection: sqlite3.Connection, work: Work[T]) -> T:
+    async def give_back(self) -> None:
+        """Give the room of deleted rows back, and leave nothing of them in the files."""
+
+
+def transaction(connection: sqlite3.Connection, work: Work[T], *, references: bool = True) -> T:
     """Run work as one transaction, which is rolled back if the work raises."""
+    connection.execute(f"PRAGMA foreign_keys = {references:d}")
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         return work(connection)
@@ -230,16 +116,22 @@ class MemoryDatabase:
 
     def __init__(self, schema: Schema) -> None:
         self._connection = _connect(":memory:")
-        _prepare(self._connection, Path(":memory:"), schema)
+        prepare(self._connection, Path(":memory:"), schema)
 
     async def read(self, work: Work[T]) -> T:
         return work(self._connection)
 
-    async def write(self, work: Work[T]) -> T:
-        return self.write_now(work)
+    async def write(self, work: Work[T], *, references: bool = True) -> T:
+        return transaction(self._connection, work, references=references)
 
     async def compute(self, work: Callable[[], T]) -> T:
         return work()
+
+    async def check(self) -> None:
+        pass
+
+    async def give_back(self) -> None:
+        pass
 
     def read_now(self, work: Work[T]) -> T:
         """As `read`, for callers that are not async."""
@@ -265,24 +157,53 @@ class FileDatabase:
         self._writing = trio.CapacityLimiter(1)
         self._reading = trio.CapacityLimiter(len(self._readers))
         self._busy = busy
+        self._refused: StorageUnavailable | None = None
 
     async def read(self, work: Work[T]) -> T:
         return await _when_free(partial(self._read, work), self._reading, self._busy, self._file)
 
-    async def write(self, work: Work[T]) -> T:
-        return await _when_free(partial(self._write, work), self._writing, self._busy, self._file)
+    async def write(self, work: Work[T], *, references: bool = True) -> T:
+        return await self._written(partial(self._write, work, references), self._busy)
 
     async def compute(self, work: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(work, limiter=self._reading)
 
-    def _write(self, work: Work[T]) -> T:
-        with explained(self._file, self._schema, fatal=self._schema.fatal_writes):
-            return transaction(self._writer, work)
+    async def check(self) -> None:
+        refused = self._refused
+        full = await trio.to_thread.run_sync(is_full, self._file)
+        if full or (refused and not await trio.to_thread.run_sync(has_room, self._file)):
+            raise StorageUnavailable(no_room(self._schema.noun))
+        if refused:
+            try:
+                await self._written(partial(self._write, _touch, True), NO_WAIT)
+            except StorageUnavailable:
+                self._refused = refused  # It says more than that there was a lock just now.
+                raise refused from None
+
+    async def give_back(self) -> None:
+        await self._written(self._give_back, self._busy)
+
+    async def _written(self, attempt: Callable[[], T], busy: BusyWait) -> T:
+        try:
+            result = await _when_free(attempt, self._writing, busy, self._file)
+        except StorageUnavailable as refused:
+            self._refused = refused
+            raise
+        self._refused = None
+        return result
+
+    def _give_back(self) -> None:
+        with explained(self._file, self._schema.noun):
+            _give_back(self._writer)
+
+    def _write(self, work: Work[T], references: bool) -> T:
+        with explained(self._file, self._schema.noun, fatal=self._schema.fatal_writes):
+            return transaction(self._writer, work, references=references)
 
     def _read(self, work: Work[T]) -> T:
         reader = self._readers.pop()  # There is one: the limiter admits no more threads than that.
         try:
-            with explained(self._file, self._schema):
+            with explained(self._file, self._schema.noun):
                 return _interruptible(reader, work)
         finally:
             self._readers.append(reader)
@@ -317,7 +238,7 @@ async def _when_free(
     while True:
         try:
             return await trio.to_thread.run_sync(attempt, limiter=limiter)
-        except _Busy as locked:
+        except Busy as locked:
             if trio.current_time() >= give_up_at:
                 raise StorageUnavailable(
                     f"Another program has kept {file.name} locked for {busy.total_s:g} seconds. "
@@ -330,18 +251,20 @@ def _open_file(file: Path, schema: Schema) -> list[sqlite3.Connection]:
     """The connection that writes, then those that read."""
     connections: list[sqlite3.Connection] = []
     try:
-        with explained(file, schema):
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with explained(file, schema.noun, opening=True):
+            _create(file)
             uri = file.absolute().as_uri()
             connections.append(_connect(uri))
-            _prepare(connections[0], file, schema)
+            prepare(connections[0], file, schema)
+            _give_back(connections[0])
             for _ in range(READERS):
                 connections.append(_connect(f"{uri}?mode=ro"))
                 connections[-1].execute("PRAGMA query_only = ON")
     except BaseException as error:
         _close(connections)
         if isinstance(error, OSError):
-            raise StorageUnavailable(f"{file} cannot be opened: {error.strerror}.") from error
+            why = no_room(schema.noun) if error.errno in NO_ROOM else f"{error.strerror}."
+            raise StorageUnavailable(f"{file} cannot be opened: {why}") from error
         raise
     return connections
 
@@ -352,15 +275,42 @@ def _close(connections: list[sqlite3.Connection]) -> None:
         connection.close()
 
 
+def _create(file: Path) -> None:
+    """Create the file for its owner alone, if need be; SQLite gives its other files the same mode."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _close_to_others(file: Path) -> None:
+    """Take the permissions of other users away, which a copy or an older version may have left."""
+    for one in file.parent.glob(f"{file.name}*"):
+        mode = stat.S_IMODE(one.stat().st_mode)
+        if mode & 0o077:
+            with suppress(PermissionError):  # It is another user's, who lets us use it.
+                one.chmod(mode & 0o700)
+
+
 def _connect(uri: str) -> sqlite3.Connection:
-    """A connection in autocommit: transactions begin where the code says so."""
-    return sqlite3.connect(
+    """A connection in autocommit: transactions begin where the code says so.
+
+    Damaged text is read with replacement characters: else one row would fail a whole query.
+    """
+    connection = sqlite3.connect(
         uri, timeout=BUSY_TIMEOUT_S, uri=True, isolation_level=None, check_same_thread=False
     )
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+    return connection
 
 
-def _prepare(connection: sqlite3.Connection, file: Path, schema: Schema) -> None:
-    """Check whose file it is before anything is written, then bring it to the newest schema."""
+def prepare(
+    connection: sqlite3.Connection, file: Path, schema: Schema, *, name: Path | None = None
+) -> None:
+    """Check whose file it is before anything is written, then bring it to the newest schema.
+
+    `name` is what errors call the file, if it is a copy.
+    """
+    named = name or file
     with connection:  # One snapshot: another process may be creating the same file.
         connection.execute("BEGIN")
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -368,20 +318,59 @@ def _prepare(connection: sqlite3.Connection, file: Path, schema: Schema) -> None
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     if mark != schema.application_id and (mark or version or tables):
         raise UnusableDatabase(
-            f"{file} belongs to another program: it is not a Terzetto {schema.noun}. It was left "
+            f"{named} belongs to another program: it is not a Terzetto {schema.noun}. It was left "
             "as it is: move it away, or choose another data folder."
         )
     if version > len(schema.steps):
         raise UnusableDatabase(
-            f"{file} was written by a newer Terzetto (schema {version}, this release knows "
+            f"{named} was written by a newer Terzetto (schema {version}, this release knows "
             f"{len(schema.steps)}). It was left as it is: start the newer release, or choose "
             "another data folder."
         )
+    _close_to_others(file)
+    connection.execute("PRAGMA secure_delete = ON")
+    if not tables:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # Later it would take a VACUUM.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    while version < len(schema.steps):
-        version = transaction(connection, partial(_migrate, schema=schema))
+    try:
+        while version < len(schema.steps):
+            version = transaction(connection, partial(_migrate, schema=schema))
+    except sqlite3.OperationalError as error:
+        if meaning_of(error.sqlite_errorcode) is not Meaning.BUG:
+            raise
+        raise UnusableDatabase(
+            f"{named} is damaged: it does not have the tables of its schema {version} ({error}). It "
+            "was left as it is: restore a backup, or choose another data folder."
+        ) from error
+
+
+def _give_back(connection: sqlite3.Connection) -> None:
+    """Give the room of deleted rows back; a file from before this was possible is rewritten once.
+
+    The log of SQLite is emptied, too: it may hold pages as they were before rows were deleted. All this
+    can wait until there is room for it, and the damage is mended.
+    """
+    try:
+        (kind,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+        if kind == INCREMENTAL:
+            # Its rows have no columns, and `execute` takes such a statement for finished.
+            connection.executescript("PRAGMA incremental_vacuum")
+        else:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        if meaning_of(code) not in (Meaning.NO_ROOM, Meaning.WRITE_FAILED, Meaning.DAMAGED):
+            raise
+        log.warning("the room of what was deleted is not given back: %s", error)
+
+
+def _touch(connection: sqlite3.Connection) -> None:
+    """Write something that changes nothing."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _migrate(connection: sqlite3.Connection, schema: Schema) -> int:

@@ -251,13 +251,16 @@ class System:
     async def ping(self) -> None:
         """Returns once the supervisor and the journal have answered.
 
-        Raises `ActorStopped` if an actor has ended, though the system has not.
+        Raises `ActorStopped` if an actor has ended, though the system has not, and
+        `StorageUnavailable` while the log or the library cannot be written.
         """
         for actor in self._actors:
             if actor.info().state == "stopped":
                 raise ActorStopped(f"The actor {actor.name} has stopped. Restart the server.")
         await self._supervisor.ask(Ping())
         await self._tasks.journal.ask(Ping())
+        await self._view.store.check()
+        await self.library.check()
 
     @property
     def draining(self) -> bool:

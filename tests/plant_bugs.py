@@ -436,6 +436,8 @@ BUGS = [
         "HTTP: a report shows the markup of its text",
         [Edit("web.api.reports", '{"html": False}', '{"html": True}')],
         "test_api_report.py::holds_no_markup",
+    ),
+    Bug(
         "a closed terminal: the second SIGHUP ends the command at once",
         [Edit("web.signals", "== signal.SIGHUP:", "== signal.SIGABRT:")],
         "test_command_run.py::hangup",
@@ -470,6 +472,27 @@ BUGS = [
         "a request that waits for the log is cut at the shutdown",
         [Edit("web.http.server", "ANSWER_S = 12.0", "ANSWER_S = CLOSING_S")],
         "test_http_faults.py::worked_on",
+    ),
+    Bug(
+        "a damaged page ends the process",
+        [
+            Edit(
+                "actors.sqlite_errors",
+                "case Meaning.WRITE_FAILED | Meaning.BROKEN if fatal:",
+                "case Meaning.WRITE_FAILED | Meaning.BROKEN | Meaning.DAMAGED if fatal:",
+            )
+        ],
+        by="test_damage.py::a_flipped_byte",
+    ),
+    Bug(
+        "what is deleted stays in the file",
+        [Edit("actors.sqlite", 'connection.executescript("PRAGMA incremental_vacuum")', "pass")],
+        by="test_damage.py::deleted_words",
+    ),
+    Bug(
+        "a file that may not grow is a broken disk",
+        [Edit("actors.sqlite_errors", "(ENOSPC, EDQUOT, EFBIG)", "(ENOSPC, EDQUOT)")],
+        by="test_storage_trouble.py::may_not_grow",
     ),
 ]
 

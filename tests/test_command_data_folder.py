@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
 from command_fakes import FakeService, answer_with
 
 from web.client import HttpService
 from web.command.services import open_service
-from web.data_folder import FolderHeld, FolderUnusable, announce, hold, running_server
+from web.data_folder import FolderHeld, FolderLost, FolderUnusable, announce, hold, running_server
 from web.settings.model import ServerSettings
 
 
@@ -94,3 +95,43 @@ async def test_a_folder_held_by_another_command_is_refused(tmp_path: Path) -> No
     with hold(tmp_path), pytest.raises(FolderHeld, match="wait for it or use --data"):
         async with open_service(ServerSettings(data_dir=tmp_path)):
             pass
+
+
+def test_a_restored_backup_is_closed_to_others_and_used(tmp_path: Path) -> None:
+    (tmp_path / "log.db").touch()
+    (tmp_path / "library.db").touch()
+    tmp_path.chmod(0o755)
+
+    with hold(tmp_path):
+        assert mode(tmp_path) == 0o700
+
+
+def test_the_refusal_of_a_public_folder_says_what_to_do(tmp_path: Path) -> None:
+    for name in ("log.db", "notes.txt"):
+        (tmp_path / name).touch()
+    tmp_path.chmod(0o755)
+
+    with pytest.raises(FolderUnusable, match=f"chmod 700 {tmp_path}"), hold(tmp_path):
+        pass
+
+
+def test_the_address_of_another_server_is_not_removed(tmp_path: Path) -> None:
+    with hold(tmp_path), announce(tmp_path, "http://127.0.0.1:1"):
+        (tmp_path / "server.json").unlink()
+        (tmp_path / "server.json").write_text('{"url": "http://127.0.0.1:2"}')
+
+    assert running_server(tmp_path) == "http://127.0.0.1:2"
+
+
+async def test_a_command_whose_folder_is_lost_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with(monkeypatch, FakeService())
+    data = tmp_path / "data"
+
+    with pytest.raises(ExceptionGroup) as raised, trio.fail_after(10):
+        async with open_service(ServerSettings(data_dir=data)):
+            data.rename(tmp_path / "elsewhere")
+            await trio.sleep_forever()
+
+    assert raised.group_contains(FolderLost, match=str(data))

@@ -16,24 +16,21 @@ from typing import Any
 import pytest
 import trio
 
-from actors.errors import StorageUnavailable
+from actors.errors import DocumentUnreadable, StorageUnavailable
 from actors.journal import sqlite as log
 from actors.journal.sqlite import open_sqlite_store
 from actors.library import schema as library
 from actors.library.library import open_library
 from actors.library.parsing.inline import InlineParser
 from actors.settings import Settings
-from actors.sqlite import (
-    BUSY_TIMEOUT_S,
-    BusyWait,
+from actors.sqlite import BUSY_TIMEOUT_S, BusyWait, Schema, open_database
+from actors.sqlite_errors import (
     DamagedRecord,
     DatabaseFailed,
     Meaning,
-    Schema,
     UnusableDatabase,
     explained,
     meaning_of,
-    open_database,
 )
 from actors.testing import Cast, scripted_system
 
@@ -109,7 +106,7 @@ def test_a_code_that_is_not_known_means_what_its_result_code_means() -> None:
 RAISED = {
     Meaning.NO_ROOM: (StorageUnavailable, StorageUnavailable),
     Meaning.UNAVAILABLE: (StorageUnavailable, StorageUnavailable),
-    Meaning.DAMAGED: (UnusableDatabase, DatabaseFailed),
+    Meaning.DAMAGED: (UnusableDatabase, UnusableDatabase),
     Meaning.WRITE_FAILED: (StorageUnavailable, DatabaseFailed),
     Meaning.BROKEN: (StorageUnavailable, DatabaseFailed),
     Meaning.BUG: (sqlite3.OperationalError, sqlite3.OperationalError),
@@ -126,7 +123,7 @@ def failure(code: int) -> sqlite3.OperationalError:
 @pytest.mark.parametrize("name", [name for name in codes() if expected(name) != Meaning.BUSY])
 def test_every_error_is_raised_as_what_it_means(name: str, fatal: bool, tmp_path: Path) -> None:
     with pytest.raises(Exception) as raised:
-        with explained(tmp_path / "log.db", log.SCHEMA, fatal=fatal):
+        with explained(tmp_path / "log.db", log.SCHEMA.noun, fatal=fatal):
             raise failure(codes()[name])
     assert type(raised.value) is RAISED[expected(name)][fatal]
 
@@ -140,7 +137,7 @@ def test_a_failed_write_for_lack_of_room_is_no_broken_disk(
 
     monkeypatch.setattr(os, "fsync", over_quota)
     with pytest.raises(StorageUnavailable, match="no room left for the log"):
-        with explained(tmp_path / "log.db", log.SCHEMA, fatal=True):
+        with explained(tmp_path / "log.db", log.SCHEMA.noun, fatal=True):
             raise failure(codes()[name])
 
 
@@ -194,7 +191,7 @@ async def test_a_step_that_fails_leaves_nothing_and_is_taken_later(tmp_path: Pat
     )
     bad = replace(good, steps=(good.steps[0], "CREATE TABLE two (a);\nCREATE TABLE two (a);"))
     file = tmp_path / "some.db"
-    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+    with pytest.raises(UnusableDatabase, match="already exists"):
         async with open_database(bad, file):
             pass
     with closing(sqlite3.connect(file)) as db:
@@ -289,9 +286,9 @@ async def test_a_damaged_text_or_passage_is_one_clear_error(tmp_path: Path) -> N
         "UPDATE passages SET text = CAST(x'ff' || text AS TEXT) WHERE number = 1",
     )
     async with open_library(tmp_path, now=lambda: NOON, parser=InlineParser()) as lib:
-        with pytest.raises(DamagedRecord, match=f"Document {damaged} is damaged"):
+        with pytest.raises(DocumentUnreadable, match=f"Document {damaged} is damaged"):
             await lib.text(damaged)
-        with pytest.raises(DamagedRecord, match=f"Document {damaged}, passage 1"):
+        with pytest.raises(DocumentUnreadable, match=f"Document {damaged}, passage 1"):
             await lib.search("zebra", limit=3)
         assert await lib.text(whole) == "A frog sings."
         assert [one.document_id for one in (await lib.search("frog", limit=3)).passages] == [whole]

@@ -21,6 +21,8 @@ from actors.journal.log import Append, Position
 from actors.journal.memory import MemoryStore
 from actors.journal.sqlite import open_sqlite_store
 
+FULL = "The disk, a quota or a size limit is full: there is no room left for the log."
+
 
 class SmallDisk(MemoryStore):
     """Refuses every append while it is `full`."""
@@ -119,25 +121,95 @@ def test_on_a_file_system_that_is_full_for_a_while(tmp_path: Path) -> None:
         str(script),
     ]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=55, check=False)
-    assert ran.stdout.splitlines() == ["There is no room left for the log.", "completed"], (
-        ran.stderr
-    )
+    assert ran.stdout.splitlines() == [FULL, "completed"], ran.stderr
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit, which Linux has")
+async def test_files_that_may_not_grow_are_met_like_a_full_disk(tmp_path: Path) -> None:
+    async with running(tmp_path) as server, httpx.AsyncClient(base_url=server.url) as http:
+        pid, frogs = server.process.pid, {"task_description": "frogs"}
+        assert (await http.get("/readyz")).status_code == 200
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1_000, resource.RLIM_INFINITY))
+        for path, body in (("/tasks", frogs), ("/readyz", None)):
+            refused = await http.request("POST" if body else "GET", path, json=body)
+            assert refused.status_code == 503
+            assert refused.json()["code"] == "storage_unavailable"
+            assert "no room left for the log" in refused.json()["detail"]
+        document = await http.post("/documents", content=b"A frog.")
+        assert document.json()["code"] == "storage_unavailable"
+        assert (await http.get("/tasks")).status_code == 200
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (-1, resource.RLIM_INFINITY))
+        assert (await http.get("/readyz")).status_code == 200
+        assert (await http.post("/tasks", json=frogs)).status_code == 201
+        assert (await http.post("/documents", content=b"A frog.")).status_code == 201
+
+
+BREAKER = """
+import os
+from pathlib import Path
+from pydantic import BaseModel
+
+class Asks(BaseModel):
+    product: str
+
+class Breaker:
+    name, does, asks, when = "breaker", "Breaks the disk.", Asks, ("disk",)
+
+    async def handle(self, request, about):
+        broken, _ = os.pipe()  # Nothing can be written at a place of a pipe.
+        for one in Path("/proc/self/fd").iterdir():
+            if one.is_symlink() and os.readlink(one).endswith("log.db-wal"):
+                os.dup2(broken, int(one.name))
+        return "It is broken."
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc, which Linux has")
 async def test_a_broken_disk_ends_the_server_with_one_plain_sentence(tmp_path: Path) -> None:
-    """Files that may not grow are as good as a disk that fails: it is no lack of room."""
-    async with running(tmp_path) as server:
+    (tmp_path / "breaker.py").write_text(BREAKER)
+    data = tmp_path / "data"
+    agents = f"agents={tmp_path}/breaker.py:Breaker"
+    async with running(data, "--set", agents) as server:
         async with httpx.AsyncClient(base_url=server.url) as http:
-            created = await http.post("/tasks", json={"task_description": "frogs"})
-            assert created.status_code == 201
-            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_000, 1_000))
+            created = await http.post("/tasks", json={"task_description": "What of the disk?"})
             with suppress(httpx.TransportError):
-                await http.post("/tasks", json={"task_description": "toads"})
+                await http.post(f"/tasks/{created.json()['task_id']}/execute")
             with trio.fail_after(START_S):
                 assert await server.process.wait() == 1
     sentences = [line for line in server.said if line.startswith("terzetto:")]
     assert len(sentences) == 1
     assert "log.db cannot be written any more (disk I/O error)" in sentences[0]
-    async with open_sqlite_store(tmp_path / "log.db") as store:
+    async with open_sqlite_store(data / "log.db") as store:
         assert await store.count("pending") == 1
+
+
+@pytest.mark.parametrize("lost", [".", "lock", "server.json", "log.db", "library.db-wal"])
+async def test_a_server_whose_folder_is_lost_ends_and_says_so(lost: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with running(data) as server:
+        (data / lost).rename(tmp_path / "elsewhere")
+        if lost == "lock":
+            (data / lost).touch()  # Replaced is lost, too.
+        if lost == "server.json":
+            (data / lost).write_text("{}")
+        with trio.fail_after(START_S):
+            assert await server.process.wait() == 1
+    (sentence,) = [line for line in server.said if line.startswith("terzetto:")]
+    assert str(data / lost) in sentence and "was removed or replaced" in sentence
+    assert not any("Traceback" in line for line in server.said)
+    if lost == "server.json":
+        assert (data / lost).read_text() == "{}"
+
+
+async def test_starting_on_a_full_disk_says_that_it_is_full(tmp_path: Path) -> None:
+    limit = "import resource, os, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9, 9));"
+    run = "from web.command import main; sys.exit(main(sys.argv[1:]))"
+    for command in (["serve", "--bind", "127.0.0.1:0"], ["search", "frogs"], ["run", "frogs"]):
+        ran = await trio.run_process(
+            [sys.executable, "-c", limit + run, *command, "--data", str(tmp_path / command[0])],
+            capture_stderr=True,
+            check=False,
+        )
+        assert ran.returncode != 0
+        said = ran.stderr.decode()
+        assert " is full" in said and len(said.splitlines()) == 1, said

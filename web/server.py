@@ -13,17 +13,18 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import trio
 
 from actors.errors import ActorError, leaf_errors
-from actors.sqlite import DatabaseFailed
+from actors.sqlite_errors import database_failed
 from actors.system import System, open_system
 from web.api.app import create_app
 from web.api.problems import CONTENT_TYPE, KINDS, problem_body
 from web.api.routing import CONNECTIONS
-from web.data_folder import announce, hold
+from web.data_folder import FolderLost, FolderUnusable, announce, hold, watch
 from web.gc_policy import Collector, return_large_blocks, run_collector
 from web.http.connection_table import ConnectionTable
 from web.http.limits import Limits
@@ -76,11 +77,11 @@ def _run(settings: ServerSettings, opens: OpenSystem) -> int:
     with hold(settings.data_dir):
         try:
             return trio.run(_serve, settings, partial(kept_handlers, opens))
-        except* (OSError, ActorError) as problems:
+        except* (OSError, ActorError, FolderLost, FolderUnusable) as problems:
             for problem in leaf_errors(problems):
                 say(f"terzetto: {problem}")
         except* Exception as failure:
-            if failed := _database_failed(failure):
+            if failed := database_failed(failure):
                 say(f"terzetto: {failed}")
             else:
                 log.critical("the system has failed and ends", exc_info=failure)
@@ -89,7 +90,7 @@ def _run(settings: ServerSettings, opens: OpenSystem) -> int:
 
 async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
     with ExitStack() as ends, receive_signals() as signals:
-        async with opens(settings) as system, trio.open_nursery() as watch:
+        async with opens(settings) as system, trio.open_nursery() as watching:
             closing = trio.Event()
             app = create_app(system, settings)
             listening = partial(serve, app, settings, shutdown_trigger=closing.wait)
@@ -97,18 +98,19 @@ async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
                 (url, *_) = await nursery.start(listening)
                 collector = Collector()
                 collector.begin()
-                watch.start_soon(run_collector, collector)
+                watching.start_soon(run_collector, collector)
                 with announce(settings.data_dir, url):
+                    await watching.start(_watch_folder, settings.data_dir, ends)
                     say(f"Terzetto listens at {url} (Ctrl-C stops it)")
                     await anext(signals)
-                    watch.start_soon(_end_at_once, signals)
+                    watching.start_soon(_end_at_once, signals)
                     ends.enter_context(_at_most(settings.grace_s + END_S))
                     say(
                         "Terzetto stops. Running steps may finish; a second Ctrl-C ends it at once."
                     )
                     await system.drain(settings.grace_s)
                 closing.set()
-            watch.cancel_scope.cancel()
+            watching.cancel_scope.cancel()
     return 0
 
 
@@ -155,6 +157,16 @@ def _as_problem(code: str, detail: str, path: str) -> ErrorResponse:
     return ErrorResponse(kind.status, headers, body)
 
 
+async def _watch_folder(
+    folder: Path, ends: ExitStack, *, task_status: trio.TaskStatus[None]
+) -> None:
+    try:
+        await watch(folder, task_status=task_status)
+    except FolderLost:
+        ends.enter_context(_at_most(END_S))
+        raise
+
+
 async def _end_at_once(signals: AsyncIterator[int]) -> None:
     """This loses nothing: what clients were told is in the log."""
     number = await second_signal(signals)
@@ -197,11 +209,3 @@ def _leave_threads(code: int) -> None:
     if len(left) > 1:  # The main thread is one.
         say(f"Terzetto does not wait for threads of agents: {', '.join(left[1:])}")
         os._exit(code)
-
-
-def _database_failed(error: BaseException | None) -> DatabaseFailed | None:
-    """The failed write that ended the journal, among the causes of `error`."""
-    if error is None or isinstance(error, DatabaseFailed):
-        return error
-    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else (error.__cause__,)
-    return next(filter(None, map(_database_failed, inner)), None)

@@ -21,9 +21,9 @@ from actors.journal.tail import Tail, TailBounds
 from actors.messages import Ping
 from actors.runtime import Call, Request
 from actors.runtime.fairness import LINES_PER_TICK, REPLIES_PER_TICK
-from actors.sqlite import DamagedRecord, UnusableDatabase
+from actors.sqlite_errors import DamagedRecord, UnusableDatabase
 from actors.tasks.events import decode
-from actors.tasks.life import IllegalMove, Task, evolve
+from actors.tasks.life import IllegalMove, Task, TaskStatus, evolve
 from actors.tasks.snapshot import load_snapshot
 
 GROUP_APPENDS = 512
@@ -40,8 +40,11 @@ Outcome: TypeAlias = tuple[Waiting, Position | ActorError]
 
 
 @dataclass(frozen=True, slots=True)
-class Delete(Request[None]):
-    """Delete a task that no run works for, and close the streams of its readers."""
+class Delete(Request[TaskStatus | None]):
+    """Delete a task that no run works for, and close the streams of its readers.
+
+    The reply is the status that it had in the index, as far as that can be read.
+    """
 
     must_finish: ClassVar[bool] = True
 
@@ -56,7 +59,7 @@ def readable(task_id: str) -> Iterator[None]:
     """
     try:
         yield
-    except DamagedRecord as damaged:
+    except (DamagedRecord, UnusableDatabase) as damaged:
         raise TaskUnreadable(damaged.message) from damaged
     except (ValueError, TypeError, LookupError, AttributeError, IllegalMove) as damaged:
         reason = f"a record of it cannot be read ({type(damaged).__name__})"
@@ -238,12 +241,13 @@ class Journal:
 
     async def _delete(self, delete: Delete, call: Call[Any]) -> None:
         try:
-            await self._view.store.delete(delete.task_id)
-        except StorageUnavailable as unavailable:
+            with readable(delete.task_id):
+                status = await self._view.store.delete(delete.task_id)
+        except (StorageUnavailable, TaskUnreadable) as unavailable:
             call.fail(unavailable)
         else:
             self._view.forget(delete.task_id)
-            call.settle(None)
+            call.settle(status)
 
     def _take(self) -> list[Waiting]:
         group: list[Waiting] = []

@@ -108,8 +108,11 @@ class Log(Protocol):
     async def outputs(self, task_id: str) -> dict[str, bytes]:
         """The private outputs of the completed steps, by step id."""
 
-    async def delete(self, task_id: str) -> None:
-        """Delete a task with its events, outputs and snapshot; an unknown one is no error."""
+    async def delete(self, task_id: str) -> TaskStatus | None:
+        """Delete a task with its events, outputs and snapshot; an unknown one is no error.
+
+        Returns the status that the index had, or None.
+        """
 
 
 class Index(Protocol):
@@ -133,6 +136,9 @@ class Store(Log, Index, Protocol):
 
     async def release(self) -> None:
         """Called last at an orderly end; the next `claim` returns True."""
+
+    async def check(self) -> None:
+        """Raise `StorageUnavailable` if there is no room, or writes are refused, as the last was."""
 
 
 def lines_after(lines: bytes, first_seq: int, after: int) -> bytes:

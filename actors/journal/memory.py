@@ -40,6 +40,9 @@ class MemoryStore:
         orderly, self._orderly = self._orderly, False
         return orderly
 
+    async def check(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def release(self) -> None:
         self._orderly = True
 
@@ -84,11 +87,13 @@ class MemoryStore:
         await trio.lowlevel.checkpoint()
         return dict(self._outputs.get(task_id, {}))
 
-    async def delete(self, task_id: str) -> None:
+    async def delete(self, task_id: str) -> TaskStatus | None:
         await trio.lowlevel.checkpoint()
+        task = self._tasks.get(task_id)
         tables = (self._tasks, self._pieces, self._outputs, self._snapshots, self._marks)
         for table in tables:
             table.pop(task_id, None)
+        return task.status if task else None
 
     async def page(self, status: TaskStatus | None, limit: int, before: int | None) -> IndexPage:
         await trio.lowlevel.checkpoint()

@@ -9,14 +9,16 @@ import json
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 from zlib import crc32
 
 from actors.errors import ActorError, StorageUnavailable
+from actors.journal import salvage
 from actors.journal.log import (
     EMPTY,
     PIECE_BYTES,
@@ -28,19 +30,14 @@ from actors.journal.log import (
     lines_after,
 )
 from actors.journal.sqlite_snapshots import keep_snapshots
-from actors.sqlite import (
-    BUSY_WAIT,
-    BusyWait,
-    DamagedRecord,
-    Database,
-    Schema,
-    checked,
-    open_database,
-)
+from actors.sqlite import BUSY_WAIT, BusyWait, Database, Schema, Work, open_database
+from actors.sqlite_errors import DamagedRecord, UnusableDatabase, checked
 from actors.tasks.failure import Failure
 from actors.tasks.life import Task, TaskStatus
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 OUTPUT_VERSION = 1
 """The form of the private outputs that this release writes."""
@@ -120,17 +117,25 @@ class SqliteStore:
             answers = [*await self._database.write(partial(_append, group=group))]
         except _Stale:  # Nothing has been written. Each append gets its own answer.
             answers = await self._database.write(partial(_append_each, group=group))
+        except UnusableDatabase:  # Damage is the fault of those tasks whose pages have it.
+            answers = [await self._append_alone(one) for one in group]
         if any(append.snapshot for append in group):
             pairs = zip(group, answers, strict=True)
             done = [append for append, answer in pairs if not isinstance(answer, ActorError)]
             await self._keep_snapshots(done)
         return answers
 
+    async def _append_alone(self, append: Append) -> Position | ActorError:
+        try:
+            return await self._database.write(partial(_append_one, append=append))
+        except UnusableDatabase as damaged:
+            return damaged
+
     async def _keep_snapshots(self, group: Iterable[Append]) -> None:
         """This is a transaction of its own, so that it can fail without failing the appends."""
         try:
             await self._database.write(partial(keep_snapshots, appends=group))
-        except (DamagedRecord, StorageUnavailable) as error:
+        except (DamagedRecord, UnusableDatabase, StorageUnavailable) as error:
             log.error("%s", error)
 
     async def read(self, task_id: str, after: int) -> Piece | None:
@@ -161,11 +166,12 @@ class SqliteStore:
 
         return await self._database.read(work)
 
-    async def delete(self, task_id: str) -> None:
-        def work(writer: sqlite3.Connection) -> None:
-            writer.execute("DELETE FROM tasks WHERE task_id = ?", (task_id,))
-
-        await self._database.write(work)
+    async def delete(self, task_id: str) -> TaskStatus | None:
+        try:
+            return await self._database.write(partial(_delete, task_id=task_id))
+        except UnusableDatabase:
+            forget = partial(salvage.forget, task_id=task_id)
+            return await self._database.write(forget, references=False)
 
     # --- the index --------------------------------------------------------------------------
 
@@ -173,28 +179,30 @@ class SqliteStore:
         only = "AND status = :status" if status else ""
 
         def work(reader: sqlite3.Connection) -> IndexPage:
-            with closing(reader.cursor()) as cursor, _lenient_text(reader):
+            with closing(reader.cursor()) as cursor:
                 cursor.row_factory = cast(Any, sqlite3.Row)
                 rows = cursor.execute(
                     f"SELECT * FROM tasks WHERE mark < :before {only} ORDER BY mark DESC LIMIT :most",
                     {"before": before or 2**62, "status": status, "most": limit + 1},
                 ).fetchall()
-            page = rows[:limit]
-            more = page[-1]["mark"] if len(rows) > limit else None
-            return IndexPage(tuple(_tasks_of(page)), more)
+            return _page_of(rows, limit)
 
-        return await self._database.read(work)
+        def salvaged(reader: sqlite3.Connection) -> IndexPage:
+            rows = salvage.index_rows(reader, before)
+            wanted = (row for row in rows if status in (None, row["status"]))
+            return _page_of(list(islice(wanted, limit + 1)), limit)
+
+        return await self._read_index(work, salvaged)
 
     async def unfinished(self) -> list[str]:
         def work(reader: sqlite3.Connection) -> list[str]:
-            with _lenient_text(reader):
-                rows = reader.execute(
-                    "SELECT task_id FROM tasks WHERE status IN ('executing', 'queued')"
-                    " ORDER BY status, updated_at, mark"
-                ).fetchall()
+            rows = reader.execute(
+                "SELECT task_id FROM tasks WHERE status IN ('executing', 'queued')"
+                " ORDER BY status, updated_at, mark"
+            ).fetchall()
             return [str(task_id) for (task_id,) in rows]
 
-        return await self._database.read(work)
+        return await self._read_index(work, salvage.unfinished)
 
     async def count(self, status: TaskStatus) -> int:
         def work(reader: sqlite3.Connection) -> int:
@@ -202,21 +210,45 @@ class SqliteStore:
             ((found,),) = reader.execute(sql, (status,)).fetchall()
             return int(found)
 
-        return await self._database.read(work)
+        return await self._read_index(work, partial(salvage.count, status=status))
+
+    async def _read_index(self, work: Work[T], salvaged: Work[T]) -> T:
+        """Read the index, and around the damage if a page of it is damaged."""
+        try:
+            return await self._database.read(work)
+        except UnusableDatabase as damaged:
+            log.error("%s", damaged.message)
+            return await self._database.read(salvaged)
 
     async def claim(self) -> bool:
         def work(writer: sqlite3.Connection) -> bool:
-            (orderly,) = writer.execute("SELECT orderly FROM owner").fetchone()
+            row = writer.execute("SELECT orderly FROM owner").fetchone()
             writer.execute("UPDATE owner SET orderly = 0")
-            return bool(orderly)
+            return row is None or bool(row[0])  # The row is lost with its page only.
 
-        return await self._database.write(work)
+        try:
+            return await self._database.write(work)
+        except UnusableDatabase as damaged:
+            log.error("%s", damaged.message)
+            return True
 
     async def release(self) -> None:
         def work(writer: sqlite3.Connection) -> None:
             writer.execute("UPDATE owner SET orderly = 1")
 
-        await self._database.write(work)
+        try:
+            await self._database.write(work)
+        except StorageUnavailable as unavailable:
+            log.warning("the next start takes this end for a crash: %s", unavailable.message)
+
+    async def check(self) -> None:
+        await self._database.check()
+
+
+def _delete(writer: sqlite3.Connection, task_id: str) -> TaskStatus | None:
+    sql = "DELETE FROM tasks WHERE task_id = ? RETURNING status"
+    rows = writer.execute(sql, (task_id,)).fetchall()
+    return rows[0][0] if rows else None
 
 
 class _Stale(Exception):
@@ -346,14 +378,10 @@ def _read_piece(reader: sqlite3.Connection, task_id: str, after: int) -> Piece |
     return Piece(after + 1, last, b"".join(found)) if found else None
 
 
-@contextmanager
-def _lenient_text(reader: sqlite3.Connection) -> Iterator[None]:
-    """Read broken UTF-8 with replacement characters: else one row fails the whole query."""
-    reader.text_factory = lambda text: text.decode(errors="replace")
-    try:
-        yield
-    finally:
-        reader.text_factory = str
+def _page_of(rows: Sequence[sqlite3.Row], limit: int) -> IndexPage:
+    page = rows[:limit]
+    more = page[-1]["mark"] if len(rows) > limit else None
+    return IndexPage(tuple(_tasks_of(page)), more)
 
 
 def _tasks_of(rows: Sequence[sqlite3.Row]) -> Iterator[Task]:

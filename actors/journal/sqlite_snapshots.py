@@ -16,7 +16,7 @@ from itertools import pairwise
 from zlib import crc32
 
 from actors.journal.log import Append
-from actors.sqlite import DamagedRecord, Meaning, meaning_of
+from actors.sqlite_errors import DamagedRecord, Meaning, meaning_of
 
 ROW_BYTES = 16 * 1024
 """The most bytes of joined lines in a row: about what one commit of a fast agent has."""

@@ -13,11 +13,13 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
 from actors.errors import IllegalState, InvalidRequest, TooLarge
 from actors.library import cursors, retrieval, statements
+from actors.library.damage import readable
 from actors.library.documents import (
     Added,
     Document,
@@ -30,6 +32,7 @@ from actors.library.documents import (
 from actors.library.encoders.encoder import LoadEncoder
 from actors.library.encoders.encodings import Encodings
 from actors.library.encoders.worker import EncoderWorker
+from actors.library.erasing import erase
 from actors.library.parsing.frames import Job
 from actors.library.parsing.media_types import MediaType, media_type_of
 from actors.library.parsing.places import ParsePlaces
@@ -39,10 +42,13 @@ from actors.library.retrieval import Found, Query
 from actors.library.sample_library import build_sample_database
 from actors.library.schema import FILE_NAME, SCHEMA
 from actors.library.selection import selected
-from actors.sqlite import BUSY_WAIT, BusyWait, Database, open_database
+from actors.sqlite import BUSY_WAIT, BusyWait, Database, Work, open_database
+from actors.sqlite_errors import UnusableDatabase
 from actors.tasks.evidence import Excerpt
 
 __all__ = ["Added", "Document", "DocumentPage", "Hits", "Library", "open_library"]
+
+T = TypeVar("T")
 
 _MIB = 1024 * 1024
 MAX_BYTES = 32 * _MIB
@@ -68,6 +74,7 @@ async def open_library(
     file = folder / FILE_NAME if folder else None
     async with open_database(SCHEMA, file, busy) as database, open_parser() as own_parser:
         await rebuild(database)
+        await erase(database)
         worker = EncoderWorker(encoder) if encoder else None
         with closing(Library(database, parser or own_parser, now, worker)) as library:
             async with library.encoding():
@@ -146,7 +153,7 @@ class Library:
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
         identity = statements.Identity(sha256, owner)
-        if not await self._database.read(partial(statements.needs_parsing, identity=identity)):
+        if not await _query(self._database, partial(statements.needs_parsing, identity=identity)):
             place = partial(statements.place, identity=identity, source=source)
             there = await self._database.write(place)
             if there is not None:
@@ -182,31 +189,37 @@ class Library:
         before = cursors.decode(cursor)
         database, _, sample = await self._current()
         page = partial(statements.page, limit=limit, before=before, source=source)
-        found, more = await database.read(page)
+        found, more = await _query(database, page)
         documents = tuple(replace(document, sample=sample) for document in found)
         return DocumentPage(documents, cursors.encode(more))
 
     async def document(self, document_id: str) -> Document:
         """One document; raises `DocumentNotFound`."""
         database, _, sample = await self._current()
-        found = await database.read(partial(statements.get, document_id=document_id))
+        found = await _query(database, partial(statements.get, document_id=document_id))
         return replace(found, sample=sample)
 
     async def text(self, document_id: str) -> str:
         """The text that was read from a document; raises `DocumentNotFound`."""
         database, _, _ = await self._current()
-        return await database.read(partial(statements.text, document_id=document_id))
+        return await _query(database, partial(statements.text, document_id=document_id))
 
     async def delete(self, document_id: str) -> None:
         """Forget a document; raises `DocumentNotFound`, and `IllegalState` for a sample."""
         database, _, sample = await self._current()
         if sample:
-            await database.read(partial(statements.get, document_id=document_id))
+            await _query(database, partial(statements.get, document_id=document_id))
             raise IllegalState(
                 "This document belongs to the sample library, which goes away by itself when you "
                 "add documents of your own."
             )
-        await database.write(partial(statements.delete, document_id=document_id))
+        delete = partial(statements.delete, document_id=document_id)
+        with readable():
+            try:
+                await database.write(delete)
+            except UnusableDatabase:
+                forget = partial(statements.forget, document_id=document_id)
+                await database.write(forget, references=False)
         self._changed()
 
     async def forget_source(self, source: str) -> tuple[Document, ...]:
@@ -215,7 +228,9 @@ class Library:
         A document stays while another source has it, or if it was also added without one. Raises
         `DocumentNotFound` if nothing came from there.
         """
-        return await self._database.write(partial(statements.forget_source, source=source))
+        with readable():
+            forgotten = await self._database.write(partial(statements.forget_source, source=source))
+        return forgotten
 
     async def find(self, query: Query, *, limit: int) -> Found:
         """Passages and excerpts for a question: see `actors.library.retrieval`.
@@ -224,9 +239,10 @@ class Library:
         """
         database, encodings, sample = await self._current()
         find = partial(retrieval.find, query=query, limit=limit)
-        found = await encodings.find(query.text, find) if encodings else None
+        with readable():
+            found = await encodings.find(query.text, find) if encodings else None
         if found is None:
-            found = await database.read(find)
+            found = await _query(database, find)
         return replace(found, sample=sample)
 
     async def with_similarity(self, query: str, excerpts: Sequence[Excerpt]) -> tuple[Excerpt, ...]:
@@ -252,7 +268,8 @@ class Library:
         depth = max(MIN_DEPTH, DEPTH_PER_HIT * limit)
         nearest = None
         if encodings is not None and "encoder" in rankers:
-            nearest = await encodings.nearest_in_time(query, depth)
+            with readable():
+                nearest = await encodings.nearest_in_time(query, depth)
         used: tuple[Ranker, ...] = ("bm25",) if "bm25" in rankers or nearest is None else ()
         used += ("encoder",) if nearest else ()
         search = partial(
@@ -261,8 +278,12 @@ class Library:
             depth=depth,
             near=nearest.cosines if nearest else retrieval.NOTHING_NEAR,
         )
-        found = await database.read(search)
+        found = await _query(database, search)
         return Hits(await self._database.compute(partial(selected, found, limit)), sample, used)
+
+    async def check(self) -> None:
+        """Raise `StorageUnavailable` if there is no room, or writes are refused, as the last was."""
+        await self._database.check()
 
     async def counts(self) -> dict[str, int]:
         """Documents, excerpts, those that are encoded, and documents to rebuild.
@@ -270,11 +291,11 @@ class Library:
         The last were read by an older parser, so they should be sent again.
         """
         encoded = await self._encodings.count() if self._encodings else 0
-        return {**await self._database.read(statements.counts), "encoded": encoded}
+        return {**await _query(self._database, statements.counts), "encoded": encoded}
 
     async def knows(self, sha256: str, *, source: str | None = None) -> bool:
         """Whether the person has a document with these bytes (from this source, if given)."""
-        return await self._database.read(partial(statements.knows, sha256=sha256, source=source))
+        return await _query(self._database, partial(statements.knows, sha256=sha256, source=source))
 
     async def _identified(
         self, body: bytes, media_type: str | None, file_name: str | None
@@ -294,7 +315,7 @@ class Library:
     async def identify(self, name: str) -> str | None:
         """The id of the document with this id, source or title, whichever is found first."""
         database, _, _ = await self._current()
-        return await database.read(partial(statements.identify, name=name))
+        return await _query(database, partial(statements.identify, name=name))
 
     def _changed(self) -> None:
         if self._encodings is not None:
@@ -302,7 +323,7 @@ class Library:
 
     async def _current(self) -> tuple[Database, Encodings | None, bool]:
         """The person's documents, or the sample library and True while there are none."""
-        if not await self._database.read(statements.is_empty):
+        if not await _query(self._database, statements.is_empty):
             return self._database, self._encodings, False
         async with self._building:
             if self._sample is None:
@@ -312,3 +333,10 @@ class Library:
                 encodings = Encodings(worker, database, self._database) if worker else None
                 self._sample = database, encodings
         return *self._sample, True
+
+
+async def _query(database: Database, work: Work[T]) -> T:
+    """Read; raises `DocumentUnreadable` if what is read is damaged."""
+    with readable():
+        found = await database.read(work)
+    return found

@@ -19,7 +19,8 @@ from actors.library.documents import ParsedText
 from actors.library.parsing.inline import indexed_text
 from actors.library.parsing.stored import stored_blocks
 from actors.library.statements import ToRebuild
-from actors.sqlite import DamagedRecord, Database, checked_text
+from actors.sqlite import Database
+from actors.sqlite_errors import DamagedRecord, checked_text
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from actors.sqlite import checked_text
+from actors.sqlite_errors import checked_text
 from actors.tasks.evidence import Excerpt, Passage
 from actors.tasks.words import (
     STOP_WEIGHT,

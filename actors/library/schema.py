@@ -157,9 +157,13 @@ _EXCERPTS = f"""
         UNIQUE (content, model)
     );
     """
+_ERASING = """
+    CREATE TABLE to_erase (documents INTEGER NOT NULL); -- whose terms may still be in the index
+    INSERT INTO to_erase VALUES (1); -- of earlier releases, which did not count them
+    """
 
 SCHEMA = Schema(
     noun="library",
     application_id=0x5465_727A,  # "Terz" in ASCII.
-    steps=(_FIRST, _VECTORS, _DROPPED_VECTORS, _CHECKSUMS, _EXCERPTS),
+    steps=(_FIRST, _VECTORS, _DROPPED_VECTORS, _CHECKSUMS, _EXCERPTS, _ERASING),
 )

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from actors.errors import DocumentNotFound
+from actors.library.damage import those_readable
 from actors.library.documents import PARSER, Document, ParsedDocument, ParsedText
 from actors.library.excerpts import ExcerptCut
 from actors.library.passages import PassageCut
-from actors.sqlite import checked_text
+from actors.sqlite_errors import checked_text, is_damage
 from actors.tasks.words import terms
 
 
@@ -137,7 +138,8 @@ def page(
     where = {"before": before, "limit": limit + 1, **_below(source)}
     rows = db.execute(sql, where).fetchall()
     more = int(rows[limit - 1][0]) if len(rows) > limit else None
-    found = [(row[0], _document(row[1:])) for row in rows[:limit]]
+    whole = those_readable(rows[:limit], lambda row: _document(row[1:]))
+    found = [(row[0], _document(row[1:])) for row in whole]
     if source is not None:
         return [_with_sources(db, number, document) for number, document in found], more
     return [document for _, document in found], more
@@ -187,6 +189,24 @@ def delete(db: sqlite3.Connection, document_id: str) -> None:
     _delete_document(db, row[0])
 
 
+def forget(db: sqlite3.Connection, document_id: str) -> None:
+    """Remove a document some pages of which are damaged, and what else can be removed of it.
+
+    What is left belongs to no document, so no search shows it. Raises `DocumentNotFound`.
+    """
+    sql = "SELECT number FROM documents WHERE document_id = ?"
+    row = db.execute(sql, (document_id,)).fetchone()
+    if row is None:
+        raise DocumentNotFound("There is no such document.")
+    for remove in (_delete_content, _delete_sources):
+        try:
+            remove(db, row[0])
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+    db.execute("DELETE FROM documents WHERE number = ?", row)
+
+
 def is_empty(db: sqlite3.Connection) -> bool:
     """Whether there is no document."""
     return db.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None
@@ -231,6 +251,42 @@ def rebuild(db: sqlite3.Connection, rebuilt: Mapping[int, ParsedText | None]) ->
             _delete_content(db, number)
             _insert_content(db, number, title, parsed.text, parsed.passages, parsed.excerpts)
         _end_rebuild(db, number, len(parsed.passages) if parsed else 0)
+
+
+def to_erase(db: sqlite3.Connection) -> bool:
+    """Whether terms of deleted documents may still be in the full-text index."""
+    row = db.execute("SELECT documents FROM to_erase").fetchone()
+    return row is None or bool(row[0])
+
+
+def merge(db: sqlite3.Connection, table: str, pages: int) -> bool:
+    """Merge about so many pages of a full-text index (all into one if negative); whether there is more.
+
+    FTS5 counts fewer than two changes if there was nothing to merge.
+    """
+    before = db.total_changes
+    db.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (pages,))
+    return db.total_changes - before >= 2
+
+
+def erased(db: sqlite3.Connection) -> None:
+    """Note that no terms of deleted documents are left."""
+    db.execute("UPDATE to_erase SET documents = 0")
+
+
+def index(db: sqlite3.Connection, number: int) -> None:
+    """Add the passages and excerpts of a document to the full-text index, where they are not."""
+    (title,) = db.execute("SELECT title FROM documents WHERE number = ?", (number,)).fetchone()
+    title_terms = " ".join(terms(title))
+    for unit, searched in (("passage", "NOT links"), ("excerpt", "true")):
+        sql = f"SELECT {unit}, headings, text FROM {unit}s WHERE number = ? AND {searched}"
+        db.executemany(
+            f"INSERT INTO {unit}_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)",
+            [
+                (at, title_terms, " ".join(terms(headings)), " ".join(terms(text)))
+                for at, headings, text in db.execute(sql, (number,)).fetchall()
+            ],
+        )
 
 
 def rebuilds_left(db: sqlite3.Connection) -> int:
@@ -396,12 +452,17 @@ def _delete_document(db: sqlite3.Connection, number: int) -> None:
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
 
 
+def _delete_sources(db: sqlite3.Connection, number: int) -> None:
+    db.execute("DELETE FROM sources WHERE number = ?", (number,))
+
+
 def _delete_content(db: sqlite3.Connection, number: int) -> None:
     for table, key in (("passage_terms", "passage"), ("excerpt_terms", "excerpt")):
         among = f"SELECT {key} FROM {key}s WHERE number = ?"
         db.execute(f"DELETE FROM {table} WHERE rowid IN ({among})", (number,))
     for table in ("excerpts", "passages", "texts"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
+    db.execute("UPDATE to_erase SET documents = documents + 1")
 
 
 def _contents(db: sqlite3.Connection, number: int) -> list[tuple[bytes]]:

@@ -11,7 +11,6 @@ log. No handler waits for an agent.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import uuid
 from dataclasses import dataclass, replace
@@ -41,7 +40,6 @@ from actors.runs.recovery import charge, open_run, resume_state, stored_beside
 from actors.runs.run import Run, RunLimits
 from actors.runs.steps import load_output
 from actors.runtime import Call
-from actors.sqlite import UnusableDatabase
 from actors.tasks import events as e
 from actors.tasks.context import CONTEXT, Context, context_of, dump_context
 from actors.tasks.failure import Failure
@@ -167,6 +165,11 @@ class Supervisor:
                 await self._flush(live, pending=-1)
                 return admitted
             await live.ledger.flush()
+            if not self._tasks.draining and task_id not in self._tasks.stalled:
+                await self._resume(
+                    task_id, "storage"
+                )  # The index of a damaged log may not name it.
+                self._fill_slots()
         return await self._tasks.view.task(task_id)
 
     async def _retry(self, task_id: str) -> Task:
@@ -269,8 +272,12 @@ class Supervisor:
         await trio.sleep(STORAGE_RETRY_S)
         stalled, self._tasks.stalled = self._tasks.stalled, set()
         for task_id in stalled:
-            with contextlib.suppress(TaskNotFound, TaskUnreadable):
+            try:
                 await self._resume(task_id, "storage")
+            except StorageUnavailable:
+                self._stall(task_id)
+            except (TaskNotFound, TaskUnreadable) as lost:
+                log.error("task %s is not resumed: %s", task_id, lost)
         self._fill_slots()
 
     async def _resume(self, task_id: str, after: LastEnd) -> LiveTask:
@@ -299,7 +306,7 @@ class Supervisor:
                 stopped,
             )
             await run.run()
-        except* ActorStopped:
+        except* (ActorStopped, StorageUnavailable):
             raise
         except* Exception as crash:
             # A bug in one run must not end other runs, nor the system at every start.
@@ -351,9 +358,9 @@ class Supervisor:
         try:
             await self._forget_readable(task_id)
         except TaskUnreadable:
-            # Nothing works for it, since nothing could be read. If it was pending, `tasks.pending` is
-            # one too high until the next start, which counts again.
-            await self._tasks.journal.ask(Delete(task_id))
+            # Nothing works for it, since nothing could be read. Only the index knows its status.
+            if await self._tasks.journal.ask(Delete(task_id)) == "pending":
+                self._tasks.pending -= 1
 
     async def _forget_readable(self, task_id: str) -> None:
         async with self._tasks.hold(task_id) as live:
@@ -372,8 +379,8 @@ class Supervisor:
             try:
                 await self._tasks.journal.ask(Delete(task_id))
                 self._tasks.pending -= was_pending
-            except StorageUnavailable as full:
-                live.ledger.failed = full
+            except (StorageUnavailable, TaskUnreadable) as refused:
+                live.ledger.failed = refused
                 raise
             finally:
                 live.forgotten.set()
@@ -389,7 +396,7 @@ class Supervisor:
         for task_id in unfinished:
             try:
                 lives.append(await self._resume(task_id, tasks.last_end))
-            except (TaskNotFound, TaskUnreadable, UnusableDatabase) as error:
+            except (TaskNotFound, TaskUnreadable) as error:
                 log.error("task %s is not resumed: %s", task_id, error)
         await charge(
             [live for live in lives if live.task.status == "executing"], tasks, self._agents

@@ -108,14 +108,15 @@ class FaultyStore:
         finally:
             self.writing -= 1
 
-    async def delete(self, task_id: str) -> None:
+    async def delete(self, task_id: str) -> TaskStatus | None:
         self.writing += 1
         try:
             await self._give_way()
             fault = await self._next_fault()
-            await self._disk.delete(task_id)
+            status = await self._disk.delete(task_id)
             if isinstance(fault, DieAfter):
                 self._kill()
+            return status
         finally:
             self.writing -= 1
 
@@ -148,6 +149,9 @@ class FaultyStore:
     async def claim(self) -> bool:
         self._check_alive()
         return await self._disk.claim()
+
+    async def check(self) -> None:
+        await self._disk.check()
 
     async def release(self) -> None:
         self._check_alive()

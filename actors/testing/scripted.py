@@ -66,6 +66,9 @@ class NoLibrary:
         """As of a library without documents."""
         return dict.fromkeys(("documents", "excerpts", "encoded", "to_rebuild"), 0)
 
+    async def check(self) -> None:
+        """It needs no room."""
+
     problem = ""
 
 

@@ -21,7 +21,7 @@ from actors.journal.log import Piece
 from actors.journal.memory import MemoryStore
 from actors.journal.tail import TailBounds
 from actors.runtime import Call, Request
-from actors.sqlite import DamagedRecord
+from actors.sqlite_errors import DamagedRecord
 from actors.system import Tuning
 from actors.tasks.life import Task
 from actors.testing import HANG, Act, Cast, Machine, Script, ScriptedCrash, Stubborn

@@ -33,9 +33,10 @@ class App:
 
         from hypercorn.utils import LifespanFailureError
 
+        from actors.errors import leaf_errors
         from actors.system import open_system
         from web.api.app import create_app
-        from web.data_folder import hold
+        from web.data_folder import hold, watched
         from web.settings.sources import load_settings
 
         try:
@@ -46,6 +47,7 @@ class App:
                 settings = loaded.settings
                 stack.enter_context(hold(settings.data_dir))
                 system = await stack.enter_async_context(open_system(settings))
+                await stack.enter_async_context(watched(settings.data_dir))
                 self._app = create_app(system, settings)
                 await receive()
                 await send({"type": "lifespan.startup.complete"})
@@ -53,7 +55,8 @@ class App:
                 await system.drain(settings.grace_s)
         except Exception as failure:
             # Of all errors, only this one makes Hypercorn end instead of going on without us.
-            raise LifespanFailureError("system", str(failure)) from failure
+            (first, *_) = leaf_errors(failure)
+            raise LifespanFailureError("system", str(first)) from failure
         await send({"type": "lifespan.shutdown.complete"})
 
 

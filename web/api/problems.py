@@ -54,6 +54,7 @@ KINDS: dict[str, Kind] = {
     "too_many_requests": Kind(429, "Too many requests at once", retry_after_s=1),
     "head_too_large": Kind(431, "The head of the request is too large"),
     "task_unreadable": Kind(500, "A record of the task is damaged"),
+    "document_unreadable": Kind(500, "A record of the library is damaged"),
     "internal_error": Kind(500, "The server has failed internally"),
     "fetch_failed": Kind(502, "The page cannot be fetched now", retry_after_s=5),
     "overloaded": Kind(503, "The server is full", retry_after_s=1),

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 from quart import Response
 
-from actors.errors import ActorError, ActorStopped
+from actors.errors import ActorError, ActorStopped, StorageUnavailable
 from web.api import views
 from web.api.problems import RequestProblem
 from web.api.routing import RequestContext, Route, render
@@ -34,8 +34,8 @@ async def readyz(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
     try:
         with trio.fail_after(READY_S):
             await context.system.ping()
-    except ActorStopped:
-        raise  # Its text names the actor.
+    except (ActorStopped, StorageUnavailable):
+        raise  # Its text says which actor, or why nothing can be written.
     except (trio.TooSlowError, ActorError):
         raise RequestProblem("overloaded", "The actors do not answer in time.") from None
     return render(200, {"status": "ok"})

@@ -1,4 +1,4 @@
-"""The command line: `terzetto serve | run | ingest | search | eval | mcp | settings`.
+"""The command line: `terzetto serve | run | ingest | search | doctor | eval | mcp | settings`.
 
 Rule: each command imports what it needs when it runs, so that each starts fast. Until a command waits
 for signals itself, Ctrl-C ends the process as the system does it, without a traceback.

@@ -41,6 +41,7 @@ app.command(evaluation)
 
 Json = Annotated[bool, Parameter(negative="", show_default=False)]
 Prune = Annotated[bool, Parameter(negative="", show_default=False)]
+Repair = Annotated[bool, Parameter(negative="", show_default=False)]
 Deadline = Annotated[float | None, Parameter(validator=validators.Number(gte=1, lte=86_400))]
 Limit = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))]
 Paths = Annotated[
@@ -223,6 +224,27 @@ async def search(
     if not results:
         say("Nothing in the library matches.")
     return Exit.OK
+
+
+@app.command
+async def doctor(
+    *, repair: Repair = False, json: Json = False, flags: CommonFlags = NO_FLAGS
+) -> int:
+    """Find what is damaged in the data folder; the exit code is 1 if anything is.
+
+    A server that uses the folder is not disturbed.
+
+    Parameters
+    ----------
+    repair
+        Set damaged tasks and documents aside, and make the indexes again; no server may run.
+    json
+        Print one JSON object.
+    """
+    settings = flags.load().settings
+    from web.command.doctor import examine_folder
+
+    return await examine_folder(settings.data_dir, repair=repair, as_json=json)
 
 
 @app.command

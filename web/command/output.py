@@ -59,7 +59,10 @@ def exit_code_of(command: Callable[[], int]) -> int:
         code = command()
         sys.stdout.flush()  # Otherwise Python does it when it ends, and prints a traceback.
     except BaseException as error:  # Unexpected errors are raised again, with their traceback.
-        leaves = leaf_errors(error)
+        from actors.sqlite_errors import database_failed
+
+        failed = database_failed(error)
+        leaves = [failed] if failed else leaf_errors(error)
         found = _report(leaves[0]) if len(leaves) == 1 else None
         if found is None:
             raise
@@ -97,7 +100,8 @@ def _report(error: BaseException) -> int | None:
 
 def _report_refusal(error: BaseException) -> int | None:
     # Imported here, because pydantic and the lock take a third of the time of `--help`.
-    from web.data_folder import FolderHeld, FolderUnusable
+    from actors.sqlite_errors import DatabaseFailed
+    from web.data_folder import FolderHeld, FolderLost, FolderUnusable
     from web.settings.problems import SettingsError
     from web.signals import Stopped
 
@@ -110,6 +114,9 @@ def _report_refusal(error: BaseException) -> int | None:
         case FolderUnusable():
             say(f"terzetto: {error}")
             return Exit.USAGE
+        case FolderLost() | DatabaseFailed():
+            say(f"terzetto: {error}")
+            return Exit.FAILED
         case FolderHeld():
             say(f"terzetto: {error}")
             return Exit.BUSY

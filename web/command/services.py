@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 
-from web.data_folder import FolderHeld, hold, running_server
+from web.data_folder import FolderHeld, hold, running_server, watched
 from web.service import Service
 from web.settings.model import ServerSettings
 
@@ -36,5 +36,5 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
         else:
             from web.local import open_local
 
-            async with open_local(settings) as local:
+            async with open_local(settings) as local, watched(settings.data_dir):
                 yield local
