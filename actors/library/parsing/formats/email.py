@@ -9,6 +9,7 @@ from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.message import Message
 from itertools import islice
+from typing import Any
 
 from actors.errors import UnreadableDocument
 from actors.library.parsing.blocks import Block, Parsed, collapsed
@@ -18,11 +19,18 @@ from actors.library.parsing.formats.plain_text import parse_text
 
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 _MOST_PARTS = 1_000
+_LONGEST_HEADER = 32_000
+"""Characters of a header that are read: nested words take quadratic time and memory."""
+
+
+class _ShortHeaders(policy.EmailPolicy):
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        return super().header_fetch_parse(name, value[:_LONGEST_HEADER])
 
 
 def parse_email(body: bytes) -> Parsed:
     """A message; its title is its subject."""
-    message = message_from_bytes(body, policy=policy.default)
+    message = message_from_bytes(body, policy=_ShortHeaders())
     headers = [(name, value) for name in _HEADERS if (value := _header(message, name))]
     if not headers:
         raise UnreadableDocument("This is not an e-mail: it has no From, To, Date or Subject.")
@@ -32,8 +40,10 @@ def parse_email(body: bytes) -> Parsed:
     for text in texts:
         blocks += _part(text).blocks
     plural = "attachments were" if left_out != 1 else "attachment was"
-    notes = (f"{left_out} {plural} left out.",) if left_out else ()
-    return Parsed(dict(headers).get("Subject", ""), tuple(blocks), notes)
+    notes = [f"{left_out} {plural} left out."] if left_out else []
+    is_long = {name: len(str(value)) > _LONGEST_HEADER for name, value in message.raw_items()}
+    notes += [f"The rest of the long header {name} was left out." for name in _HEADERS if is_long.get(name)]
+    return Parsed(dict(headers).get("Subject", ""), tuple(blocks), tuple(notes))
 
 
 def _header(message: Message, name: str) -> str:
