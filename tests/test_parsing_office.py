@@ -185,7 +185,9 @@ def test_a_book_whose_text_is_far_larger_than_its_file_is_refused() -> None:
         parsed(bomb, EPUB)
 
 
-@pytest.mark.parametrize(("media_type", "name"), [(DOCX, "word/document.xml"), (ODT, "content.xml")])
+@pytest.mark.parametrize(
+    ("media_type", "name"), [(DOCX, "word/document.xml"), (ODT, "content.xml")]
+)
 def test_a_text_that_is_far_larger_than_its_file_is_refused(media_type: str, name: str) -> None:
     pytest.importorskip("mammoth")
 

@@ -20,6 +20,7 @@ from actors.errors import IllegalState, InvalidRequest, TooLarge
 from actors.library import cursors, retrieval, statements
 from actors.library.documents import (
     Added,
+    Declared,
     Document,
     DocumentPage,
     Hits,
@@ -31,7 +32,7 @@ from actors.library.encoders.encoder import LoadEncoder
 from actors.library.encoders.encodings import Encodings
 from actors.library.encoders.worker import EncoderWorker
 from actors.library.parsing.frames import Job
-from actors.library.parsing.media_types import MediaType, media_type_of
+from actors.library.parsing.media_types import MediaType, declared_by, media_type_of
 from actors.library.parsing.process import Parser, open_parser
 from actors.library.rebuilding import rebuild
 from actors.library.retrieval import Found, Query
@@ -135,12 +136,16 @@ class Library:
     ) -> Added:
         """Add a document; the same bytes of the same owner are the same document.
 
-        It replaces the document that came from the same `source` before. Raises `TooLarge`,
+        They are parsed again if another type or charset is declared for them than before. It replaces the document that came from the same `source` before. Raises `TooLarge`,
         `UnsupportedMediaType`, `UnreadableDocument` and `StorageUnavailable`.
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
         identity = statements.Identity(sha256, owner)
-        if not await self._database.read(partial(statements.needs_parsing, identity=identity)):
+        declared = Declared(*declared_by(media_type))
+        is_unread = partial(
+            statements.needs_parsing, identity=identity, declared=declared, source=source
+        )
+        if not await self._database.read(is_unread):
             place = partial(statements.place, identity=identity, source=source)
             there = await self._database.write(place)
             if there is not None:
@@ -148,6 +153,7 @@ class Library:
                 return Added(there, created=False)
         job = Job(body, media_type or kind, title, file_name)
         parsed = await self._read(job, kind, identity)
+        parsed = replace(parsed, declared=declared)
         insert = partial(statements.insert, parsed=parsed, source=source)
         added = Added(*await self._database.write(insert))
         self._changed()

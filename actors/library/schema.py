@@ -157,9 +157,12 @@ _EXCERPTS = f"""
         UNIQUE (content, model)
     );
     """
+_CHARSET = """
+    ALTER TABLE documents ADD COLUMN charset TEXT; -- as the sender declared it; NULL: not at all
+    """
 
 SCHEMA = Schema(
     noun="library",
     application_id=0x5465_727A,  # "Terz" in ASCII.
-    steps=(_FIRST, _VECTORS, _DROPPED_VECTORS, _CHECKSUMS, _EXCERPTS),
+    steps=(_FIRST, _VECTORS, _DROPPED_VECTORS, _CHECKSUMS, _EXCERPTS, _CHARSET),
 )

@@ -79,7 +79,7 @@ def parse_html(text: str) -> Parsed:
         heads.reverse()
     titles = [text_of(page, head) for head in heads if head is not None]
     title = next((title for title in (*titles, reading.outline.first_heading) if title), "")
-    return Parsed(title, tuple(reading.outline.blocks), tuple(_notes(page)), page.language())
+    return Parsed(title, reading.outline.all_blocks(), tuple(_notes(page)), page.language())
 
 
 def parse_fragment(text: str) -> list[Block]:
