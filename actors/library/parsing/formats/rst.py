@@ -107,7 +107,7 @@ def parse_rst(text: str) -> Parsed:
             for comment in comments:
                 comment.parent.remove(comment)
             html = publish_from_doctree(tree, writer="html5", settings_overrides=_SETTINGS)
-    except (SystemMessage, Exception):  # docutils has bugs of its own on odd input.
+    except (SystemMessage, Exception):  # noqa: BLE001 - docutils has bugs of its own on odd input.
         return _as_text(text)
     parsed = parse_html(html if isinstance(html, str) else html.decode())
     plural = "comment was" if len(comments) == 1 else "comments were"
