@@ -54,19 +54,19 @@ def test_every_kind_of_the_table_is_found_by_its_ending(tmp_path: Path, suffix: 
 
 def test_the_table_has_the_kinds_that_people_have() -> None:
     wanted = """.txt .md .html .pdf .docx .odt .epub .ipynb .csv .tsv .json .yaml .rst .org .eml
-        .py .js .ts .java .c .cpp .go .rs .rb .sh .sql"""
+        .py .js .ts .java .c .cpp .go .rs .rb .sh .sql .log .conf .cfg .ini .xml .tex .srt .vtt"""
     assert set(wanted.split()) <= SUFFIXES.keys()
     assert len(SUFFIXES) == sum(len(kind.suffixes) for kind in KINDS)
 
 
 def test_files_of_other_types_are_counted_in_folders_and_read_when_named(notes: Path) -> None:
-    write(notes, "x.png", "y.PNG", "Makefile", "server.log")
+    write(notes, "x.png", "y.PNG", "Makefile", "server.dat")
 
     found = find_documents([notes], MIB)
-    assert found.skipped == {".png": 2, "no extension": 1, ".log": 1}
+    assert found.skipped == {".png": 2, "no extension": 1, ".dat": 1}
 
-    named = find_documents([notes / "Makefile", notes / "server.log", notes / ".hidden"], MIB)
-    assert names(named) == ["Makefile", "server.log"]
+    named = find_documents([notes / "Makefile", notes / "server.dat", notes / ".hidden"], MIB)
+    assert names(named) == ["Makefile", "server.dat"]
     assert named.missing == [notes / ".hidden"]
 
 

@@ -205,3 +205,40 @@ async def test_one_that_was_deleted_while_it_was_parsed_again_is_added(
     insert = partial(statements.insert, parsed=parsed, source=None)
 
     assert await database.write(insert) == (parsed.document, True, False)
+
+
+RUSSIAN = "Каждую ночь мы сохраняем базу данных, и отчёт отправляется администратору."
+
+
+async def test_the_same_bytes_with_another_charset_are_parsed_again(library: Library) -> None:
+    body = RUSSIAN.encode("koi8-r")
+    wrong = await library.add(body, media_type="text/plain; charset=windows-1251")
+
+    right = await library.add(body, media_type="text/plain; charset=koi8-r")
+
+    assert (right.created, right.updated) == (False, True)
+    assert right.document.document_id == wrong.document.document_id
+    assert await library.text(right.document.document_id) == RUSSIAN
+    assert len((await library.search("отчёт", limit=5)).passages) == 1
+    for said in ("text/plain; charset=KOI8-R", "text/plain", None):
+        assert not (await library.add(body, media_type=said)).updated
+    assert await library.text(right.document.document_id) == RUSSIAN
+
+
+async def test_the_same_bytes_of_another_type_are_parsed_again(library: Library) -> None:
+    page = b"<p>A zebra &amp; an okapi</p>"
+    first = await library.add(page, media_type="text/plain")
+
+    second = await library.add(page, media_type="text/html")
+
+    assert second.updated and second.document.media_type == "text/html"
+    assert await library.text(first.document.document_id) == "A zebra & an okapi"
+    assert not (await library.add(page, media_type="application/octet-stream")).updated
+
+
+async def test_two_files_of_the_same_bytes_are_not_read_in_turn(library: Library) -> None:
+    await library.add(ZEBRA, media_type="text/markdown", source="/a.md")
+
+    for _ in range(2):
+        assert not (await library.add(ZEBRA, media_type="text/plain", source="/a.txt")).updated
+        assert not (await library.add(ZEBRA, media_type="text/markdown", source="/a.md")).updated

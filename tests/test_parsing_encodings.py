@@ -6,6 +6,7 @@ import pytest
 
 from actors.errors import UnreadableDocument
 from actors.library.parsing.decoding import decoded
+from actors.library.parsing.parse import parse
 
 RUSSIAN = "Каждую ночь мы сохраняем базу данных, и отчёт отправляется администратору по почте. "
 JAPANESE = (
@@ -88,3 +89,36 @@ def test_a_document_may_name_its_encoding(head: str) -> None:
     text = f"{head}ﾊﾝｶｸ"
 
     assert decoded(text.encode("shift_jis"), None) == text
+
+
+@pytest.mark.parametrize(
+    ("charset", "note"),
+    [("nosuch", '"nosuch" is not known'), ("utf-8", 'not valid in its charset "utf-8"')],
+)
+def test_a_charset_that_was_not_used_is_in_the_notes(charset: str, note: str) -> None:
+    body = GERMAN.encode("latin-1")
+
+    found = parse(body, media_type=f"text/plain; charset={charset}")
+    mail = b"Subject: x\nContent-Type: text/plain; charset=" + charset.encode() + b"\n\n" + body
+
+    assert found.blocks[0].text == GERMAN.strip()
+    assert note in found.notes[0]
+    assert note in parse(mail, media_type="message/rfc822").notes[0]
+    assert not parse(body, media_type="text/plain; charset=latin-1").notes
+
+
+@pytest.mark.parametrize(
+    ("text", "media_type"),
+    [
+        ("# Door code 4711\n", "text/markdown"),
+        ("<h1>Door code 4711</h1>", "text/html"),
+        ("Door code 4711\n==============\n", "text/x-rst"),
+        ("* Door code 4711\n", "text/x-org"),
+        ("Door code 4711\n==============\n", "text/plain"),
+    ],
+)
+def test_a_document_of_one_heading_is_text(text: str, media_type: str) -> None:
+    found = parse(text.encode(), media_type=media_type)
+
+    assert found.title == "Door code 4711"
+    assert [block.text for block in found.blocks] == ["Door code 4711"]

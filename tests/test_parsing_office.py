@@ -167,3 +167,29 @@ def test_an_archive_is_measured_before_it_is_unpacked() -> None:
     assert len(out.getvalue()) < 1 << 20
     with pytest.raises(UnreadableDocument, match="too large when it is unpacked"):
         parsed(out.getvalue(), ODT)
+
+
+def test_a_book_whose_text_is_far_larger_than_its_file_is_refused() -> None:
+    container = '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfile full-path="b.opf"/></container>'
+    package = (
+        '<package xmlns="http://www.idpf.org/2007/opf"><item id="a" href="a.html"/>'
+        '<itemref idref="a"/></package>'
+    )
+    book = {"META-INF/container.xml": container, "b.opf": package}
+    small = archive({**book, "a.html": "<p>hello world</p>" * 1_000})
+    bomb = archive({**book, "a.html": "<p>hello world</p>" * 600_000})
+
+    assert len(bomb) < 100_000
+    assert len(parsed(small, EPUB).blocks) == 1_000
+    with pytest.raises(UnreadableDocument, match="too much text for its size"):
+        parsed(bomb, EPUB)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "name"), [(DOCX, "word/document.xml"), (ODT, "content.xml")]
+)
+def test_a_text_that_is_far_larger_than_its_file_is_refused(media_type: str, name: str) -> None:
+    pytest.importorskip("mammoth")
+
+    with pytest.raises(UnreadableDocument, match="too much text for its size"):
+        parsed(archive({name: "<a>x</a>" * 1_000_000}), media_type)

@@ -142,3 +142,80 @@ def executed(text: str, media_type: str) -> int:
     finally:
         sys.settrace(before)
     return lines
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<body><p " + " ".join(f"a{n}=1" for n in range(40_000)) + ">x</p>",
+        "<p " + " ".join(f"a{n}='>'" for n in range(40_000)) + ">x</p>",
+        "<script " + " ".join(f"a{n}" for n in range(40_000)) + "></script>x",
+        "<svg>" * 40_000 + "x",
+        "<address>" * 40_000 + "x",
+    ],
+    ids=["attributes", "quoted attributes", "attributes of a script", "drawings", "addresses"],
+)
+def test_a_page_that_would_take_quadratic_time_is_refused(page: str) -> None:
+    with pytest.raises(UnreadableDocument, match="too many attributes|too deeply"):
+        parse(page.encode(), media_type="text/html")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<p>text</p><script>if (a <b " + "c " * 5_000 + ")</script>",
+        "<!-- <b " + "c " * 5_000 + "--><p>text</p>",
+        "<p title='" + "c " * 5_000 + "'>text</p>",
+        "<p>text</p>" * 4_000,
+        "<p>text 1 < 2 " + "c " * 5_000 + "</p>",
+    ],
+)
+def test_many_words_in_a_page_are_not_attributes(page: str) -> None:
+    assert parse(page.encode(), media_type="text/html").blocks[0].text.startswith("text")
+
+
+def test_ids_that_many_buttons_name_are_looked_up_once() -> None:
+    unit = "<button aria-controls=a{0}>Why {0}?</button><div id=a{0}>Because.</div>"
+
+    found = parse("".join(unit.format(n) for n in range(3_000)).encode(), media_type="text/html")
+
+    assert [block.headings for block in found.blocks[:2]] == [("Why 0?",), ("Why 1?",)]
+
+
+@pytest.mark.parametrize("text", ["*a " * 40_000, "`a " * 40_000, "|a| " * 40_000, "a_ " * 40_000])
+def test_marks_without_end_make_reStructuredText_plain_text(text: str) -> None:
+    found = parse(text.encode(), media_type="text/x-rst")
+
+    assert found.blocks[0].text == text.strip()
+    assert "was read as plain text" in found.notes[0]
+
+
+def test_a_paragraph_of_many_addresses_and_one_of_many_words_are_kept() -> None:
+    for text in ("https://example.com/x " * 900, "word " * 250_000):
+        found = parse(text.encode(), media_type="text/x-rst")
+
+        assert found.blocks[0].text == text.strip()
+
+
+def test_large_tables_and_lists_of_reStructuredText_are_read_as_such() -> None:
+    row = "+---+---+\n| a | b |\n"
+    table = parse((row * 600 + "+---+---+\n").encode(), media_type="text/x-rst")
+    items = parse(("* an item\n" * 2_000).encode(), media_type="text/x-rst")
+
+    assert {block.kind for block in table.blocks} == {"row"} and not table.notes
+    assert {block.kind for block in items.blocks} == {"item"} and not items.notes
+
+
+def test_a_key_of_thousands_of_parts_is_no_table() -> None:
+    found = parse(("a." * 40_000 + "a = 1").encode(), media_type="application/toml")
+
+    assert found.notes == ("This is not valid TOML and was read as plain text.",)
+
+
+def test_a_header_of_an_email_that_does_not_end_is_cut_with_a_note() -> None:
+    subject = "Subject: " + "=?utf-8?q?a?= " * 24_000 + "\n\nThe text.\n"
+
+    found = parse(subject.encode(), media_type="message/rfc822")
+
+    assert found.blocks[-1].text == "The text."
+    assert found.notes == ("The rest of the long header Subject was left out.",)

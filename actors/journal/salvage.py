@@ -53,7 +53,7 @@ def forget(writer: sqlite3.Connection, task_id: str) -> TaskStatus | None:
     row = writer.execute("SELECT mark, status FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
     if row is None:
         return None
-    for table in ("outputs", "log"):
+    for table in ("snapshots", "outputs", "log"):
         try:
             writer.execute(f"DELETE FROM {table} WHERE mark = ?", (row[0],))
         except sqlite3.Error as error:

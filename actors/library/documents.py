@@ -46,10 +46,19 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Declared:
+    """What a sender said of some bytes; None: nothing."""
+
+    media_type: str | None = None
+    charset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Added:
     """The answer to adding; `created` is false if the same bytes were there already.
 
-    `updated`: they were there, but an older parser had read them, so they were parsed again.
+    `updated`: they were there, but read by an older parser, or as another type or charset than is
+    declared now, so they were parsed again.
     """
 
     document: Document
@@ -99,6 +108,7 @@ class ParsedDocument:
     excerpts: tuple[ExcerptCut, ...]
     language: str = ""
     owner: str | None = None
+    declared: Declared = Declared()
 
 
 def parsed_document(

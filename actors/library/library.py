@@ -22,6 +22,7 @@ from actors.library import cursors, retrieval, statements
 from actors.library.damage import readable
 from actors.library.documents import (
     Added,
+    Declared,
     Document,
     DocumentPage,
     Hits,
@@ -34,7 +35,7 @@ from actors.library.encoders.encodings import Encodings
 from actors.library.encoders.worker import EncoderWorker
 from actors.library.erasing import erase
 from actors.library.parsing.frames import Job
-from actors.library.parsing.media_types import MediaType, media_type_of
+from actors.library.parsing.media_types import MediaType, declared_by, media_type_of
 from actors.library.parsing.places import ParsePlaces
 from actors.library.parsing.process import Parser, open_parser
 from actors.library.rebuilding import rebuild
@@ -148,12 +149,17 @@ class Library:
     ) -> Added:
         """Add a document; the same bytes of the same owner are the same document.
 
-        It replaces the document that came from the same `source` before. Raises `TooLarge`,
+        They are parsed again if another type or charset is declared for them than before. It
+        replaces the document that came from the same `source` before. Raises `TooLarge`,
         `UnsupportedMediaType`, `UnreadableDocument`, `Overloaded` and `StorageUnavailable`.
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
         identity = statements.Identity(sha256, owner)
-        if not await _query(self._database, partial(statements.needs_parsing, identity=identity)):
+        declared = Declared(*declared_by(media_type))
+        is_unread = partial(
+            statements.needs_parsing, identity=identity, declared=declared, source=source
+        )
+        if not await _query(self._database, is_unread):
             place = partial(statements.place, identity=identity, source=source)
             there = await self._database.write(place)
             if there is not None:
@@ -161,7 +167,7 @@ class Library:
                 return Added(there, created=False)
         job = Job(body, media_type or kind, title, file_name)
         async with self._places.place(len(body)):
-            parsed = await self._read(job, kind, identity)
+            parsed = replace(await self._read(job, kind, identity), declared=declared)
             insert = partial(statements.insert, parsed=parsed, source=source)
             added = Added(*await self._database.write(insert))
             del parsed, insert  # They take several times what the body takes.

@@ -161,9 +161,12 @@ _ERASING = """
     CREATE TABLE to_erase (documents INTEGER NOT NULL); -- whose terms may still be in the index
     INSERT INTO to_erase VALUES (1); -- of earlier releases, which did not count them
     """
+_CHARSET = """
+    ALTER TABLE documents ADD COLUMN charset TEXT; -- as the sender declared it; NULL: not at all
+    """
 
 SCHEMA = Schema(
     noun="library",
     application_id=0x5465_727A,  # "Terz" in ASCII.
-    steps=(_FIRST, _VECTORS, _DROPPED_VECTORS, _CHECKSUMS, _EXCERPTS, _ERASING),
+    steps=(_FIRST, _VECTORS, _DROPPED_VECTORS, _CHECKSUMS, _EXCERPTS, _ERASING, _CHARSET),
 )

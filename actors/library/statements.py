@@ -17,7 +17,7 @@ from zlib import crc32
 
 from actors.errors import DocumentNotFound
 from actors.library.damage import those_readable
-from actors.library.documents import PARSER, Document, ParsedDocument, ParsedText
+from actors.library.documents import PARSER, Declared, Document, ParsedDocument, ParsedText
 from actors.library.excerpts import ExcerptCut
 from actors.library.passages import PassageCut
 from actors.sqlite_errors import checked_text, is_damage
@@ -63,7 +63,7 @@ def insert(
     created, updated = number is None, False
     if number is None:
         number = _insert_document(db, parsed)
-    elif needs_parsing(db, identity):
+    elif needs_parsing(db, identity, parsed.declared, source):
         updated = True
         _replace_content(db, number, parsed)
     _place(db, number, source)
@@ -79,10 +79,24 @@ def place(db: sqlite3.Connection, identity: Identity, source: str | None) -> Doc
     return _numbered(db, number)
 
 
-def needs_parsing(db: sqlite3.Connection, identity: Identity) -> bool:
-    """Whether these bytes are not there, or were read by an older parser."""
-    sql = f"SELECT 1 FROM documents WHERE {_IS} AND parser >= :parser"
-    return db.execute(sql, {**identity._asdict(), "parser": PARSER}).fetchone() is None
+def needs_parsing(
+    db: sqlite3.Connection, identity: Identity, declared: Declared, source: str | None
+) -> bool:
+    """Whether these bytes are not there, or were read by an older parser or as something else.
+
+    If another source holds them, they stay as they are: two files with the same bytes would have
+    them read in turn at each ingest.
+    """
+    sql = f"SELECT number, parser, media_type, charset FROM documents WHERE {_IS}"
+    row = db.execute(sql, identity._asdict()).fetchone()
+    if row is None or row[1] < PARSER:
+        return True
+    number, _, media_type, charset = row
+    said = declared.media_type or media_type, declared.charset or charset
+    if said == (media_type, charset):
+        return False
+    sql = "SELECT 1 FROM sources WHERE number = ? AND source <> ?"
+    return source is None or db.execute(sql, (number, source)).fetchone() is None
 
 
 def knows(db: sqlite3.Connection, sha256: str, source: str | None) -> bool:
@@ -323,12 +337,13 @@ def _numbered(db: sqlite3.Connection, number: int) -> Document:
 
 def _insert_document(db: sqlite3.Connection, parsed: ParsedDocument) -> int:
     document = parsed.document
-    sql = f"""INSERT INTO documents ({_COLUMNS}, parser, language, owner)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    sql = f"""INSERT INTO documents ({_COLUMNS}, parser, language, owner, charset)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
     row = (
         *(document.document_id, document.title, document.media_type, document.bytes),
         *(document.sha256, document.passages, document.created_at),
         *(json.dumps(document.notes), PARSER, parsed.language, parsed.owner),
+        parsed.declared.charset,
     )
     number = db.execute(sql, row).lastrowid
     assert number is not None
@@ -343,10 +358,11 @@ def _replace_content(db: sqlite3.Connection, number: int, parsed: ParsedDocument
     _delete_content(db, number)
     db.execute(
         """UPDATE documents SET title = ?, media_type = ?, passages = ?, notes = ?, parser = ?,
-            language = ? WHERE number = ?""",
+            language = ?, charset = ? WHERE number = ?""",
         (
             *(document.title, document.media_type, document.passages),
-            *(json.dumps(document.notes), PARSER, parsed.language, number),
+            *(json.dumps(document.notes), PARSER, parsed.language),
+            *(parsed.declared.charset, number),
         ),
     )
     _insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)

@@ -54,6 +54,12 @@ class Outline:
     open: list[tuple[int, str]] = field(default_factory=list)
     """Level and text of each open heading, outermost first."""
     _headings: tuple[str, ...] = ()
+    _bare: list[Block] = field(default_factory=list)
+    """The headings before the first block, as text."""
+
+    def all_blocks(self) -> tuple[Block, ...]:
+        """The blocks; of a document that has only headings, these are its text."""
+        return tuple(self.blocks or self._bare)
 
     def heading(self, level: int, text: str) -> None:
         """Open a heading; it closes those of its level and of deeper ones."""
@@ -61,6 +67,8 @@ class Outline:
             self.restore([each for each in self.open if each[0] < level])
             self.restore([*self.open, (level, text)])
             self.first_heading = self.first_heading or text
+            if not self.blocks:
+                self._bare.append(Block(text))
 
     def restore(self, headings: list[tuple[int, str]]) -> None:
         """Let just these headings be open."""

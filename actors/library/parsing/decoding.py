@@ -63,6 +63,20 @@ def decoded(body: bytes, charset: str | None) -> str:
     return storable(text)
 
 
+def decoding_notes(body: bytes, charset: str | None) -> tuple[str, ...]:
+    """Why a text was not read in the charset that its sender or the text itself declares."""
+    label = charset or declared_charset(body)
+    if not label or any(body.startswith(bom) for bom, _ in _BOMS):
+        return ()
+    if _codec(label) is None:
+        why = f'The charset "{label}" is not known'
+    elif _strictly(body, label) is None:
+        why = f'This text is not valid in its charset "{label}"'
+    else:
+        return ()
+    return (f"{why}, so it was read in the one that its bytes show.",)
+
+
 def declared_charset(body: bytes) -> str | None:
     """The charset that a document declares in its own head: in HTML, XML, CSS or a comment."""
     for pattern in _DECLARED:
@@ -101,15 +115,24 @@ _CONTROL_BYTES = bytes([*range(8), *range(14, 27), *range(28, 32)])
 
 def _strictly(body: bytes, label: str) -> str | None:
     """The text by a label of the web, or by a name that only Python knows (cp437)."""
-    known = webencodings.lookup(label)
+    if (name := _codec(label)) is None:
+        return None
     try:
-        name = known.codec_info.name if known else codecs.lookup(label).name
         text = body.decode(_WIDER.get(name, name))
     except (LookupError, UnicodeError, ValueError):
         return None
     return (
         text if name not in ("utf-16-le", "utf-16-be") or not _CONTROL.search(text[:200]) else None
     )
+
+
+def _codec(label: str) -> str | None:
+    """What Python calls an encoding of text; None if it is not known."""
+    known = webencodings.lookup(label)
+    try:
+        return known.codec_info.name if known else codecs.lookup(label).name
+    except (LookupError, ValueError):
+        return None
 
 
 def _utf_16(body: bytes, fits: Callable[[bytes, str], bool]) -> str | None:

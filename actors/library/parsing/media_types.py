@@ -20,15 +20,13 @@ class DocumentKind:
     """One kind of document: its media type, other names of that type, and endings of file names.
 
     `parser` is a function in `actors.library.parsing.formats`, which takes text, or bytes if
-    `is_binary`. Files with `upload_suffixes` are read when they are uploaded; `ingest` does not
-    look for them.
+    `is_binary`.
     """
 
     media_type: MediaType
     parser: str
     synonyms: tuple[str, ...]
     suffixes: tuple[str, ...]
-    upload_suffixes: tuple[str, ...] = ()
     is_binary: bool = False
     extra: str | None = None
 
@@ -43,8 +41,11 @@ _CODE_SUFFIXES = """.py .pyi .js .mjs .cjs .ts .tsx .jsx .java .kt .kts .c .h .c
     .go .rs .rb .php .pl .pm .lua .r .jl .swift .scala .sh .bash .zsh .fish .ps1 .sql .css .scss
     .hs .ex .exs .erl .clj .ml .vim .el .dart .groovy .gradle .proto .tf .nix .zig"""
 
+_TEXT_SUFFIXES = """.txt .text .log .conf .cfg .ini .properties .tex .adoc .asciidoc .srt .vtt .xml
+    .textile .wiki .mediawiki .nfo .diff .patch"""
+
 KINDS: Final = (
-    DocumentKind("text/plain", "plain_text.parse_text", (), (".txt", ".text"), (".log",)),
+    DocumentKind("text/plain", "plain_text.parse_text", (), (*_TEXT_SUFFIXES.split(),)),
     DocumentKind(
         "text/markdown", "markdown.parse_markdown", ("text/x-markdown",), (".md", ".markdown")
     ),
@@ -84,12 +85,9 @@ KINDS: Final = (
 """Every kind of document that the library reads, for the server, the command and /openapi.json."""
 
 SUFFIXES: Final = {suffix: kind.media_type for kind in KINDS for suffix in kind.suffixes}
-"""The media type of each ending that `ingest` looks for."""
+"""The media type of each ending."""
 
 BY_MEDIA_TYPE: Final = {kind.media_type: kind for kind in KINDS}
-_BY_SUFFIX: Final = SUFFIXES | {
-    suffix: kind.media_type for kind in KINDS for suffix in kind.upload_suffixes
-}
 _BY_NAME: Final = {
     name: kind.media_type for kind in KINDS for name in (kind.media_type, *kind.synonyms)
 }
@@ -127,8 +125,8 @@ def media_type_of(body: bytes, said: str | None, file_name: str | None) -> Media
     if base in _BY_NAME:
         return _BY_NAME[base]
     suffix = PurePath(file_name or "").suffix.lower()
-    if suffix in _BY_SUFFIX:
-        return _BY_SUFFIX[suffix]
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
     return _sniffed(body, is_named=bool(suffix))
 
 
@@ -147,6 +145,13 @@ def media_type_of_file(path: Path) -> MediaType | None:
 def _base_type(said: str) -> str:
     """A Content-Type without its parameters."""
     return said.partition(";")[0].strip().lower()
+
+
+def declared_by(said: str | None) -> tuple[MediaType | None, str | None]:
+    """The media type that a Content-Type names, if it is one of the table, and its charset."""
+    kind = BY_MEDIA_TYPE.get(_BY_NAME.get(_base_type(said or ""), ""))
+    is_text = kind is None or not kind.is_binary
+    return (kind.media_type if kind else None), (charset_of(said) if is_text else None)
 
 
 def charset_of(said: str | None) -> str | None:

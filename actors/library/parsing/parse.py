@@ -14,7 +14,7 @@ from typing import Any
 
 from actors.errors import ExtraMissing, UnreadableDocument
 from actors.library.parsing.blocks import Block, Parsed, storable, titled, with_question_headings
-from actors.library.parsing.decoding import decoded
+from actors.library.parsing.decoding import decoded, decoding_notes
 from actors.library.parsing.media_types import (
     BY_MEDIA_TYPE,
     SOURCE_CODE,
@@ -58,7 +58,10 @@ def _parsed(body: bytes, kind: DocumentKind, charset: str | None) -> Parsed:
     try:
         package = import_module(f"actors.library.parsing.formats.{module}")
         parser: Callable[[Any], Parsed] = getattr(package, function)
-        return parser(body if kind.is_binary else decoded(body, charset))
+        if kind.is_binary:
+            return parser(body)
+        parsed = parser(decoded(body, charset))
+        return replace(parsed, notes=(*decoding_notes(body, charset), *parsed.notes))
     except ModuleNotFoundError:
         if kind.extra is None:
             raise

@@ -22,8 +22,8 @@ from actors.library.parsing.frames import LENGTH, LONGEST_REPLY, Job, frame
 from actors.library.passages import PassageCut
 
 PARSE_S = 30.0
-MORE_S = 10.0
-"""Seconds more for each MiB of a document. The slowest parser, rst, reads about 0.1 MiB a second."""
+MORE_S = 20.0
+"""Seconds more for each MiB of a document. The slowest parser, rst, needs about 15 for one."""
 
 MOST_CHILDREN = 2
 CHILD = (sys.executable, "-P", "-m", "actors.library.parsing.child")

@@ -45,10 +45,19 @@ _LABEL = 7
 
 _NESTING = re.compile(
     r"<(/?)(?:div|section|article|ul|ol|dl|blockquote|span|table|font|center|details|b|i|em|strong|"
-    r"form|fieldset|main|aside|figure|u|small|big|tt|code|label|button|nav|header|footer|a)\b",
+    r"form|fieldset|main|aside|figure|u|small|big|tt|code|label|button|nav|header|footer|a|svg|math|"
+    r"address|dialog|dir|figcaption|hgroup|listing|menu|optgroup|pre|summary)\b",
     re.IGNORECASE,
 )
 _MOST_NESTING = 5_000
+_TAG = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(?=[a-z])(?P<script>script\b)?[a-z]*+"
+    r"(?P<attributes>(?:=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z))|[^>])*+)"
+    r"(?(script)(?:>.*?(?:</script|\Z)|\Z))",
+    re.IGNORECASE | re.DOTALL,
+)
+_VALUE = re.compile(r"=\s*+(?:\"[^\"]*+\"?|'[^']*+'?)")
+_MOST_ATTRIBUTES = 3_000
 _LEAST_SHARE, _MUCH = 0.2, 500
 _ONE_LISTING = 0.8
 
@@ -58,7 +67,7 @@ def parse_html(text: str) -> Parsed:
 
     A page with several h1 numbers its chapters by them ("1. Overview").
     """
-    _check_nesting(text)
+    _check_tags(text)
     tree = LexborHTMLParser(text)
     page = Page(tree)
     reading = _read(page)
@@ -70,7 +79,7 @@ def parse_html(text: str) -> Parsed:
         heads.reverse()
     titles = [text_of(page, head) for head in heads if head is not None]
     title = next((title for title in (*titles, reading.outline.first_heading) if title), "")
-    return Parsed(title, tuple(reading.outline.blocks), tuple(_notes(page)), page.language())
+    return Parsed(title, reading.outline.all_blocks(), tuple(_notes(page)), page.language())
 
 
 def parse_fragment(text: str) -> list[Block]:
@@ -78,7 +87,7 @@ def parse_fragment(text: str) -> list[Block]:
     return list(parse_html(text).blocks)
 
 
-def _check_nesting(text: str) -> None:
+def _check_tags(text: str) -> None:
     """Refuse what takes quadratic time to parse."""
     depth = 0
     for tag in _NESTING.finditer(text):
@@ -87,6 +96,17 @@ def _check_nesting(text: str) -> None:
             raise UnreadableDocument(
                 "This document is nested too deeply. Save it as plain text first."
             )
+    if any(_attributes(tag["attributes"] or "") > _MOST_ATTRIBUTES for tag in _TAG.finditer(text)):
+        raise UnreadableDocument(
+            "A tag of this page has too many attributes. Save it as plain text first."
+        )
+
+
+def _attributes(written: str) -> int:
+    """About how many attributes a tag has, without counting those of short ones."""
+    if len(written) < _MOST_ATTRIBUTES:
+        return 0
+    return len(_VALUE.sub("=", written).replace("/", " ").split())
 
 
 def _read(page: Page) -> _Reading:

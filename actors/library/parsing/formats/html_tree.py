@@ -74,6 +74,7 @@ class Page:
         """What a button folds."""
         self.questions: set[int] = set()
         """Buttons that fold something."""
+        self._named: dict[str, LexborNode] | None = None
         self.around = _around(tree) if by_name else []
         dropped = [*tree.css(_FURNITURE), *self.around]
         dropped += [n for n in tree.css("footer, body > header") if _is_frame(n)]
@@ -201,10 +202,10 @@ class Page:
                 yield tab
 
     def _by_id(self, name: str) -> LexborNode | None:
-        name = name.removeprefix("#")
-        if not re.fullmatch(r"[\w-]+", name):
-            return None
-        return self._tree.css_first(f'[id="{name}"]')
+        if self._named is None:
+            every = reversed(self._tree.css("[id]"))
+            self._named = {attribute(node, "id"): node for node in every}
+        return self._named.get(name.removeprefix("#")) if name else None
 
 
 def attribute(node: LexborNode, name: str) -> str:

@@ -22,7 +22,9 @@ from actors.library.parsing.formats.html import parse_html
 
 _MOST_FILES = 10_000
 _MOST_BYTES = 256 * 1024 * 1024
-_MOST_TEXT = 64 * 1024 * 1024
+_LEAST_TEXT, _MOST_TEXT = 4 * 1024 * 1024, 64 * 1024 * 1024
+_MOST_TIMES = 50
+"""How much larger text may be than its archive: limits of time count the bytes of the archive."""
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _OPF = "{http://www.idpf.org/2007/opf}"
 _CONTAINER = "{urn:oasis:names:tc:opendocument:xmlns:container}"
@@ -33,6 +35,7 @@ _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
 _MOST_SPACES = 80
+_TOO_MUCH = "This document holds too much text for its size. Send it in smaller parts."
 _PLAIN = {
     _TEXT + "list-item": "li",
     _TEXT + "list-header": "li",
@@ -60,6 +63,8 @@ def parse_docx(body: bytes) -> Parsed:
     import mammoth
 
     with _archive(body) as archive:
+        if sum(file.file_size for file in _texts(archive)) > _most_text(archive):
+            raise UnreadableDocument(_TOO_MUCH)
         images: list[str] = []
 
         def left_out(image: object) -> dict[str, str]:
@@ -92,16 +97,16 @@ def parse_epub(body: bytes) -> Parsed:
         root = container.find(f".//{_CONTAINER}rootfile")
         name = root.get("full-path", "") if root is not None else ""
         package = _xml(archive, name)
-        outline, notes, left = Outline(), [], _MOST_TEXT
+        outline, notes, left = Outline(), [], _most_text(archive)
         for chapter in _spine(package, posixpath.dirname(name)):
             try:
-                page = archive.read(chapter)
+                left -= archive.getinfo(chapter).file_size
             except KeyError:
                 notes.append(f"The chapter {chapter} is missing.")
                 continue
-            left -= len(page)
             if left < 0:
-                raise UnreadableDocument("This book holds too much text. Send it in smaller parts.")
+                raise UnreadableDocument(_TOO_MUCH)
+            page = archive.read(chapter)
             parsed = parse_html(decoded(page, None)) if page.strip() else Parsed("", ())
             outline.extend(parsed.blocks)
             notes += parsed.notes
@@ -139,9 +144,20 @@ def _archive(body: bytes) -> Iterator[zipfile.ZipFile]:
         ) from error
 
 
+def _texts(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
+    """The files that are read for the text of a Word document."""
+    return (file for file in archive.infolist() if file.filename.endswith((".xml", ".rels")))
+
+
+def _most_text(archive: zipfile.ZipFile) -> int:
+    """How many bytes of text may come from an archive."""
+    packed = sum(file.compress_size for file in archive.infolist())
+    return min(max(_LEAST_TEXT, _MOST_TIMES * packed), _MOST_TEXT)
+
+
 def _xml(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
-    if archive.getinfo(name).file_size > _MOST_TEXT:
-        raise UnreadableDocument("This document holds too much text. Send it in smaller parts.")
+    if archive.getinfo(name).file_size > _most_text(archive):
+        raise UnreadableDocument(_TOO_MUCH)
     return ElementTree.fromstring(archive.read(name))
 
 

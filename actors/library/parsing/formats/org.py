@@ -31,7 +31,7 @@ def parse_org(text: str) -> Parsed:
     count = reading.comments
     note = "1 comment was left out." if count == 1 else f"{count} comments were left out."
     title = reading.title or reading.outline.first_heading
-    blocks = tuple(reading.outline.blocks)
+    blocks = reading.outline.all_blocks()
     return Parsed(title, blocks, (note,) if count else (), reading.language)
 
 

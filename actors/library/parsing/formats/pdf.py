@@ -90,7 +90,7 @@ def parse_pdf(body: bytes) -> Parsed:
         for value in values:
             outline.heading(1, f"page {number}")
             outline.keep(value, "pair")
-    return Parsed(_title(reader), tuple(outline.blocks), tuple(notes), _language(reader))
+    return Parsed(_title(reader), outline.all_blocks(), tuple(notes), _language(reader))
 
 
 def _pages(reader: PdfReader) -> Iterator[tuple[list[str], list[str]] | None]:

@@ -61,7 +61,7 @@ def parse_text(text: str) -> Parsed:
     reading = _Reading(groups, _body_indent(groups), usual_width(lines), manual)
     for number in range(len(groups)):
         reading.read(number)
-    return Parsed(reading.title, tuple(reading.outline.blocks))
+    return Parsed(reading.title, reading.outline.all_blocks())
 
 
 def _groups(lines: Sequence[str]) -> Iterator[list[str]]:

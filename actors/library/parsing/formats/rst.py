@@ -6,6 +6,7 @@ such as those of Sphinx, keeps its text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,9 +17,9 @@ from docutils.core import publish_doctree, publish_from_doctree
 from docutils.parsers.rst import Directive, directives, roles
 from docutils.utils import SystemMessage
 
-from actors.errors import UnreadableDocument
 from actors.library.parsing.blocks import Parsed
 from actors.library.parsing.formats.html import parse_html
+from actors.library.parsing.formats.plain_text import parse_text
 
 _SETTINGS: dict[str, Any] = {
     "file_insertion_enabled": False,
@@ -43,6 +44,15 @@ _BOXES = frozenset(
     {"versionadded", "versionchanged", "deprecated", "seealso", "todo", "deprecated-removed"}
 )
 _INDEX = frozenset({"toctree", "index", "currentmodule", "highlight", "module", "moduleauthor"})
+
+
+_LONGEST = 200_000
+_MOST_MARKS = 1_000
+_MARK = re.compile(r"[*`|]|_(?!\w)|://")
+"""What docutils searches the rest of a paragraph for, or follows one level deeper each."""
+
+_LINES = re.compile(r"\s*(?:[*+|-]\s|\.\.\s|\+[-=]|==+ +=|:[^:\n]+:\s)")
+"""What begins a list, a table or fields, whose lines are read one by one."""
 
 
 class _AnyDirective(Directive):
@@ -87,7 +97,9 @@ def _any_role(
 
 
 def parse_rst(text: str) -> Parsed:
-    """A reStructuredText; its title is its first heading."""
+    """A reStructuredText; its title is its first heading. What docutils cannot read is plain text."""
+    if _is_endless(text):
+        return _as_text(text)
     try:
         with _any_names():
             tree = publish_doctree(text, settings_overrides=_SETTINGS)
@@ -95,16 +107,27 @@ def parse_rst(text: str) -> Parsed:
             for comment in comments:
                 comment.parent.remove(comment)
             html = publish_from_doctree(tree, writer="html5", settings_overrides=_SETTINGS)
-    except RecursionError:
-        raise
-    except (SystemMessage, Exception) as error:  # docutils has bugs of its own on odd input.
-        raise UnreadableDocument(
-            "This reStructuredText cannot be read. Send it as text/plain."
-        ) from error
+    except (SystemMessage, Exception):  # noqa: BLE001 - docutils has bugs of its own on odd input.
+        return _as_text(text)
     parsed = parse_html(html if isinstance(html, str) else html.decode())
     plural = "comment was" if len(comments) == 1 else "comments were"
     notes = (*parsed.notes, *([f"{len(comments)} {plural} left out."] if comments else ()))
     return replace(parsed, notes=notes, language="")  # The language is that of docutils.
+
+
+def _is_endless(text: str) -> bool:
+    """Whether docutils would take quadratic time, or would leave out a line as too long."""
+    for group in re.split(r"\n[^\S\n]*\n", text):
+        parts = group.split("\n") if _LINES.match(group) else [group]
+        if any(len(part) > _LONGEST or len(_MARK.findall(part)) > _MOST_MARKS for part in parts):
+            return True
+    return False
+
+
+def _as_text(text: str) -> Parsed:
+    parsed = parse_text(text)
+    note = "This could not be read as reStructuredText and was read as plain text."
+    return replace(parsed, notes=(*parsed.notes, note))
 
 
 @contextmanager

@@ -27,6 +27,8 @@ _SAMPLE_LINES = 30
 _DELIMITERS = ",;\t|"
 _MOST_OPEN = 200
 _WIDEST_INDENT = 1_000
+_DOTTED = re.compile(rf"(?<![\w\"'-])(?:[\w\"'-]++\s*+\.\s*+){{{_DEEPEST}}}")
+"""A key of so many parts takes quadratic time and memory."""
 
 
 def parse_csv(text: str) -> Parsed:
@@ -95,6 +97,8 @@ def yaml_value(text: str) -> Any:
 
 def toml_value(text: str) -> dict[str, Any]:
     """A TOML table; raises `ValueError` if it is none."""
+    if _DOTTED.search(text):
+        raise ValueError("nested too deeply")
     return tomllib.loads(text, parse_float=str)
 
 
