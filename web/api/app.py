@@ -21,6 +21,7 @@ from web.api.openapi import openapi
 from web.api.quart_adapter import BodyRequest, HttpConnection
 from web.api.routing import add_routes, render
 from web.http.connection_table import ConnectionTable
+from web.page.routes import add_page
 from web.settings.model import ServerSettings
 
 ROUTES = [*task_routes.ROUTES, *document_routes.ROUTES, *server_routes.ROUTES]
@@ -45,6 +46,7 @@ def create_app(system: System, settings: ServerSettings) -> QuartTrio:
         return render(200, openapi_document())
 
     app.add_url_rule("/openapi.json", view_func=describe, methods=["GET"])
+    add_page(app)
     app.before_request(_refuse_foreign_origins(settings))
     app.register_error_handler(HTTPException, problems.of_http_exception)
     app.register_error_handler(Exception, problems.of_bug)
