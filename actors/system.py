@@ -24,7 +24,13 @@ import trio
 
 from actors.agents.plugin import load_plugins
 from actors.clock import Now, wall_clock
-from actors.errors import ActorError, ActorStopped, CancelUnfinished, Overloaded
+from actors.errors import (
+    ActorError,
+    ActorStopped,
+    CancelUnfinished,
+    Overloaded,
+    TaskNotFound,
+)
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.journal.follower import Closing, Follower
 from actors.journal.journal import CommittedView, Journal
@@ -53,7 +59,8 @@ from actors.runtime import (
 from actors.runtime.loop_watch import watched_loop
 from actors.settings import Settings
 from actors.tasks.budget import NO_BUDGET, Budget
-from actors.tasks.events import Stamped, decode
+from actors.tasks.events import Stamped, TaskCompleted, decode
+from actors.tasks.evidence import Source
 from actors.tasks.life import Task, TaskStatus
 from actors.tools import open_tools
 from actors.wiring import AgentSpec, addresses, agent_specs, built_in_agents
@@ -160,6 +167,18 @@ class System:
     async def status(self, task_id: str) -> Task:
         """Where a task stands, as far as it is in the log. Raises `TaskNotFound`."""
         return await self._view.task(task_id)
+
+    async def report(self, task_id: str) -> tuple[str | None, tuple[Source, ...]]:
+        """The text of the report as far as it is written, and its sources once it is complete."""
+        task = await self.status(task_id)
+        if task.final_output is None:
+            return task.partial_output, ()
+        follower = await self.follow(task_id, after=task.last_seq - 1, follow=False)
+        async for piece in follower:
+            ending = decode(piece.lines).event
+            if isinstance(ending, TaskCompleted):
+                return ending.final_output, ending.sources
+        raise TaskNotFound(f"There is no task {task_id}.")
 
     async def tasks(
         self, *, status: TaskStatus | None = None, limit: int = 50, before: int | None = None

@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import trio
 from pydantic import BaseModel
 from quart import Response
 
@@ -20,6 +21,7 @@ from actors.tasks.life import Task
 from actors.tasks.limits import MAX_KEY
 from web.api import views
 from web.api.problems import Fault, RequestProblem
+from web.api.reports import HTML, MARKDOWN, as_html, as_markdown, links_of
 from web.api.routing import RequestContext, Route, next_link, render
 from web.api.streams import NDJSON, SSE, EventStream, Reader, StreamType, stream_response
 
@@ -79,6 +81,21 @@ async def events(context: RequestContext[views.EventsQuery, views.NoBody]) -> Re
 
 async def status(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     return render(200, views.task_view(await context.system.status(context.path["task_id"])))
+
+
+async def report(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+    text, sources = await context.system.report(context.path["task_id"])
+    if not text:
+        return Response(b"", 204)
+    kinds = [MARKDOWN, HTML]
+    if context.request.accept_mimetypes.best_match(kinds, MARKDOWN) == HTML:
+        shown = await trio.to_thread.run_sync(as_html, text, sources)
+        kind = HTML
+    else:
+        shown, kind = as_markdown(text, links_of(sources)), MARKDOWN
+    response = Response(shown.encode(), 200, content_type=f"{kind}; charset=utf-8")
+    response.headers.update(_REPORT_HEADERS)
+    return response
 
 
 async def listing(context: RequestContext[views.TasksQuery, views.NoBody]) -> Response:
@@ -150,6 +167,13 @@ def _after(context: RequestContext[Any, Any], after: A) -> int | A:
     return int(last)
 
 
+_REPORT_HEADERS = {
+    "Vary": "Accept",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+"""A browser that opens a report shows it, and runs and loads nothing."""
+
 _STREAM: dict[int, type[BaseModel] | str | None] = {200: NDJSON, 202: views.TaskView}
 _RESPOND_ASYNC = {"Prefer": "`respond-async` starts the task without a stream."}
 _LAST_EVENT = {"Last-Event-ID": "The seq to continue after; takes precedence over `after`."}
@@ -194,6 +218,14 @@ ROUTES = [
             problems=(404, 422),
         )
         for path in ("/tasks/{task_id}", "/tasks/{task_id}/status")
+    ),
+    Route(
+        "GET",
+        "/tasks/{task_id}/report",
+        report,
+        "The report of a task, or what is written of it so far",
+        {200: MARKDOWN, 204: None},
+        problems=(404, 422, 500),
     ),
     Route(
         "GET",
