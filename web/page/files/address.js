@@ -12,6 +12,11 @@ export function address(parts, query = {}) {
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 
+// The place of a passage in its document.
+export function placeAddress({ document_id: id, start, end }) {
+  return address(["documents", id], end > start ? { start, end } : {});
+}
+
 // A whole number of the query, or null.
 export function number(query, name) {
   const value = query.get(name) ?? "";

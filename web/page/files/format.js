@@ -39,6 +39,12 @@ export function size(bytes) {
   return bytes < 1e6 ? `${NUMBER.format(bytes / 1e3)} kB` : `${NUMBER.format(bytes / 1e6)} MB`;
 }
 
+// Tokens of language models, and their cost.
+export function usage({ input_tokens: input, output_tokens: output, cost, estimated }) {
+  const tokens = count(input + output, "token");
+  return `${estimated ? "about " : ""}${tokens}${cost ? `, cost ${Number(cost.toPrecision(3))}` : ""}`;
+}
+
 // One line of at most so many characters.
 export function line(text, most = 160) {
   const whole = visible(text).trim().replace(/\s+/g, " ");

@@ -1,6 +1,6 @@
 // The events of a task, each once and in order, whatever happens to the connection.
 //
-// Rule: `after` is the only state. A stream that ends before the task's log does is asked for again
+// Rule: the last event is the only state. A stream that ends before the task's log does is asked for again
 // from there: at once after a cut, then later and later. In a hidden tab nothing is held open, since a
 // browser opens only six connections to a server: it looks from time to time.
 
@@ -12,64 +12,63 @@ const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
 const HIDDEN_WAIT_MS = 10_000;
 
-// Calls `take` with lists of events after the seq `after`, and `tell` with null while the connection
-// works, or a sentence while it does not. Returns at the end of the log; raises what waiting cannot mend.
-export async function follow(taskId, after, { take, tell, signal }) {
+// Calls `take` with lists of events after the event `last` (null: all), and `tell` with null while the
+// connection works, or a sentence while it does not. Returns at the end of the log; raises what waiting
+// cannot mend.
+export async function follow(taskId, last, { take, tell, signal }) {
   let failures = 0;
   for (;;) {
-    const before = after;
+    const before = last;
     let error = null;
     try {
-      const progress = await read(taskId, after, { take, tell, signal }, (seq) => (after = seq));
-      if (progress.ended) return;
+      for await (const events of batches(taskId, last, tell, signal)) {
+        take(events);
+        last = events.at(-1);
+      }
+      if (ENDINGS.has(last?.event_type)) return;
     } catch (caught) {
       if (signal.aborted) return;
       if (caught instanceof ApiError && !caught.isPassing) throw caught;
       error = caught;
     }
     if (signal.aborted) return;
-    failures = after > before ? 0 : failures + 1;
+    failures = last === before ? failures + 1 : 0;
     await untilNextTry(error, failures, tell, signal);
   }
 }
 
-async function read(taskId, after, { take, tell, signal }, reached) {
+// One connection: the new events of each chunk.
+async function* batches(taskId, last, tell, signal) {
   const connection = new AbortController();
   const close = () => connection.abort();
   const quiet = watch(close);
   signal.addEventListener("abort", close);
   document.addEventListener("visibilitychange", close);
-  let ended = false;
   try {
-    const query = `after=${after}&follow=${!document.hidden}`;
+    let seq = last?.seq ?? 0;
+    const query = `after=${seq}&follow=${!document.hidden}`;
     const response = await request(`/tasks/${taskId}/events?${query}`, { signal: connection.signal });
     tell(null);
-    for await (const lines of batches(response.body, quiet)) {
-      const events = [];
-      for (const line of lines) {
-        if (line.event_type === "stream_closing") closing(line);
-        if (line.seq !== after + events.length + 1) continue; // A heartbeat has no seq.
-        events.push(line);
-        ended = ENDINGS.has(line.event_type);
-      }
-      if (events.length) take(events);
-      reached((after += events.length));
+    for await (const lines of chunks(response.body, quiet)) {
+      const events = lines.filter((line) => line.seq > seq); // A heartbeat has no seq.
+      if (lines.some(isDeleted)) throw new ApiError(404, { detail: "This task was deleted." });
+      if (events.length) yield events;
+      seq = events.at(-1)?.seq ?? seq;
     }
   } finally {
     quiet.stop();
     signal.removeEventListener("abort", close);
     document.removeEventListener("visibilitychange", close);
+    close();
   }
-  return { ended };
 }
 
-function closing(line) {
-  if (line.data.reason !== "deleted") return;
-  throw new ApiError(404, { detail: "This task was deleted.", code: "task_not_found" });
+function isDeleted(line) {
+  return line.event_type === "stream_closing" && line.data.reason === "deleted";
 }
 
 // The complete lines of each chunk, as objects.
-async function* batches(body, quiet) {
+async function* chunks(body, quiet) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {

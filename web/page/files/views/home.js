@@ -1,0 +1,57 @@
+// The start: a box for a task, the state of the library, and the latest tasks.
+
+import { getJson } from "../api.js";
+import { count } from "../format.js";
+import { problem, repeat } from "../parts.js";
+import { TaskBox } from "../task/box.js";
+import { html } from "../vendor/lit-html.js";
+import { taskRows } from "./tasks.js";
+
+export function openHome(address, redraw) {
+  const box = new TaskBox(redraw, { label: "What do you want to know?", isHeading: true });
+  let tasks = null;
+  let library = null;
+  let error = null;
+
+  const look = async () => {
+    try {
+      const [listed, documents] = await Promise.all([
+        getJson("/tasks?limit=6"),
+        getJson("/documents?limit=200"),
+      ]);
+      [tasks, library, error] = [listed.tasks, documents, null];
+    } catch (caught) {
+      error = caught;
+    }
+    redraw();
+  };
+  let isFocused = false;
+  return {
+    title: () => "Start a task",
+    close: repeat(look, 5000),
+    template: () => html`${box.template()} ${library ? shelf(library) : null} ${problem(error)}
+      ${tasks?.length ? latest(tasks) : null}`,
+    drawn() {
+      if (!isFocused) document.querySelector("textarea")?.focus({ preventScroll: true });
+      isFocused = true;
+    },
+  };
+}
+
+function shelf({ documents, next_cursor: more }) {
+  const own = documents.filter((one) => !one.sample).length;
+  if (own) {
+    const words = more ? `more than ${own} documents` : count(own, "document");
+    return html`<p class="quiet">Answers come from your library: <a href="#/documents">${words}</a>.</p>`;
+  }
+  return html`<p class="quiet">
+    You have no documents yet, so answers come from a small sample library.
+    <a href="#/documents">Add your own</a>: drop a file or a folder there.
+  </p>`;
+}
+
+const latest = (tasks) => html`<section aria-labelledby="latest">
+  <h2 id="latest">Latest tasks</h2>
+  ${taskRows(tasks)}
+  <p><a href="#/tasks">All tasks</a></p>
+</section>`;
