@@ -53,7 +53,7 @@ function go() {
     const isFirst = view === null;
     view?.close?.();
     render(null, main);
-    view = { key, ...open(address, redraw) };
+    view = Object.assign(open(address, redraw), { key });
     window.scrollTo(0, 0);
     if (!isFirst) main.focus({ preventScroll: true });
   }

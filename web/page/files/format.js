@@ -4,7 +4,7 @@ const NUMBER = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const DAY = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
 
 export function duration(seconds) {
-  if (seconds < 0.001) return `${Math.max(0, Math.round(seconds * 1e6))} µs`;
+  if (seconds > 0 && seconds < 0.001) return "under 1 ms";
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 60) return `${NUMBER.format(seconds)} s`;
   const [minutes, rest] = [Math.floor(seconds / 60), Math.floor(seconds % 60)];

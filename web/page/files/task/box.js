@@ -11,7 +11,7 @@ export class TaskBox {
     this._label = label;
     this._isHeading = isHeading;
     this._contextTaskId = contextTaskId;
-    this._key = crypto.randomUUID?.() ?? String(Math.random());
+    this._edited();
     this._isSending = false;
     this._error = null;
   }
@@ -30,6 +30,13 @@ export class TaskBox {
     </form>`;
   }
 
+  fill(description) {
+    const box = document.getElementById("task");
+    box.value = description;
+    this._edited();
+    box.focus();
+  }
+
   _pressed = (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
@@ -38,7 +45,7 @@ export class TaskBox {
 
   // Another text is another task; the same one, sent again after an error, is not.
   _edited = () => {
-    this._key = crypto.randomUUID?.() ?? String(Math.random());
+    this._key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
   };
 
   _submitted = async (event) => {

@@ -3,6 +3,7 @@
 import { address } from "../address.js";
 import { duration, line, secondsBetween } from "../format.js";
 import { html, render } from "../vendor/lit-html.js";
+import { FINAL } from "./fold.js";
 
 const ROW = 30; // Pixels, as in task.css.
 const BEYOND = 8; // Rows above and below the visible ones.
@@ -28,11 +29,12 @@ export class Log {
   }
 
   drawn() {
+    const isLive = !FINAL.has(this._page.past.now.status);
     const isAtEnd = this._box.scrollTop + this._box.clientHeight >= this._list.offsetHeight - ROW;
     this._list.style.height = `${this._page.past.events.length * ROW}px`;
     const { seq } = this._page;
     if (seq !== null && seq !== this._shownSeq) this._scrollTo(seq);
-    else if (seq === null && isAtEnd) this._box.scrollTop = this._list.offsetHeight;
+    else if (seq === null && isLive && isAtEnd) this._box.scrollTop = this._list.offsetHeight;
     this._shownSeq = seq;
     this._draw();
   }

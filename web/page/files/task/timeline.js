@@ -38,7 +38,7 @@ export class Timeline {
       <svg class="bars" height="28" width="100%" aria-hidden="true">
         ${marks(task, scale)}
         ${waited.map(({ from, to }) => wait(scale.x(from), scale.x(to ?? end)))}
-        ${step.history.map((attempt) => bar(attempt, scale, end))}
+        ${step.history.map((attempt) => bar(attempt, scale, end))} ${crosses(step, scale)}
       </svg>
       <span class="quiet">${facts.filter(Boolean).join(" · ")}</span>
     </li>`;
@@ -77,8 +77,12 @@ function queueRow(task, scale, end) {
 function bar({ attempt, started_at: from, ended_at: to, outcome, error }, scale, end) {
   const [left, right] = [scale.x(from), scale.x(to ?? end)];
   const title = `Attempt ${attempt}, ${outcome}: ${duration(secondsBetween(from, to ?? end))}${error ? `. ${error.message}` : ""}`;
-  return svg`<rect class=${outcome} x="${left}%" y="7" width="${Math.max(right - left, 0.2)}%" height="14" rx="2"><title>${title}</title></rect>
-    ${outcome === "failed" ? svg`<text class="cross" x="${right}%" y="19">✕</text>` : null}`;
+  return svg`<rect class=${outcome} x="${left}%" y="7" width="${Math.max(right - left, 0.2)}%" height="14" rx="2"><title>${title}</title></rect>`;
+}
+
+function crosses(step, scale) {
+  const failed = step.history.filter(({ outcome }) => outcome === "failed");
+  return failed.map(({ ended_at: at }) => svg`<text class="cross" x="${scale.x(at)}%" y="19">✕</text>`);
 }
 
 function wait(left, right) {

@@ -28,7 +28,21 @@ export class Citations {
     if (sources === this._cited) return;
     this._cited = sources;
     this._sources = new Map((sources ?? []).map((source) => [source.n, source]));
+    this._linkList();
     this._node.querySelectorAll("a.cite").forEach((link) => this._lead(link));
+  }
+
+  // The entries of the list of sources at the end of a report are links, too.
+  _linkList() {
+    const list = this._node.querySelector("ol:last-child");
+    if (!this._cited || list?.children.length !== this._sources.size) return;
+    [...list.children].forEach((item, index) => {
+      if (item.querySelector("a")) return;
+      const link = this._citation(list.start + index);
+      link.classList.add("entry");
+      link.replaceChildren(...item.childNodes);
+      item.append(link);
+    });
   }
 
   close() {
@@ -49,7 +63,7 @@ export class Citations {
     if (!source) return link.removeAttribute("href");
     if (isInLibrary(source)) link.href = placeAddress(source);
     else link.tabIndex = 0;
-    link.setAttribute("aria-label", `Source ${source.n}: ${line(source.title)}`);
+    if (!link.matches(".entry")) link.setAttribute("aria-label", `Source ${source.n}: ${line(source.title)}`);
   }
 
   _entered = ({ target }) => {

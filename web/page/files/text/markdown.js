@@ -7,6 +7,7 @@ import { visible } from "../format.js";
 import { Lexer } from "../vendor/marked.js";
 
 const LONGEST_INLINE = 10_000; // The time for emphasis grows with the square of the length.
+const DEEPEST = 40; // Blocks in one another; browsers are slow with more.
 const STEP = 12_000; // Characters that are added at once.
 
 const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
@@ -55,7 +56,16 @@ export class MarkdownView {
   }
 }
 
+// The blocks of a text. A part that cannot be read, such as a thousand quotes in one another, is shown
+// as it is, and the paragraphs around it are not.
 function lex(text) {
+  const tokens = blocks(text);
+  if (tokens) return tokens;
+  const parts = text.split(/(?<=\n\n)(?!\n)/);
+  return parts.flatMap((part) => blocks(part) ?? [{ type: "plain", raw: part }]);
+}
+
+function blocks(text) {
   const lexer = new Lexer();
   const tokens = [];
   try {
@@ -64,13 +74,16 @@ function lex(text) {
       if (src.length > LONGEST_INLINE) inside.push({ type: "text", raw: src, text: src });
       else lexer.inlineTokens(src, inside);
     }
-    // Windows' line ends are one character in the tokens, and tabs may be more.
-    const length = tokens.reduce((sum, token) => sum + token.raw.length, 0);
-    if (length === text.length) return tokens;
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error; // Blocks within blocks within blocks.
+    if (error instanceof RangeError) return null; // The stack is full.
+    throw error;
   }
-  return [{ type: "plain", raw: text, text }];
+  const isWhole = tokens.reduce((sum, token) => sum + token.raw.length, 0) === text.length;
+  return isWhole && tokens.every((token) => depth(token) < DEEPEST) ? tokens : null;
+}
+
+function depth({ tokens = [], items = [] }) {
+  return 1 + Math.max(0, ...[...tokens, ...items].map(depth));
 }
 
 // --- blocks ------------------------------------------------------------------------------------------

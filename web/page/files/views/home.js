@@ -7,6 +7,13 @@ import { TaskBox } from "../task/box.js";
 import { html } from "../vendor/lit-html.js";
 import { taskRows } from "./tasks.js";
 
+// Of the sample library, for somebody who wants to see what happens.
+const EXAMPLES = [
+  "Compare threads and async I/O for a web server, then recommend one",
+  "Explain the actor model and how supervisors handle crashes",
+  "What does write-ahead logging do, and when does it help?",
+];
+
 export function openHome(address, redraw) {
   const box = new TaskBox(redraw, { label: "What do you want to know?", isHeading: true });
   let tasks = null;
@@ -30,7 +37,7 @@ export function openHome(address, redraw) {
     title: () => "Start a task",
     close: repeat(look, 5000),
     template: () => html`${box.template()} ${library ? shelf(library) : null} ${problem(error)}
-      ${tasks?.length ? latest(tasks) : null}`,
+      ${tasks?.length ? latest(tasks) : null} ${tasks?.length === 0 ? examples(box) : null}`,
     drawn() {
       if (!isFocused) document.querySelector("textarea")?.focus({ preventScroll: true });
       isFocused = true;
@@ -54,4 +61,9 @@ const latest = (tasks) => html`<section aria-labelledby="latest">
   <h2 id="latest">Latest tasks</h2>
   ${taskRows(tasks)}
   <p><a href="#/tasks">All tasks</a></p>
+</section>`;
+
+const examples = (box) => html`<section aria-labelledby="examples">
+  <h2 id="examples">Try one</h2>
+  <ul class="rows">${EXAMPLES.map((task) => html`<li><button class="plain" @click=${() => box.fill(task)}>${task}</button></li>`)}</ul>
 </section>`;

@@ -113,9 +113,14 @@ async function post({ file, path }, progress) {
 
 // The files of a drop, those in its folders included, hidden and generated ones left out.
 export async function droppedFiles(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  // All at once: the items are gone after the first wait.
+  const items = [...transfer.items].filter((item) => item.kind === "file");
+  const given = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
   const files = [];
-  for (const entry of entries) await collect(entry, files);
+  for (const { entry, file } of given) {
+    if (entry) await collect(entry, files);
+    else if (file) files.push({ file, path: file.name });
+  }
   return files;
 }
 
