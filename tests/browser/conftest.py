@@ -14,6 +14,9 @@ from browser.chromium import ServerProcess, browser, chromium
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+WAIT_MS = 20_000
+"""A hang guard, never a wait."""
+
 if chromium() is None:
     collect_ignore_glob = ["test_*.py"]
 
@@ -51,6 +54,9 @@ def open_page(running_browser: Browser) -> Iterator[Callable[..., Page]]:
 
     A response with an error status is also a line of the console, but no fault of the page.
     """
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=WAIT_MS)
     faults: list[str] = []
     contexts = []
 
@@ -67,7 +73,7 @@ def open_page(running_browser: Browser) -> Iterator[Callable[..., Page]]:
                 else None
             ),
         )
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(WAIT_MS)
         page.goto(url)
         return page
 

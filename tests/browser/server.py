@@ -30,8 +30,8 @@ from web.settings.model import ServerSettings
 
 CALM = (
     "Restore the newest backup into an empty folder first, and compare its size with that of the",
-    " folder that was lost. If the restore stops with an error, keep the log: it names the first file"
-    " that could not be read. [1]\n\n",
+    " folder that was lost. If the restore stops with an error, keep the log: ",
+    "it names the first file that could not be read. [1]\n\n",
     "Three things are worth checking before you try again:\n\n",
     "1. the disk has twice the size of the backup free;\n",
     "2. the key of the backup is the one of the day on which it was made;\n",
@@ -44,8 +44,8 @@ LONG = tuple(
 )
 HOSTILE = (
     "# Hostile\n\n",
-    "<script>document.title = 'owned'</script> and <img src=x onerror=\"document.title='owned'\">\n\n",
-    "[a link](javascript:document.title='owned') and [data](data:text/html,<script>1</script>) and ",
+    '<script>window.owned = 1</script> and <img src=x onerror="window.owned=1">\n\n',
+    "[a link](javascript:window.owned=1) and [data](data:text/html,<script>1</script>) and ",
     "[JaVa](JaVaScRiPt:alert(1)) and [tab](java&#9;script:alert(1)) and ![pixel](https://tracker.invalid/p.png)\n\n",
     "<https://example.org/ok> and https://example.org/bare\n\n",
     "The file is called annual\u202ecod.exe and not what it seems. [1]\n\n",
@@ -54,7 +54,7 @@ HOSTILE = (
     "&lt;script&gt; stays text, and so does \\[1\\].\n\n",
     "</div></main><style>*{display:none}</style>\n",
 )
-HOSTILE_TITLE = "<img src=x onerror=\"document.title='owned'\"> \u202egnp.exe"
+HOSTILE_TITLE = '<img src=x onerror="window.owned=1"> \u202egnp.exe'
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,10 @@ PLAYS = {
     "Calm": Play(),
     "Slow": Play(parts=[*CALM * 40], pause_s=0.05),
     "Flaky": Play(
-        work_s=0.35, failures={"s1": 1, "s3": 3, "s5": 2}, usage=Usage(1_200, 340, 0.0021), pause_s=0.1
+        work_s=0.35,
+        failures={"s1": 1, "s3": 3, "s5": 2},
+        usage=Usage(1_200, 340, 0.0021),
+        pause_s=0.1,
     ),
     "Broken": Play(failures={"s5": math.inf}, work_s=0.05),
     "Degraded": Play(failures={"s3": math.inf}),

@@ -7,8 +7,10 @@ import { visible } from "../format.js";
 import { Lexer } from "../vendor/marked.js";
 
 const LONGEST_INLINE = 10_000; // The time for emphasis grows with the square of the length.
+const LONGEST_LIST = 40; // Items.
 const DEEPEST = 40; // Blocks in one another; browsers are slow with more.
-const STEP = 12_000; // Characters that are added at once.
+const STEP = 2_000; // Characters that are added at once,
+const UPDATE_MS = 10; // and how long they are, so that the page can still be drawn in time.
 
 const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
 
@@ -23,7 +25,14 @@ export class MarkdownView {
 
   // Shows more of `text`, or all of another one; whether there is still more to show.
   update(text) {
-    if (!text.startsWith(this._text)) this._keep(0);
+    if (!text.startsWith(this._text)) this._goBack(text);
+    const end = performance.now() + UPDATE_MS;
+    do this._add(text);
+    while (this._text.length < text.length && performance.now() < end);
+    return this._text.length < text.length;
+  }
+
+  _add(text) {
     this._text = text.slice(0, this._text.length + STEP);
     // Text that follows may change the last block, and the one before it across a blank line.
     const kept = Math.max(0, this._blocks.length - 2);
@@ -36,7 +45,14 @@ export class MarkdownView {
       start += token.raw.length;
     });
     this._keep(kept + tokens.length);
-    return this._text.length < text.length;
+  }
+
+  // Keeps the blocks with which the other text begins, too.
+  _goBack(text) {
+    const isBeginning = this._text.startsWith(text);
+    const isKept = ({ start, raw }) => isBeginning && start + raw.length <= text.length;
+    this._keep(this._blocks.findLastIndex(isKept) + 1);
+    this._text = this._blocks.map(({ raw }) => raw).join("");
   }
 
   _made(token, start) {
@@ -52,7 +68,6 @@ export class MarkdownView {
 
   _keep(count) {
     for (const { node } of this._blocks.splice(count)) node.remove();
-    if (count === 0) this._text = "";
   }
 }
 
@@ -60,9 +75,17 @@ export class MarkdownView {
 // as it is, and the paragraphs around it are not.
 function lex(text) {
   const tokens = blocks(text);
-  if (tokens) return tokens;
+  if (tokens) return tokens.flatMap(shortLists);
   const parts = text.split(/(?<=\n\n)(?!\n)/);
   return parts.flatMap((part) => blocks(part) ?? [{ type: "plain", raw: part }]);
+}
+
+// A long list as several, so that the part of it that is read again for each new item stays small.
+function shortLists(token) {
+  if (token.type !== "list" || token.items.length <= LONGEST_LIST) return [token];
+  const first = token.items.slice(0, LONGEST_LIST).map(({ raw }) => raw).join("");
+  if (!token.raw.startsWith(first)) return [token];
+  return [...(blocks(first) ?? []), ...(blocks(token.raw.slice(first.length)) ?? []).flatMap(shortLists)];
 }
 
 function blocks(text) {
@@ -70,6 +93,7 @@ function blocks(text) {
   const tokens = [];
   try {
     lexer.blockTokens(text, tokens);
+    lexer.tokens.links = {}; // A definition that comes later may not change what is shown already.
     for (const { src, tokens: inside } of lexer.inlineQueue) {
       if (src.length > LONGEST_INLINE) inside.push({ type: "text", raw: src, text: src });
       else lexer.inlineTokens(src, inside);

@@ -2,7 +2,7 @@
 
 import { number } from "../address.js";
 import { getJson, request } from "../api.js";
-import { count, day, size, visible } from "../format.js";
+import { count, day, line, size, visible } from "../format.js";
 import { confirm, problem } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
 
@@ -44,7 +44,7 @@ export function openDocument(first, redraw) {
   };
   load();
   return {
-    title: () => shown?.title ?? "Document",
+    title: () => line(shown?.title ?? "Document", 60),
     go(next) {
       mark(next);
       body.querySelector("mark")?.scrollIntoView({ block: "center" });
