@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from browser.chromium import ServerProcess, browser, chromium
+from .chromium import ServerProcess, browser, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

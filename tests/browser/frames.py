@@ -1,6 +1,6 @@
 """How long the frames of the page are: by hand, on a quiet machine.
 
-    python -m browser.frames          (in the folder `tests`)
+    python -m tests.browser.frames
 
 Prints the longest frame and the tasks of the event loop over 50 ms while a task of 2,000 events streams,
 is opened at each tab, and is scrubbed through its past; and when the first paint was.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from browser.chromium import ServerProcess, browser
+from .chromium import ServerProcess, browser
 
 SETTLE_MS = 3_000
 

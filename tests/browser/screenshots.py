@@ -1,7 +1,7 @@
 """Pictures of the page in every state, to look at: by hand.
 
-    python -m browser.screenshots FOLDER          (in the folder `tests`)
-    python -m browser.screenshots --readme        takes the two of the README again
+    python -m tests.browser.screenshots FOLDER
+    python -m tests.browser.screenshots --readme   takes the two of the README again
 
 Rule: a state is reached as a person reaches it, or by its address.
 """
@@ -14,14 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
-from browser.chromium import TESTS, ServerProcess, browser
+from .chromium import TESTS, ServerProcess, browser
 
 README = TESTS / "browser" / "screenshots"
 QUESTION = "Compare threads and async I/O for a web server, then recommend one"
 FAILING = "Flaky restore: what do we do when the restore of a backup fails?"
-WIDE, NARROW = {"width": 1000, "height": 760}, {"width": 360, "height": 740}
+WIDE: ViewportSize = {"width": 1000, "height": 760}
+NARROW: ViewportSize = {"width": 360, "height": 740}
 
 
 def run(server: ServerProcess, description: str, verb: str = "execute") -> str:
@@ -49,11 +50,9 @@ class Photographer:
         narrow: bool = False,
         dark: bool = False,
     ) -> None:
-        page = self._chromium.new_page(
-            viewport={**(NARROW if narrow else WIDE)}, color_scheme="dark" if dark else "light"
-        )
+        size = NARROW if narrow else WIDE
+        page = self._chromium.new_page(viewport=size, color_scheme="dark" if dark else "light")
         page.goto(address)
-        page.wait_for_selector("h1, dialog[open]")
         page.wait_for_timeout(700)
         act(page)
         page.wait_for_timeout(500)
@@ -91,7 +90,7 @@ def played_states(plays: ServerProcess, shoot: Callable[..., None]) -> None:
     shoot("degraded", f"{plays.url}/{run(plays, 'Degraded restore')}")
     shoot("pending", f"{plays.url}/{run(plays, 'Calm restore', verb='')}")
     for name, play in {"running": "Thinking", "writing": "Slow", "retrying": "Flaky"}.items():
-        shoot(name, plays.url, act=lambda page, play=play: start(page, f"{play} restore"))  # type: ignore[misc]
+        shoot(name, plays.url, act=lambda page, play=play: start(page, f"{play} restore"))
     shoot("cancelled", plays.url, act=cancelled)
     shoot("hostile", f"{plays.url}/{run(plays, 'Hostile text')}")
     shoot("error", f"{plays.url}/#/tasks/{'0' * 8}-0000-0000-0000-{'0' * 12}")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from browser.server import HOSTILE_TITLE
+from .server import HOSTILE_TITLE
 
 HOSTILE_DOCUMENT = """# <img src=x onerror="window.owned=1">
 

@@ -137,6 +137,38 @@ def test_cuts_and_repeats_of_a_connection_lose_and_repeat_no_event(plays, open_p
     assert seqs == [str(n) for n in range(1, len(seqs) + 1)]
 
 
+HIDE = """(hidden) => {
+    Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_hidden_tab_holds_no_connection_and_goes_on_when_it_is_seen_again(plays, open_page):
+    page = open_page(plays.url)
+    run_in(page, "Thinking in a hidden tab")
+    expect(page.locator("header .state")).to_have_text("◐ running")
+
+    with page.expect_request("**/events?*follow=false"):
+        page.evaluate(HIDE, True)
+    httpx.post(f"{plays.url}/tasks/{task_id_of(page)}/cancel", timeout=30)
+    page.evaluate(HIDE, False)
+
+    expect(page.locator("header .state")).to_have_text("⊘ cancelled")
+
+
+def test_a_task_that_is_retried_elsewhere_goes_on_when_the_tab_is_seen_again(
+    plays, open_page, run_task
+):
+    task_id = run_task(plays, "Broken task, retried elsewhere")
+    page = open_page(f"{plays.url}/#/tasks/{task_id}")
+    expect(page.locator("header .state")).to_have_text("✕ failed")
+
+    httpx.post(f"{plays.url}/tasks/{task_id}/retry", timeout=30)
+    page.evaluate(HIDE, False)
+
+    expect(page.locator(".task header")).to_contain_text("run 2")
+
+
 def test_the_scrubber_shows_the_task_as_it_was(plays, open_page, run_task):
     task_id = run_task(plays, "Calm task")
     page = open_page(f"{plays.url}/#/tasks/{task_id}/answer?seq=14")
