@@ -35,7 +35,7 @@ export class Log {
     const { seq } = this._page;
     if (seq !== null && seq !== this._shownSeq) this._scrollTo(seq);
     else if (seq === null && isLive && isAtEnd) this._box.scrollTop = this._list.offsetHeight;
-    this._shownSeq = seq;
+    if (seq === null || seq <= this._page.past.events.length) this._shownSeq = seq; // Else it comes yet.
     this._draw();
   }
 

@@ -103,11 +103,11 @@ function blocks(text) {
     throw error;
   }
   const isWhole = tokens.reduce((sum, token) => sum + token.raw.length, 0) === text.length;
-  return isWhole && tokens.every((token) => depth(token) < DEEPEST) ? tokens : null;
+  return isWhole && !tokens.some((token) => isDeep(token, DEEPEST)) ? tokens : null;
 }
 
-function depth({ tokens = [], items = [] }) {
-  return 1 + Math.max(0, ...[...tokens, ...items].map(depth));
+function isDeep({ tokens = [], items = [] }, most) {
+  return most === 0 || [...tokens, ...items].some((token) => isDeep(token, most - 1));
 }
 
 // --- blocks ------------------------------------------------------------------------------------------
