@@ -61,7 +61,6 @@ async function cancel(page) {
 async function remove(page) {
   const title = line(page.past.now.task_description, 80);
   if (!(await confirm("Delete this task?", `“${title}” and its report are deleted.`, "Delete"))) return;
-  page.close();
   await request(`/tasks/${page.id}`, { method: "DELETE" });
   location.hash = "#/tasks";
 }

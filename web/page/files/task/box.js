@@ -56,7 +56,7 @@ export class TaskBox {
     this._redraw();
     try {
       const { task_id } = await this._create(box.value);
-      await start(task_id).catch(() => null); // The page of the task says why it does not start.
+      await start(task_id).catch(() => null); // The page of the task offers to run it again.
       box.value = "";
       this._edited();
       location.hash = address(["tasks", task_id]);

@@ -70,7 +70,7 @@ export class Log {
     event.preventDefault();
     const most = this._page.past.events.length;
     const seq = Math.min(most, Math.max(1, (this._page.seq ?? (by > 0 ? 0 : most + 1)) + by));
-    location.replace(address(["tasks", this._page.id, "log"], { seq }));
+    this._page.moveTo(seq);
   };
 }
 

@@ -10,7 +10,7 @@ export function scrubber(page) {
   const seq = page.seq === null ? events.length : Math.min(page.seq, events.length);
   const event = events[seq - 1];
   const since = duration(secondsBetween(events[0].timestamp, event.timestamp));
-  const move = (to) => location.replace(page.at(page.tab, { seq: to >= events.length ? "" : Math.max(1, to) }));
+  const move = (to) => page.moveTo(to >= events.length ? null : to);
   return html`<form class="scrubber" aria-label="The task's past" @submit=${(event) => event.preventDefault()}>
     <button type="button" class="plain" aria-label="One event back" ?disabled=${seq === 1} @click=${() => move(seq - 1)}>‹</button>
     <input type="range" min="1" max=${events.length} .value=${String(seq)} aria-label="Event"

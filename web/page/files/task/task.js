@@ -19,6 +19,7 @@ import { Timeline } from "./timeline.js";
 const TABS = { answer: "Answer", plan: "Plan", timeline: "Timeline", sources: "Sources", log: "Log" };
 const FRAME_MS = 8;
 const CLOCK_MS = 500;
+const ADDRESS_MS = 150;
 
 export function openTask(first, redraw) {
   const page = new TaskPage(first.parts[1], redraw);
@@ -60,6 +61,7 @@ class TaskPage {
   close() {
     this._closing.abort();
     clearInterval(this._clock);
+    clearTimeout(this._moving);
   }
 
   // Goes on reading where it stopped; a task that has ended may have been retried elsewhere.
@@ -139,6 +141,17 @@ class TaskPage {
     const isLive = !this.isPast && !FINAL.has(task.status);
     const since = isLive ? performance.now() - this._heardAt : 0;
     return new Date(Date.parse(task.updated_at) + since).toISOString();
+  }
+
+  // Shows another moment. The address follows a little later: browsers refuse hundreds of changes.
+  moveTo(seq) {
+    this.seq = seq;
+    clearTimeout(this._moving);
+    this._moving = setTimeout(() => {
+      const query = { step: this.query.get("step") ?? "", seq: seq ?? "" };
+      history.replaceState(null, "", address(["tasks", this.id, this.tab], query));
+    }, ADDRESS_MS);
+    this.redraw();
   }
 
   at(tab, query = {}) {

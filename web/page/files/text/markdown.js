@@ -198,7 +198,7 @@ function inlineNode(token, inline) {
 }
 
 function linkNode(href, inside, raw) {
-  const target = URL.parse ? URL.parse(href) : null;
+  const target = URL.canParse(href) ? new URL(href) : null;
   if (!target || !["http:", "https:", "mailto:"].includes(target.protocol)) {
     return element("span", [visible(raw)]);
   }

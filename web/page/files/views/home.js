@@ -22,11 +22,8 @@ export function openHome(address, redraw) {
 
   const look = async () => {
     try {
-      const [listed, documents] = await Promise.all([
-        getJson("/tasks?limit=6"),
-        getJson("/documents?limit=200"),
-      ]);
-      [tasks, library, error] = [listed.tasks, documents, null];
+      const [listed, health] = await Promise.all([getJson("/tasks?limit=6"), getJson("/health")]);
+      [tasks, library, error] = [listed.tasks, health.library, null];
     } catch (caught) {
       error = caught;
     }
@@ -45,10 +42,10 @@ export function openHome(address, redraw) {
   };
 }
 
-function shelf({ documents, next_cursor: more }) {
-  const own = documents.filter((one) => !one.sample).length;
-  if (own) {
-    const words = more ? `more than ${own} documents` : count(own, "document");
+function shelf({ documents, problem: fault }) {
+  if (fault) return html`<p class="problem">${fault}</p>`;
+  if (documents) {
+    const words = count(documents, "document");
     return html`<p class="quiet">Answers come from your library: <a href="#/documents">${words}</a>.</p>`;
   }
   return html`<p class="quiet">
