@@ -6,11 +6,13 @@
 import { visible } from "../format.js";
 import { Lexer } from "../vendor/marked.js";
 
-const LONGEST_INLINE = 10_000; // The time for emphasis grows with the square of the length.
+const LONGEST_INLINE = 4_000; // The time for emphasis grows with the square of the length.
 const LONGEST_LIST = 40; // Items.
 const DEEPEST = 40; // Blocks in one another; browsers are slow with more.
 const STEP = 2_000; // Characters that are added at once,
 const UPDATE_MS = 10; // and how long they are, so that the page can still be drawn in time.
+
+const NESTED = new RegExp(`^[ \\t]*(?:(?:>|[-*+]|\\d{1,9}[.)])[ \\t]*){${DEEPEST}}`, "m"); // In one line.
 
 const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
 
@@ -89,6 +91,7 @@ function shortLists(token) {
 }
 
 function blocks(text) {
+  if (NESTED.test(text)) return null; // The lexer would fill the stack, and take its time.
   const lexer = new Lexer();
   const tokens = [];
   try {
