@@ -252,7 +252,11 @@ def test_a_report_is_saved_in_four_forms(plays, open_page, run_task):
     assert json.loads(saved["calm-task-to-be-saved.json"]) == task
     assert saved["calm-task-to-be-saved.ndjson"] == log
     html = saved["calm-task-to-be-saved.html"]
-    assert html.startswith("<!doctype html>") and "<p>Restore the newest backup" in html
+    assert (
+        html.startswith("<!doctype html>")
+        and f'<base href="{plays.url}/">' in html
+        and "<p>Restore the newest backup" in html
+    )
 
 
 def test_the_list_of_tasks_has_filters(plays, open_page, run_task):
@@ -333,6 +337,24 @@ def test_a_server_with_keys_is_asked_with_the_key_of_the_session(plays, open_pag
     assert page.evaluate("localStorage.length + document.cookie.length") == 0
     page.reload()
     expect(page.locator("header .state")).to_have_text("● completed")
+
+
+def test_the_page_works_below_a_path_of_its_host(plays, open_page, run_task):
+    task_id = run_task(plays, "Calm task below a path")
+    page = open_page("about:blank")
+    page.route(
+        "**/*",
+        lambda route: (
+            route.fulfill(response=route.fetch(url=route.request.url.replace("/below/", "/")))
+            if "/below/" in route.request.url
+            else route.abort()
+        ),
+    )
+
+    page.goto(f"{plays.url}/below/#/tasks/{task_id}")
+
+    expect(page.locator("header .state")).to_have_text("● completed")
+    expect(page.locator(".report")).to_contain_text("Restore the newest backup")
 
 
 def test_the_files_of_the_page_are_all_it_asks_for(plays, open_page):

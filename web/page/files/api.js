@@ -27,7 +27,10 @@ export function url(path) {
 export async function request(path, { headers = {}, ...options } = {}) {
   for (;;) {
     const key = currentKey();
-    const response = await send(path, { ...options, headers: { ...authorization(key), ...headers } });
+    const response = await send(path, {
+      ...options,
+      headers: { ...authorization(key), ...headers },
+    });
     if (response.status !== 401) {
       if (response.ok) return response;
       throw await errorOf(response);

@@ -24,7 +24,9 @@ function viewFor({ parts: [first, id] }) {
     case "tasks":
       return id ? { key: `task ${id}`, open: openTask } : { key: "tasks", open: openTasks };
     case "documents":
-      return id ? { key: `document ${id}`, open: openDocument } : { key: "library", open: openLibrary };
+      return id
+        ? { key: `document ${id}`, open: openDocument }
+        : { key: "library", open: openLibrary };
     case "agents":
       return { key: "agents", open: openAgents };
     default:

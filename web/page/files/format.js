@@ -47,12 +47,19 @@ export function usage({ input_tokens: input, output_tokens: output, cost, estima
 
 // One line of at most so many characters.
 export function line(text, most = 160) {
-  const whole = visible(text.slice(0, 4 * most)).trim().replace(/\s+/g, " ");
-  return whole.length <= most && text.length <= 4 * most ? whole : `${whole.slice(0, most).replace(/\s\S*$/, "")} …`;
+  const whole = visible(text.slice(0, 4 * most))
+    .trim()
+    .replace(/\s+/g, " ");
+  return whole.length <= most && text.length <= 4 * most
+    ? whole
+    : `${whole.slice(0, most).replace(/\s\S*$/, "")} …`;
 }
 
 // A text whose characters stand in the order in which they are read: overrides of the direction, which
 // make a text look like another one, are shown as what they are.
 export function visible(text) {
-  return text.replace(/[\u202d\u202e]/g, (one) => `[U+${one.charCodeAt(0).toString(16).toUpperCase()}]`);
+  return text.replace(
+    /[\u202d\u202e]/g,
+    (one) => `[U+${one.charCodeAt(0).toString(16).toUpperCase()}]`,
+  );
 }

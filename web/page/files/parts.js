@@ -33,8 +33,12 @@ export function announce(sentence) {
 // Asks before something that cannot be undone.
 export function confirm(title, sentence, verb) {
   const dialog = document.getElementById("question");
-  const button = (text, value) => Object.assign(document.createElement("button"), { textContent: text, value });
-  const heading = Object.assign(document.createElement("h2"), { id: "question-title", textContent: title });
+  const button = (text, value) =>
+    Object.assign(document.createElement("button"), { textContent: text, value });
+  const heading = Object.assign(document.createElement("h2"), {
+    id: "question-title",
+    textContent: title,
+  });
   const words = Object.assign(document.createElement("p"), { textContent: sentence });
   const row = document.createElement("p");
   row.append(button(verb, "yes"), " ", button("Keep it", "no"));

@@ -1,6 +1,6 @@
 // What can be done with a task: run, cancel, retry, export, delete.
 
-import { getJson, postJson, request } from "../api.js";
+import { ROOT, getJson, postJson, request } from "../api.js";
 import { line } from "../format.js";
 import { confirm } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
@@ -10,8 +10,14 @@ import { FINAL } from "./fold.js";
 const EXPORTS = {
   Markdown: { ending: "md", get: (id) => text(`/tasks/${id}/report`, "text/markdown") },
   HTML: { ending: "html", get: htmlFile },
-  JSON: { ending: "json", get: async (id) => JSON.stringify(await getJson(`/tasks/${id}`), null, 2) },
-  NDJSON: { ending: "ndjson", get: (id) => text(`/tasks/${id}/events?follow=false`, "application/x-ndjson") },
+  JSON: {
+    ending: "json",
+    get: async (id) => JSON.stringify(await getJson(`/tasks/${id}`), null, 2),
+  },
+  NDJSON: {
+    ending: "ndjson",
+    get: (id) => text(`/tasks/${id}/events?follow=false`, "application/x-ndjson"),
+  },
 };
 
 export function actions(page) {
@@ -60,7 +66,8 @@ async function cancel(page) {
 
 async function remove(page) {
   const title = line(page.past.now.task_description, 80);
-  if (!(await confirm("Delete this task?", `“${title}” and its report are deleted.`, "Delete"))) return;
+  if (!(await confirm("Delete this task?", `“${title}” and its report are deleted.`, "Delete")))
+    return;
   await request(`/tasks/${page.id}`, { method: "DELETE" });
   location.hash = "#/tasks";
 }
@@ -87,12 +94,18 @@ async function htmlFile(id, page) {
   const title = document.createElement("title");
   title.textContent = line(page.past.now.task_description);
   const policy = `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`;
-  const style = "<style>body{max-width:42rem;margin:3rem auto;padding:0 1rem;font:1.1rem/1.6 Georgia,serif}</style>";
+  const style =
+    "<style>body{max-width:42rem;margin:3rem auto;padding:0 1rem;font:1.1rem/1.6 Georgia,serif}</style>";
+  const base = document.createElement("base"); // Its links lead to the documents of this server.
+  base.href = ROOT.href;
   const report = await text(`/tasks/${id}/report`, "text/html");
-  return `<!doctype html>\n<meta charset="utf-8">\n${policy}\n${title.outerHTML}\n${style}\n${report}`;
+  return `<!doctype html>\n<meta charset="utf-8">\n${policy}\n${base.outerHTML}\n${title.outerHTML}\n${style}\n${report}`;
 }
 
 function fileName(description) {
-  const words = description.normalize("NFKC").replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "");
+  const words = description
+    .normalize("NFKC")
+    .replace(/[^\p{L}\p{N}]+/gu, "-")
+    .replace(/^-+|-+$/g, "");
   return words.slice(0, 60).toLowerCase() || "task";
 }

@@ -1,12 +1,12 @@
 // The report, as far as it is written, and what is going on meanwhile.
 
-import { duration, line, secondsBetween } from "../format.js";
+import { duration, line } from "../format.js";
 import { state } from "../parts.js";
 import { Citations } from "../text/citations.js";
 import { MarkdownView } from "../text/markdown.js";
 import { html } from "../vendor/lit-html.js";
 import { TaskBox } from "./box.js";
-import { FINAL, partialOutput } from "./fold.js";
+import { FINAL, partialOutput, workSeconds } from "./fold.js";
 import { kind } from "./plan.js";
 
 export class Answer {
@@ -70,7 +70,8 @@ function notice(task) {
 }
 
 function progress(task, page) {
-  if (task.status === "pending") return html`<p>This task has not been started. “Run” starts it.</p>`;
+  if (task.status === "pending")
+    return html`<p>This task has not been started. “Run” starts it.</p>`;
   if (task.status === "queued") {
     const { position } = task.runs.at(-1);
     return html`<p>It waits for a free slot${position ? `; ${position} tasks were ahead of it` : ""}.</p>`;
@@ -79,7 +80,7 @@ function progress(task, page) {
 }
 
 function progressRow(step, page) {
-  const took = step.started_at ? duration(secondsBetween(step.started_at, step.finished_at ?? page.time)) : "";
+  const took = step.started_at ? duration(workSeconds(step, page.time)) : "";
   return html`<li class=${step.status}>
     ${state(step.status)} <span dir="auto">${line(step.description)}</span> <span class="quiet">${took}</span>
     ${step.status === "retrying" ? html`<br /><span class="quiet">${retryReason(step)}</span>` : null}

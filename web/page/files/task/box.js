@@ -76,5 +76,8 @@ export class TaskBox {
 
 // Starts a task without a stream: the page reads the events by themselves.
 export function start(taskId, verb = "execute") {
-  return request(`/tasks/${taskId}/${verb}`, { method: "POST", headers: { Prefer: "respond-async" } });
+  return request(`/tasks/${taskId}/${verb}`, {
+    method: "POST",
+    headers: { Prefer: "respond-async" },
+  });
 }

@@ -3,6 +3,8 @@
 //
 // Rule: `fold` is pure. A state is never changed, so that every state of the past may be kept.
 
+import { secondsBetween } from "../format.js";
+
 export const FINAL = new Set(["completed", "failed", "cancelled"]);
 export const ENDINGS = new Set(["task_completed", "task_failed", "task_cancelled"]);
 const UNFINISHED = new Set(["pending", "running", "retrying"]);
@@ -70,6 +72,12 @@ export function partialOutput(task) {
   return task.status === "completed" ? null : task.text || task.kept_text;
 }
 
+// How long a step was worked on up to this time, without the waits between its attempts.
+export function workSeconds(step, time) {
+  const lengths = step.history.map((one) => secondsBetween(one.started_at, one.ended_at ?? time));
+  return lengths.reduce((sum, one) => sum + one, 0);
+}
+
 // --- the task ----------------------------------------------------------------------------------------
 
 function queued(task, { run, position }, at) {
@@ -108,7 +116,9 @@ function completed(task, data, at) {
 
 function stopped(task, { usage }, at) {
   const steps = task.steps.map((step) =>
-    UNFINISHED.has(step.status) ? { ...endAttempt(step, at, "stopped"), status: "cancelled" } : step,
+    UNFINISHED.has(step.status)
+      ? { ...endAttempt(step, at, "stopped"), status: "cancelled" }
+      : step,
   );
   return { steps, runs: lastRun(task, { ended_at: at }), usage: usage ?? task.usage };
 }
@@ -202,7 +212,10 @@ function changed(task, { step_id }, change) {
 function endAttempt(step, at, outcome, more = {}) {
   const last = step.history.at(-1);
   if (!last || last.outcome !== "running") return step;
-  return { ...step, history: [...step.history.slice(0, -1), { ...last, ended_at: at, outcome, ...more }] };
+  return {
+    ...step,
+    history: [...step.history.slice(0, -1), { ...last, ended_at: at, outcome, ...more }],
+  };
 }
 
 function sum(one, other) {

@@ -42,14 +42,18 @@ export class Log {
   _scrollTo(seq) {
     const top = (seq - 1) * ROW;
     const { scrollTop, clientHeight } = this._box;
-    if (top < scrollTop || top + ROW > scrollTop + clientHeight) this._box.scrollTop = top - clientHeight / 2;
+    if (top < scrollTop || top + ROW > scrollTop + clientHeight)
+      this._box.scrollTop = top - clientHeight / 2;
   }
 
   _draw() {
     const { events } = this._page.past;
     const from = Math.max(0, Math.floor(this._box.scrollTop / ROW) - BEYOND);
     const to = Math.ceil((this._box.scrollTop + this._box.clientHeight) / ROW) + BEYOND;
-    render(events.slice(from, to).map((event) => this._row(event)), this._list);
+    render(
+      events.slice(from, to).map((event) => this._row(event)),
+      this._list,
+    );
     [...this._list.children].forEach((row, index) => (row.style.top = `${(from + index) * ROW}px`));
   }
 
@@ -76,7 +80,18 @@ export class Log {
 
 // What an event says, in one line.
 export function summary(data) {
-  const { step, step_id: id, attempt, content, error, reason, description, position, steps, task_description: task } = data;
+  const {
+    step,
+    step_id: id,
+    attempt,
+    content,
+    error,
+    reason,
+    description,
+    position,
+    steps,
+    task_description: task,
+  } = data;
   const words = [
     id ? `${step ?? "step"} ${id}` : null,
     attempt > 1 ? `attempt ${attempt}` : null,

@@ -3,9 +3,15 @@
 import { count, duration, secondsBetween, usage, visible } from "../format.js";
 import { state } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
+import { workSeconds } from "./fold.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const KINDS = { analysis: "Analysis", retrieval: "Retrieval", synthesis: "Synthesis", writing: "Writing" };
+const KINDS = {
+  analysis: "Analysis",
+  retrieval: "Retrieval",
+  synthesis: "Synthesis",
+  writing: "Writing",
+};
 
 export function kind(step) {
   return KINDS[step.step] ?? step.step;
@@ -20,7 +26,8 @@ export class Plan {
   }
 
   template(task) {
-    if (!task.steps.length) return html`<p>There is no plan yet. The analyzer makes it when the task starts.</p>`;
+    if (!task.steps.length)
+      return html`<p>There is no plan yet. The analyzer makes it when the task starts.</p>`;
     const chosen = task.steps.find((step) => step.step_id === this._page.query.get("step"));
     return html`<div class="plan">
         ${this._lines}
@@ -34,7 +41,7 @@ export class Plan {
   }
 
   _node(step, chosen) {
-    const took = step.started_at ? duration(secondsBetween(step.started_at, step.finished_at ?? this._page.time)) : null;
+    const took = step.started_at ? duration(workSeconds(step, this._page.time)) : null;
     return html`<li id=${`step-${step.step_id}`} class=${`step ${step.status}`}>
       <a href=${this._page.at("plan", { step: step.step_id })} aria-current=${step === chosen ? "true" : "false"}>${kind(step)}</a>
       ${state(step.status)}
@@ -65,14 +72,20 @@ function drawLines(svg, steps) {
   const plan = svg.parentElement;
   const base = plan.getBoundingClientRect();
   const boxes = new Map();
-  for (const { step_id: id } of steps) boxes.set(id, plan.querySelector(`#step-${id}`).getBoundingClientRect());
+  for (const { step_id: id } of steps)
+    boxes.set(id, plan.querySelector(`#step-${id}`).getBoundingClientRect());
   const paths = steps.flatMap((step) =>
-    step.depends_on.filter((id) => boxes.has(id)).map((id) => {
-      const path = document.createElementNS(SVG, "path");
-      path.setAttribute("d", lineBetween(boxes.get(id), boxes.get(step.step_id), base, plan.scrollLeft));
-      if (step.status !== "pending") path.setAttribute("class", "done");
-      return path;
-    }),
+    step.depends_on
+      .filter((id) => boxes.has(id))
+      .map((id) => {
+        const path = document.createElementNS(SVG, "path");
+        path.setAttribute(
+          "d",
+          lineBetween(boxes.get(id), boxes.get(step.step_id), base, plan.scrollLeft),
+        );
+        if (step.status !== "pending") path.setAttribute("class", "done");
+        return path;
+      }),
   );
   svg.setAttribute("width", plan.scrollWidth);
   svg.setAttribute("height", plan.scrollHeight);
@@ -106,7 +119,8 @@ function details(step, page) {
 }
 
 function resultValue(value) {
-  if (Array.isArray(value)) return html`<ul>${value.map((one) => html`<li dir="auto">${resultValue(one)}</li>`)}</ul>`;
+  if (Array.isArray(value))
+    return html`<ul>${value.map((one) => html`<li dir="auto">${resultValue(one)}</li>`)}</ul>`;
   return visible(typeof value === "object" ? JSON.stringify(value) : String(value));
 }
 

@@ -19,7 +19,10 @@ export function timeScale(runs, end) {
   });
   const x = (time) => {
     const span = placed.findLast(({ from }) => time >= from) ?? placed[0];
-    return Math.min(span.right, Math.max(span.left, span.left + secondsBetween(span.from, time) * perSecond));
+    return Math.min(
+      span.right,
+      Math.max(span.left, span.left + secondsBetween(span.from, time) * perSecond),
+    );
   };
   const breaks = placed.slice(1).map((span, index) => ({
     x: span.left - BREAK / 2,
@@ -36,7 +39,8 @@ function ticks(placed, perSecond) {
     const power = 10 ** Math.floor(Math.log10(least));
     const step = power * (STEPS.find((one) => one * power >= least) ?? 10);
     const found = [];
-    for (let at = 0; at <= seconds * 0.93; at += step) found.push({ x: left + at * perSecond, seconds: at });
+    for (let at = 0; at <= seconds * 0.93; at += step)
+      found.push({ x: left + at * perSecond, seconds: at });
     return found;
   });
 }

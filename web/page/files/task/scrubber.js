@@ -17,10 +17,13 @@ export function scrubber(page) {
       aria-valuetext=${`Event ${seq} of ${events.length}, ${event.event_type}`} @input=${({ target }) => move(Number(target.value))} />
     <button type="button" class="plain" aria-label="One event on" ?disabled=${seq === events.length} @click=${() => move(seq + 1)}>›</button>
     <output class=${page.isPast ? "past" : "quiet"}>
-      ${page.isPast ? html`As it was at event ${seq} of ${events.length}, after ${since}: ${event.event_type}
+      ${
+        page.isPast
+          ? html`As it was at event ${seq} of ${events.length}, after ${since}: ${event.event_type}
           <span class="quiet">${summary(event.data)}</span>
           <button type="button" class="plain" @click=${() => move(Infinity)}>Back to now</button>`
-        : "Drag to see the task at any moment of its past."}
+          : "Drag to see the task at any moment of its past."
+      }
     </output>
   </form>`;
 }

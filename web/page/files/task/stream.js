@@ -47,7 +47,9 @@ async function* batches(taskId, last, tell, signal) {
   try {
     let seq = last?.seq ?? 0;
     const query = `after=${seq}&follow=${!document.hidden}`;
-    const response = await request(`/tasks/${taskId}/events?${query}`, { signal: connection.signal });
+    const response = await request(`/tasks/${taskId}/events?${query}`, {
+      signal: connection.signal,
+    });
     tell(null);
     for await (const lines of chunks(response.body, quiet)) {
       const events = lines.filter((line) => line.seq > seq); // A heartbeat has no seq.
@@ -98,7 +100,8 @@ async function untilNextTry(error, failures, tell, signal) {
   if (failures === 0) return;
   const grown = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
   const least = (error?.retryAfterS ?? 0) * 1000;
-  if (failures > 1) tell("The connection is lost. This page goes on as soon as the server answers.");
+  if (failures > 1)
+    tell("The connection is lost. This page goes on as soon as the server answers.");
   await wait(Math.max(least, grown * (0.5 + Math.random() / 2)), signal);
 }
 

@@ -16,7 +16,13 @@ import { Sources } from "./sources.js";
 import { follow } from "./stream.js";
 import { Timeline } from "./timeline.js";
 
-const TABS = { answer: "Answer", plan: "Plan", timeline: "Timeline", sources: "Sources", log: "Log" };
+const TABS = {
+  answer: "Answer",
+  plan: "Plan",
+  timeline: "Timeline",
+  sources: "Sources",
+  log: "Log",
+};
 const FRAME_MS = 8;
 const CLOCK_MS = 500;
 const ADDRESS_MS = 150;
@@ -108,7 +114,8 @@ class TaskPage {
 
   _folded(before) {
     const { status, context_task_id: contextId } = this.past.now;
-    if (before && before !== status) announce(`The task is ${status === "executing" ? "running" : status}.`);
+    if (before && before !== status)
+      announce(`The task is ${status === "executing" ? "running" : status}.`);
     if (contextId && !this._before) this._loadBefore(contextId);
   }
 
@@ -162,7 +169,9 @@ class TaskPage {
     const task = this.shown;
     if (!task) {
       const home = html`<p>Look at <a href="#/tasks">all tasks</a>, or <a href="#/">start one</a>.</p>`;
-      return this.error ? html`<h1>Task</h1>${problem(this.error)}${home}` : html`<p class="quiet">Loading …</p>`;
+      return this.error
+        ? html`<h1>Task</h1>${problem(this.error)}${home}`
+        : html`<p class="quiet">Loading …</p>`;
     }
     return html`<div class="task">
       ${this._head(task)}

@@ -18,10 +18,13 @@ export class Citations {
 
   // The nodes of a text, its citations among them.
   inline = (text) =>
-    text.split(/(\[\d{1,4}\])/).filter(Boolean).map((part) => {
-      const number = /^\[(\d+)\]$/.exec(part)?.[1];
-      return number ? this._citation(Number(number)) : part;
-    });
+    text
+      .split(/(\[\d{1,4}\])/)
+      .filter(Boolean)
+      .map((part) => {
+        const number = /^\[(\d+)\]$/.exec(part)?.[1];
+        return number ? this._citation(Number(number)) : part;
+      });
 
   // The sources are known at the end only.
   cite(sources) {
@@ -63,7 +66,8 @@ export class Citations {
     if (!source) return link.removeAttribute("href");
     if (isInLibrary(source)) link.href = placeAddress(source);
     else link.tabIndex = 0;
-    if (!link.matches(".entry")) link.setAttribute("aria-label", `Source ${source.n}: ${line(source.title)}`);
+    if (!link.matches(".entry"))
+      link.setAttribute("aria-label", `Source ${source.n}: ${line(source.title)}`);
   }
 
   _entered = ({ target }) => {

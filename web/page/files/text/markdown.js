@@ -85,9 +85,15 @@ function lex(text) {
 // A long list as several, so that the part of it that is read again for each new item stays small.
 function shortLists(token) {
   if (token.type !== "list" || token.items.length <= LONGEST_LIST) return [token];
-  const first = token.items.slice(0, LONGEST_LIST).map(({ raw }) => raw).join("");
+  const first = token.items
+    .slice(0, LONGEST_LIST)
+    .map(({ raw }) => raw)
+    .join("");
   if (!token.raw.startsWith(first)) return [token];
-  return [...(blocks(first) ?? []), ...(blocks(token.raw.slice(first.length)) ?? []).flatMap(shortLists)];
+  return [
+    ...(blocks(first) ?? []),
+    ...(blocks(token.raw.slice(first.length)) ?? []).flatMap(shortLists),
+  ];
 }
 
 function blocks(text) {
@@ -124,7 +130,10 @@ function blockNode(token, inline) {
     case "paragraph":
       return element("p", inlineNodes(token.tokens, inline));
     case "text":
-      return element("span", token.tokens ? inlineNodes(token.tokens, inline) : inline(plain(token.text)));
+      return element(
+        "span",
+        token.tokens ? inlineNodes(token.tokens, inline) : inline(plain(token.text)),
+      );
     case "list":
       return listNode(token, inline);
     case "blockquote":
@@ -156,9 +165,19 @@ function listNode({ ordered, start, items }, inline) {
 }
 
 function tableNode({ header, rows }, inline) {
-  const row = (cells, tag) => element("tr", cells.map((cell) => element(tag, inlineNodes(cell.tokens, inline))));
+  const row = (cells, tag) =>
+    element(
+      "tr",
+      cells.map((cell) => element(tag, inlineNodes(cell.tokens, inline))),
+    );
   const head = element("thead", [row(header, "th")]);
-  return element("table", [head, element("tbody", rows.map((cells) => row(cells, "td")))]);
+  return element("table", [
+    head,
+    element(
+      "tbody",
+      rows.map((cells) => row(cells, "td")),
+    ),
+  ]);
 }
 
 // Wide content scrolls by itself, by keyboard too.
@@ -220,10 +239,13 @@ function element(name, inside) {
 }
 
 function plain(text) {
-  const decoded = text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|(\w+));/gi, (whole, decimal, hex, name) => {
-    if (name) return ENTITIES[name] ?? whole;
-    const code = decimal ? Number(decimal) : parseInt(hex, 16);
-    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
-  });
+  const decoded = text.replace(
+    /&(?:#(\d{1,7})|#x([\da-f]{1,6})|(\w+));/gi,
+    (whole, decimal, hex, name) => {
+      if (name) return ENTITIES[name] ?? whole;
+      const code = decimal ? Number(decimal) : parseInt(hex, 16);
+      return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+    },
+  );
   return visible(decoded);
 }

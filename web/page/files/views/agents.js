@@ -50,7 +50,12 @@ const row = (agent) => html`<li>
   </p>
 </li>`;
 
-const gauges = ({ status, version, gauges: values, library }) => html`<section aria-labelledby="server">
+const gauges = ({
+  status,
+  version,
+  gauges: values,
+  library,
+}) => html`<section aria-labelledby="server">
   <h2 id="server">Server</h2>
   <dl class="facts">
     <dt>State</dt><dd>${status === "ok" ? "running" : status}, version ${version}</dd>

@@ -33,7 +33,14 @@ export function openDocument(first, redraw) {
     requestAnimationFrame(() => body.querySelector("mark")?.scrollIntoView({ block: "center" }));
   };
   const remove = async () => {
-    if (!(await confirm("Remove this document?", `“${shown.title}” is deleted with its text.`, "Remove"))) return;
+    if (
+      !(await confirm(
+        "Remove this document?",
+        `“${shown.title}” is deleted with its text.`,
+        "Remove",
+      ))
+    )
+      return;
     try {
       await request(`/documents/${id}`, { method: "DELETE" });
       location.hash = "#/documents";
@@ -84,9 +91,10 @@ function showText(body, text, [start, end]) {
 }
 
 function* pieces(text) {
-  for (let begin = 0; begin < text.length; ) {
+  for (let begin = 0; begin < text.length;) {
     const line = text.indexOf("\n", begin + PIECE);
-    const stop = line < 0 || line > begin + 8 * PIECE ? Math.min(begin + 8 * PIECE, text.length) : line + 1;
+    const stop =
+      line < 0 || line > begin + 8 * PIECE ? Math.min(begin + 8 * PIECE, text.length) : line + 1;
     yield [begin, stop];
     begin = stop;
   }

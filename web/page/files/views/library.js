@@ -34,7 +34,11 @@ export function openLibrary(first, redraw) {
     });
   const remove = (one) =>
     attempt(async () => {
-      const sure = await confirm("Remove this document?", `“${one.title}” is deleted with its text.`, "Remove");
+      const sure = await confirm(
+        "Remove this document?",
+        `“${one.title}” is deleted with its text.`,
+        "Remove",
+      );
       if (!sure) return;
       await request(`/documents/${one.document_id}`, { method: "DELETE" });
       announce(`${one.title} was removed.`);
@@ -60,7 +64,9 @@ export function openLibrary(first, redraw) {
     found = null;
     if (!asked) return;
     attempt(async () => {
-      const { results } = await getJson(`/documents/search?${new URLSearchParams({ q: asked, limit: 20 })}`);
+      const { results } = await getJson(
+        `/documents/search?${new URLSearchParams({ q: asked, limit: 20 })}`,
+      );
       found = results;
     });
   };

@@ -68,7 +68,10 @@ export class Uploads {
           this._redraw();
         };
         const { documents, isNew } = await post(one, progress);
-        [one.state, one.notes] = [isNew ? "added" : "known", documents.flatMap((added) => added.notes)];
+        [one.state, one.notes] = [
+          isNew ? "added" : "known",
+          documents.flatMap((added) => added.notes),
+        ];
         return;
       } catch (error) {
         if (!error.isPassing || tries === TRIES) {
@@ -99,13 +102,20 @@ async function post({ file, path }, progress) {
       const sending = new XMLHttpRequest();
       sending.open("POST", url("/documents"));
       Object.entries(authorization(key)).forEach((header) => sending.setRequestHeader(...header));
-      sending.upload.addEventListener("progress", ({ loaded, total }) => progress(total ? loaded / total : 0));
+      sending.upload.addEventListener("progress", ({ loaded, total }) =>
+        progress(total ? loaded / total : 0),
+      );
       sending.addEventListener("load", () => resolve(sending));
       sending.addEventListener("error", () => reject(unreachable()));
       sending.send(form);
     });
-    if (answer.status < 300) return { ...JSON.parse(answer.responseText), isNew: answer.status === 201 };
-    const error = problemError(answer.status, answer.responseText, answer.getResponseHeader("Retry-After"));
+    if (answer.status < 300)
+      return { ...JSON.parse(answer.responseText), isNew: answer.status === 201 };
+    const error = problemError(
+      answer.status,
+      answer.responseText,
+      answer.getResponseHeader("Retry-After"),
+    );
     if (answer.status !== 401) throw error;
     await askForKey(key, error.message);
   }
