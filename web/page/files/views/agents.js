@@ -17,18 +17,22 @@ export function openAgents(address, redraw) {
   let agents = null;
   let health = null;
   let error = null;
-  const look = async () => {
+  const looking = (get) => async () => {
     try {
-      const answers = await Promise.all([getJson("/agents"), getJson("/health")]);
-      [agents, health, error] = [answers[0].agents, answers[1], null];
+      await get();
+      error = null;
     } catch (caught) {
       error = caught;
     }
     redraw();
   };
+  const ends = [
+    repeat(looking(async () => ({ agents } = await getJson("/agents"))), 1000),
+    repeat(looking(async () => (health = await getJson("/health"))), 5000), // It counts the library.
+  ];
   return {
     title: () => "Agents",
-    close: repeat(look, 1000),
+    close: () => ends.forEach((end) => end()),
     template: () => html`<h1>Agents</h1>
       <p class="quiet">Each works through a mailbox of limited size. When one is full, whoever sends to it waits.</p>
       ${problem(error)} ${agents ? html`<ul class="agents">${agents.map(row)}</ul>` : null}
