@@ -12,6 +12,7 @@ import httpx
 import hypothesis
 import pytest
 import trio
+from browser.chromium import chromium
 
 from actors.system import System
 from web.api.app import create_app
@@ -100,6 +101,14 @@ def pytest_report_header() -> list[str]:
         files = ", ".join(collect_ignore)
         lines.append(f"without the extras {extras}; not run: their marked tests and {files}")
     return lines
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Said loudly at the end, where it is seen with `-q`, too."""
+    if chromium() is None:
+        needs = "Chromium (apt-get install chromium) and the extra `test`"
+        terminalreporter.section("THE PAGE WAS NOT TESTED IN A BROWSER", red=True)
+        terminalreporter.line(f"tests/browser needs {needs}.")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,6 +22,7 @@ from web.api.quart_adapter import BodyRequest, HttpConnection
 from web.api.request_checks import refuse_ambiguous
 from web.api.routing import add_routes, render
 from web.http.connection_table import ConnectionTable
+from web.page.routes import add_page
 from web.settings.model import ServerSettings
 
 ROUTES = [*task_routes.ROUTES, *document_routes.ROUTES, *server_routes.ROUTES]
@@ -47,6 +48,7 @@ def create_app(system: System, settings: ServerSettings) -> QuartTrio:
 
     app.add_url_rule("/openapi.json", view_func=describe, methods=["GET"])
     app.before_request(refuse_ambiguous)
+    add_page(app)
     app.before_request(_refuse_foreign_origins(settings))
     app.register_error_handler(HTTPException, problems.of_http_exception)
     app.register_error_handler(Exception, problems.of_bug)
