@@ -209,7 +209,7 @@ BUGS = [
     ),
     Bug(
         "a task whose record is damaged ends the start",
-        [Edit(SUPERVISOR, "(TaskNotFound, TaskUnreadable, UnusableDatabase)", "TaskNotFound")],
+        [Edit(SUPERVISOR, "(TaskNotFound, TaskUnreadable) as error", "TaskNotFound as error")],
     ),
     Bug(
         "what a plugin leaves open stays around its actor",
