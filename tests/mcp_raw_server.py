@@ -80,6 +80,7 @@ def called(request: dict[str, Any]) -> None:
         request = {"id": request["id"] - 1}
     if fault == "odd_result":
         print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": [7]}), flush=True)
+        return
     text = "Frogs \ud800 live in ponds." if fault == "half" else "Frogs live in ponds."
     if fault == "utf8":
         line = json.dumps(
@@ -93,6 +94,7 @@ def called(request: dict[str, Any]) -> None:
             line.encode().replace(b"FROG", b"Frogs live in \xff ponds.") + b"\n"
         )
         sys.stdout.flush()
+        return
     answer(request, {"content": [{"type": "text", "text": text}]})
 
 
