@@ -153,7 +153,8 @@ def _block(block: str, mark: str) -> str:
     if _ITEM.match(block):
         lines = [_item(line) for line in block.split("\n")]
         return "\n".join(lines) + mark + PARAGRAPH
-    return escaped(block.strip()).replace("\n", "  \n") + mark + PARAGRAPH
+    text = escaped("\n".join(filter(None, map(str.strip, block.split("\n")))))
+    return text.replace("\n", "  \n") + mark + PARAGRAPH
 
 
 def _item(line: str) -> str:
@@ -187,8 +188,7 @@ def _header(finding: Finding) -> str:
 
 def _table(header: str, findings: Iterable[Finding]) -> str:
     """Rows that have the same header, each with its citation."""
-    top = _cells(header)
-    rows = [(top, ""), (["---"] * len(top), "")]
+    rows = [(_cells(header), ""), (["---"] * len(_cells(header)), "")]
     for finding in findings:
         _, *lines, last = finding.text.strip().split("\n")
         rows += [*((_cells(line), "") for line in lines), (_cells(last), _mark(finding))]
