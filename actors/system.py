@@ -130,8 +130,11 @@ class System:
         idempotency_key: str | None = None,
         context_task_id: str | None = None,
         budget: Budget = NO_BUDGET,
+        owner: str | None = None,
     ) -> Task:
-        """A new task, pending. Raises `InvalidRequest`, `Overloaded`, `Draining`.
+        """A new task, pending, that belongs to `owner`.
+
+        Raises `InvalidRequest`, `Overloaded`, `Draining`.
 
         With `context_task_id` it follows up a completed task, whose report and sources are evidence.
         """
@@ -142,6 +145,7 @@ class System:
             idempotency_key,
             context_task_id,
             budget,
+            owner,
         )
         return await self._ask(request)
 
@@ -162,10 +166,15 @@ class System:
         return await self._view.task(task_id)
 
     async def tasks(
-        self, *, status: TaskStatus | None = None, limit: int = 50, before: int | None = None
+        self,
+        *,
+        status: TaskStatus | None = None,
+        limit: int = 50,
+        before: int | None = None,
+        owner: str | None = None,
     ) -> IndexPage:
-        """Tasks without their steps and texts, newest first."""
-        return await self._view.store.page(status, limit, before)
+        """Tasks without their steps and texts, newest first; only those of `owner` if it is given."""
+        return await self._view.store.page(status, limit, before, owner)
 
     async def cancel(self, task_id: str, reason: str | None = None) -> Task:
         """Answer when no agent works for the task any more and the log says that it is cancelled.
@@ -388,7 +397,12 @@ def _run_limits(settings: Settings, now: Now, rng: Random | None) -> RunLimits:
 
 
 def _slots(settings: Settings) -> Slots:
-    return Slots(settings.max_running_tasks, settings.max_queued_tasks, settings.max_pending_tasks)
+    return Slots(
+        settings.max_running_tasks,
+        settings.max_queued_tasks,
+        settings.max_pending_tasks,
+        settings.key_running_tasks,
+    )
 
 
 @asynccontextmanager

@@ -59,8 +59,8 @@ def test_a_file_is_refused_as_a_folder(tmp_path: Path) -> None:
 def test_an_address_is_published_while_its_server_runs(tmp_path: Path) -> None:
     with hold(tmp_path):
         assert running_server(tmp_path) is None
-        with announce(tmp_path, "http://127.0.0.1:1"):
-            assert running_server(tmp_path) == "http://127.0.0.1:1"
+        with announce(tmp_path, "http://127.0.0.1:1", "token"):
+            assert running_server(tmp_path) == ("http://127.0.0.1:1", "token")
         assert running_server(tmp_path) is None
 
 
@@ -85,7 +85,7 @@ async def test_a_free_folder_is_opened_here(
 
 
 async def test_a_servers_folder_is_reached_through_the_server(tmp_path: Path) -> None:
-    with hold(tmp_path), announce(tmp_path, "http://127.0.0.1:1"):
+    with hold(tmp_path), announce(tmp_path, "http://127.0.0.1:1", "token"):
         async with open_service(ServerSettings(data_dir=tmp_path)) as service:
             assert isinstance(service, HttpService)
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -49,10 +50,16 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def announce(folder: Path, url: str) -> Iterator[None]:
-    """Publish the address of the folder's server. Only the holder of the folder may call this."""
+def announce(folder: Path, url: str, token: str) -> Iterator[None]:
+    """Publish the address of the folder's server, and the token that lets commands in.
+
+    Only the holder of the folder may call this.
+    """
     draft = folder / f"{SERVER}.new"
-    draft.write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n", encoding="utf-8")
+    draft.unlink(missing_ok=True)
+    served = {"url": url, "pid": os.getpid(), "token": token}
+    with open(draft, "x", encoding="utf-8", opener=_private) as file:
+        file.write(json.dumps(served) + "\n")
     draft.replace(folder / SERVER)
     try:
         yield
@@ -60,14 +67,27 @@ def announce(folder: Path, url: str) -> Iterator[None]:
         (folder / SERVER).unlink(missing_ok=True)
 
 
-def running_server(folder: Path) -> str | None:
-    """The address that the folder's holder has announced, if any. Call it after `hold` refused."""
+class Announced(NamedTuple):
+    """The server of a folder, and the token that it takes for a key."""
+
+    url: str
+    token: str
+
+
+def running_server(folder: Path) -> Announced | None:
+    """What the folder's holder has announced, if anything. Call it after `hold` refused."""
     try:
         server = json.loads((folder / SERVER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    url = server.get("url") if isinstance(server, dict) else None
-    return url if isinstance(url, str) else None
+    if not isinstance(server, dict):
+        return None
+    url, token = server.get("url"), server.get("token", "")
+    return Announced(url, token) if isinstance(url, str) and isinstance(token, str) else None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _make_private(folder: Path) -> None:

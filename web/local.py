@@ -15,6 +15,7 @@ import trio
 from actors.fetching.fetcher import Page
 from actors.library.parsing.media_types import media_type_of_file
 from actors.system import System, open_system
+from web.access.keys import LOCAL, Principal
 from web.api.views import (
     PassageView,
     added_view,
@@ -30,17 +31,20 @@ PAGE_DOCUMENTS = 200
 
 
 @asynccontextmanager
-async def open_local(settings: ServerSettings) -> AsyncIterator[LocalService]:
+async def open_local(
+    settings: ServerSettings, principal: Principal = LOCAL
+) -> AsyncIterator[LocalService]:
     """A service over a system in this process; the caller holds the lock of the data folder."""
     async with open_system(settings) as system:
-        yield LocalService(system)
+        yield LocalService(system, principal)
 
 
 class LocalService:
     """A `Service` over the in-process API."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, principal: Principal = LOCAL) -> None:
         self._system = system
+        self._principal = principal
 
     async def create(
         self,

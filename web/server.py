@@ -21,6 +21,8 @@ import trio
 from actors.errors import ActorError, leaf_errors
 from actors.sqlite import DatabaseFailed
 from actors.system import System, open_system
+from web.access.audit import audited
+from web.access.keys import Keys
 from web.api.app import create_app
 from web.api.problems import CONTENT_TYPE, KINDS, problem_body
 from web.api.routing import CONNECTIONS
@@ -31,6 +33,7 @@ from web.http.limits import Limits
 from web.http.request_cycle import ErrorResponse
 from web.http.server import serve as serve_asgi
 from web.settings.model import ServerSettings
+from web.settings.problems import SettingProblem, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +70,11 @@ def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
 
 
 def _run(settings: ServerSettings, opens: OpenSystem) -> int:
-    with hold(settings.data_dir):
+    with hold(settings.data_dir), audited(settings.data_dir):
+        keys = Keys(settings.data_dir)
+        check_bind(settings, keys)
         try:
-            return trio.run(_serve, settings, opens)
+            return trio.run(_serve, settings, keys, opens)
         except* (OSError, ActorError) as problems:
             for problem in leaf_errors(problems):
                 _say(f"terzetto: {problem}")
@@ -81,18 +86,35 @@ def _run(settings: ServerSettings, opens: OpenSystem) -> int:
     return FAILED
 
 
-async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
+def check_bind(settings: ServerSettings, keys: Keys) -> None:
+    """Raises `SettingsError` if other machines could use a server without keys."""
+    if settings.address.is_loopback or keys.required:
+        return
+    if not settings.insecure:
+        hint = (
+            "Other machines could use this server, and it has no keys. Add one with `terzetto keys "
+            "add NAME --scope admin`, or say --insecure to let everyone do everything."
+        )
+        raise SettingsError([SettingProblem("bind", settings.bind, "no keys", hint)])
+    log.warning(
+        "INSECURE: there are no keys, so everyone who reaches %s may read, change and delete "
+        "everything",
+        settings.bind,
+    )
+
+
+async def _serve(settings: ServerSettings, keys: Keys, opens: OpenSystem) -> int:
     with ExitStack() as ends, trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with opens(settings) as system, trio.open_nursery() as watch:
             closing = trio.Event()
-            app = create_app(system, settings)
+            app = create_app(system, settings, keys)
             listening = partial(serve, app, settings, shutdown_trigger=closing.wait)
             async with trio.open_nursery() as nursery:
                 (url, *_) = await nursery.start(listening)
                 collector = Collector()
                 collector.begin()
                 watch.start_soon(run_collector, collector)
-                with announce(settings.data_dir, url):
+                with announce(settings.data_dir, url, keys.token):
                     _say(f"Terzetto listens at {url} (Ctrl-C stops it)")
                     await anext(signals)
                     watch.start_soon(_end_at_once, signals)

@@ -77,6 +77,10 @@ SCHEMA = Schema(
         ALTER TABLE log ADD COLUMN crc INTEGER; -- CRC-32 of the lines; NULL in older rows
         ALTER TABLE outputs ADD COLUMN crc INTEGER; -- CRC-32 of the body; NULL in older rows
         """,
+        """
+        ALTER TABLE tasks ADD COLUMN owner TEXT;
+        CREATE INDEX tasks_by_owner ON tasks (owner, mark);
+        """,
     ),
     fatal_writes=True,
 )
@@ -127,15 +131,23 @@ class SqliteStore:
 
     # --- the index --------------------------------------------------------------------------
 
-    async def page(self, status: TaskStatus | None, limit: int, before: int | None) -> IndexPage:
+    async def page(
+        self, status: TaskStatus | None, limit: int, before: int | None, owner: str | None = None
+    ) -> IndexPage:
         only = "AND status = :status" if status else ""
+        only += " AND owner = :owner" if owner is not None else ""
 
         def work(reader: sqlite3.Connection) -> IndexPage:
             with closing(reader.cursor()) as cursor, _lenient_text(reader):
                 cursor.row_factory = cast(Any, sqlite3.Row)
                 rows = cursor.execute(
                     f"SELECT * FROM tasks WHERE mark < :before {only} ORDER BY mark DESC LIMIT :most",
-                    {"before": before or 2**62, "status": status, "most": limit + 1},
+                    {
+                        "before": before or 2**62,
+                        "most": limit + 1,
+                        "status": status,
+                        "owner": owner,
+                    },
                 ).fetchall()
             page = rows[:limit]
             more = page[-1]["mark"] if len(rows) > limit else None
@@ -249,7 +261,7 @@ def _insert(writer: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, .
 
 _MOVING = "status, updated_at, last_seq, run, degraded, error"
 _ROW = f"task_id, expected, {_MOVING}"
-_BIRTH = "created_at, task_description, deadline_s, metadata"
+_BIRTH = "created_at, task_description, deadline_s, metadata, owner"
 
 
 def _row(append: Append) -> tuple[Any, ...]:
@@ -262,7 +274,7 @@ def _row(append: Append) -> tuple[Any, ...]:
 def _birth(append: Append) -> tuple[Any, ...]:
     task = append.task
     metadata = json.dumps(dict(task.metadata))
-    return (task.created_at, task.task_description, task.deadline_s, metadata)
+    return (task.created_at, task.task_description, task.deadline_s, metadata, task.owner)
 
 
 def _lines(append: Append) -> tuple[Any, ...]:
@@ -334,4 +346,5 @@ def _task_of(row: sqlite3.Row) -> Task:
         degraded=bool(row["degraded"]),
         deadline_s=row["deadline_s"],
         metadata=dict(json.loads(row["metadata"])),
+        owner=row["owner"],
     )

@@ -21,8 +21,10 @@ from quart_trio import QuartTrio
 from werkzeug.datastructures import FileStorage
 from werkzeug.formparser import MultiPartParser
 
-from actors.errors import ActorError
+from actors.errors import ActorError, TaskNotFound
 from actors.system import System
+from web.access.gate import PRINCIPAL
+from web.access.keys import Keys, Principal
 from web.api.problems import Fault, RequestProblem, of_actor_error, problem
 from web.api.streams import Readers
 from web.api.views import NoBody, NoQuery
@@ -43,6 +45,8 @@ class RequestContext(Generic[Q, B]):
 
     system: System
     settings: ServerSettings
+    keys: Keys
+    principal: Principal
     readers: Readers
     connections: ConnectionTable
     request: Request
@@ -52,7 +56,12 @@ class RequestContext(Generic[Q, B]):
 
     @property
     def client(self) -> str:
-        """Identifies the client: the peer's address."""
+        """Identifies the client: its key, else its address."""
+        return self.principal.name or self.address
+
+    @property
+    def address(self) -> str:
+        """The address of the client."""
         return self.request.remote_addr or "unknown"
 
 
@@ -83,6 +92,7 @@ def add_routes(
     routes: list[Route],
     system: System,
     settings: ServerSettings,
+    keys: Keys,
     connections: ConnectionTable,
 ) -> None:
     """Register these routes with `app`, and keep its connections there for `web.serve`."""
@@ -92,7 +102,7 @@ def add_routes(
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
             endpoint=f"{route.method} {route.path}",
-            view_func=_view(route, system, settings, readers, connections),
+            view_func=_view(route, system, settings, keys, readers, connections),
             methods=[route.method],
             strict_slashes=True,
         )
@@ -102,11 +112,16 @@ def _view(
     route: Route,
     system: System,
     settings: ServerSettings,
+    keys: Keys,
     readers: Readers,
     connections: ConnectionTable,
 ) -> Callable[..., Awaitable[Response]]:
     async def view(**path: str) -> Response:
         try:
+            scope: Any = request.scope
+            principal: Principal = scope[PRINCIPAL]
+            if not principal.sees_all and (task_id := path.get("task_id")):
+                await check_seen(system, principal, task_id)
             query = _query(request, route.query)
             body: BaseModel = NoBody()
             if route.body is not NoBody:
@@ -114,7 +129,8 @@ def _view(
                 optional = route.body_optional
                 body = await json_body(request, route.body, most, optional=optional)
             context = RequestContext(
-                system, settings, readers, connections, request, path, query, body
+                *(system, settings, keys, principal, readers, connections),
+                *(request, path, query, body),
             )
             return await route.handler(context)
         except RequestProblem as refused:
@@ -123,6 +139,12 @@ def _view(
             return of_actor_error(error)
 
     return view
+
+
+async def check_seen(system: System, principal: Principal, task_id: str) -> None:
+    """Raises `TaskNotFound` for a task that is another key's."""
+    if not principal.sees((await system.status(task_id)).owner):
+        raise TaskNotFound(f"There is no task {task_id}.")
 
 
 # --- parse ----------------------------------------------------------------------------------------

@@ -30,6 +30,11 @@ from web.settings.problems import (
 
 PREFIX = "TERZETTO_"
 CONFIG_VARIABLE = "TERZETTO_CONFIG"
+KEY_VARIABLE = "TERZETTO_API_KEY"
+KEY_FILE_VARIABLE = "TERZETTO_API_KEY_FILE"
+NO_SETTINGS = (CONFIG_VARIABLE, KEY_VARIABLE, KEY_FILE_VARIABLE)
+"""A key is no setting, since settings are shown."""
+
 FIELDS = ServerSettings.model_fields
 TABLES = ("tools",)
 """Settings that are tables of tables, which only a file can hold."""
@@ -139,7 +144,7 @@ def _beside(file: Path, agent: str) -> str:
 def _read_environment(layers: _Layers, environment: Mapping[str, str]) -> None:
     for variable in sorted(environment):
         value = environment[variable]
-        if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE and value:
+        if variable.startswith(PREFIX) and variable not in NO_SETTINGS and value:
             name = variable.removeprefix(PREFIX).lower()
             layers.put(name, _native(name, value), f"environment {variable}", shown=variable)
 
