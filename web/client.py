@@ -18,6 +18,7 @@ import trio
 from actors.errors import CODES, ActorError, UnreadableDocument, error_with_code
 from actors.fetching.fetcher import Page
 from actors.library.parsing.media_types import media_type_of_file
+from web.access.keys import Principal
 from web.ndjson import LineSplitter, event_of, is_ending
 from web.service import Outcome, ServerUnreachable, UnexpectedAnswer
 
@@ -54,9 +55,15 @@ class HttpService:
         self,
         http: httpx.AsyncClient,
         reconnect_delays_s: tuple[float, ...] = RECONNECT_DELAYS_S,
+        key: str = "",
     ) -> None:
         self._http = http
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._reconnect_delays_s = reconnect_delays_s
+
+    def acting_for(self, principal: Principal) -> HttpService:
+        """With the key of the principal, which the server knows as well."""
+        return HttpService(self._http, self._reconnect_delays_s, principal.key)
 
     async def create(
         self,
@@ -163,7 +170,9 @@ class HttpService:
 
     async def _stream(self, task_id: str, after: int) -> AsyncGenerator[bytes, None]:
         path = f"/tasks/{task_id}/execute"
-        request = self._http.build_request("POST", path, params={"after": after})
+        request = self._http.build_request(
+            "POST", path, params={"after": after}, headers=self._headers
+        )
         response = await self._http.send(request, stream=True)
         pieces = response.aiter_bytes()
         try:
@@ -189,7 +198,8 @@ class HttpService:
 
     async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            response = await self._http.request(method, path, **request)
+            headers = {**self._headers, **request.pop("headers", {})}
+            response = await self._http.request(method, path, headers=headers, **request)
         except httpx.TransportError as error:
             raise _unreachable(self._http, error) from None
         if response.is_error:

@@ -158,8 +158,10 @@ _EXCERPTS = f"""
     );
     """
 
+_ADDED_BY = "ALTER TABLE documents ADD COLUMN added_by TEXT; -- a name; NULL: the person"
+
 SCHEMA = Schema(
     noun="library",
     application_id=0x5465_727A,  # "Terz" in ASCII.
-    steps=(_FIRST, _VECTORS, _DROPPED_VECTORS, _CHECKSUMS, _EXCERPTS),
+    steps=(_FIRST, _VECTORS, _DROPPED_VECTORS, _CHECKSUMS, _EXCERPTS, _ADDED_BY),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from quart import Response
+from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
@@ -47,7 +47,8 @@ def create_app(system: System, settings: ServerSettings, keys: Keys | None = Non
     add_routes(app, ROUTES, system, settings, keys, ConnectionTable())
 
     async def describe() -> Response:
-        return render(200, openapi_document())
+        here = request.root_path or "/"
+        return render(200, {**openapi_document(), "servers": [{"url": here}]})
 
     app.add_url_rule("/openapi.json", view_func=describe, methods=["GET"])
     app.register_error_handler(HTTPException, problems.of_http_exception)

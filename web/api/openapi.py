@@ -21,6 +21,12 @@ from web.api.streams import NDJSON, SSE
 REF = "#/components/schemas/{model}"
 
 
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
 def openapi(routes: list[Route], version: str) -> dict[str, Any]:
     """The document, OpenAPI 3.1."""
     paths: dict[str, Any] = {}
@@ -34,7 +40,8 @@ def openapi(routes: list[Route], version: str) -> dict[str, Any]:
             "description": "Agentic multi-step tasks: plans, cited reports, every step streamed.",
         },
         "paths": paths,
-        "components": {"schemas": _schemas(routes)},
+        "security": [{"bearer": []}, {"header": []}, {}],  # {}: a server without keys.
+        "components": {"schemas": _schemas(routes), "securitySchemes": SECURITY_SCHEMES},
     }
 
 

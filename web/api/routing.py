@@ -21,10 +21,11 @@ from quart_trio import QuartTrio
 from werkzeug.datastructures import FileStorage
 from werkzeug.formparser import MultiPartParser
 
-from actors.errors import ActorError, TaskNotFound
+from actors.errors import ActorError
 from actors.system import System
 from web.access.gate import PRINCIPAL
 from web.access.keys import Keys, Principal
+from web.access.seen import check_seen
 from web.api.problems import Fault, RequestProblem, of_actor_error, problem
 from web.api.streams import Readers
 from web.api.views import NoBody, NoQuery
@@ -139,12 +140,6 @@ def _view(
             return of_actor_error(error)
 
     return view
-
-
-async def check_seen(system: System, principal: Principal, task_id: str) -> None:
-    """Raises `TaskNotFound` for a task that is another key's."""
-    if not principal.sees((await system.status(task_id)).owner):
-        raise TaskNotFound(f"There is no task {task_id}.")
 
 
 # --- parse ----------------------------------------------------------------------------------------

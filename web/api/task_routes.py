@@ -18,9 +18,10 @@ from actors.library import cursors
 from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.life import Task
 from actors.tasks.limits import MAX_KEY
+from web.access.seen import check_seen
 from web.api import views
 from web.api.problems import Fault, RequestProblem
-from web.api.routing import RequestContext, Route, check_seen, next_link, render
+from web.api.routing import RequestContext, Route, next_link, render
 from web.api.streams import NDJSON, SSE, EventStream, Reader, StreamType, stream_response
 
 A = TypeVar("A", int, int | None)
