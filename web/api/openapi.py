@@ -21,6 +21,9 @@ from web.api.streams import NDJSON, SSE
 REF = "#/components/schemas/{model}"
 
 
+ACCESS = (401, 403, 429)
+"""Problems that the gate before all routes may answer with."""
+
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -67,7 +70,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],
         "responses": {
             **{str(status): _answer(status, kind) for status, kind in route.answers.items()},
-            **{str(status): _problem(status) for status in route.problems},
+            **{str(status): _problem(status) for status in (*ACCESS, *route.problems)},
         },
     }
     if route.raw_body:

@@ -13,7 +13,6 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from web.access.keys import LOCAL
 from web.data_folder import FolderHeld, FolderUnusable, hold, running_server
 from web.service import Service
 from web.settings.model import ServerSettings
@@ -35,7 +34,7 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
                 return
         from web.local import open_local
 
-        async with open_local(settings, LOCAL) as local:
+        async with open_local(settings) as local:
             yield local
 
 
