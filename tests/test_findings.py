@@ -204,6 +204,55 @@ async def test_closest_passages_are_marked() -> None:
     assert "The closest passages:\n\nThe towel rail is made of brass. [1]" in written.text
 
 
+PRICES = f"# Prices\n\nA lesson for adults costs 96 pounds.\n\n{NOISE}"
+
+
+@pytest.mark.parametrize(
+    ("task", "unknown"),
+    [
+        ("What does the boiler cost?", "boiler"),
+        ("What do the boiler's valves cost?", "boiler's, valves"),
+        ("Was kostet die Wärmepumpe for adults?", "kostet, Wärmepumpe"),
+    ],
+)
+async def test_words_that_stand_nowhere_are_named_if_they_are_most_of_the_question(
+    task: str, unknown: str
+) -> None:
+    """The price of a lesson is no answer to what the boiler costs."""
+    written = await answer(task, prices=PRICES)
+
+    assert f"*Nowhere in the library: {unknown}.*" in written.text
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "What does a lesson cost?",  # It has all words.
+        "What does a good lesson for adults cost?",  # It has most words.
+        "レッスンのcost",  # Where words end is not known without blanks.
+    ],
+)
+async def test_no_words_are_named_that_are_little_of_the_question(task: str) -> None:
+    written = await answer(task, prices=PRICES)
+
+    assert "costs 96 pounds" in written.text
+    assert "Nowhere" not in written.text
+
+
+async def test_words_that_only_an_agent_has_are_not_named() -> None:
+    (draft,) = at_once(questioned("What does the boiler cost?"))
+    plan = assemble_plan([draft], (ToolOption("prices", "Looks up prices", argument="question"),))
+    asked, called = plan.questions
+    said = Passage("prices", "Price list", "", 1, "The boiler: 900 euros.")
+    found = Evidence(asked, weights={"boiler": 3.0, "cost": 1.0}, unknown=("boiler",), units=9)
+
+    (section,) = at_once(
+        synthesized(Synthesize("k", "?", plan, (found, Evidence(called, (said,)))))
+    ).sections
+
+    assert section.unknown == ()
+
+
 @pytest.mark.parametrize(
     ("units", "shown", "answers"),
     [(10, 1, True), (1_000, 1, False), (100_000, 0, False)],

@@ -120,13 +120,18 @@ async def test_a_follow_up_is_searched_in_the_context_of_the_task_before() -> No
     assert question.context == "What are Trio nurseries?"
 
 
-async def test_of_a_long_text_what_it_asks_comes_first() -> None:
+async def test_of_a_long_text_only_what_it_asks_is_a_question() -> None:
     lines = [f"Line {n} of the log of server {n}." for n in range(2 * MAX_QUESTIONS)]
 
     found = await planned("\n".join([*lines, "Which disk of the server failed?"]))
 
-    assert len(found) == MAX_QUESTIONS
-    assert found[0].text == "Which disk of the server failed?"
+    assert [question.text for question in found] == ["Which disk of the server failed?"]
+
+
+async def test_a_long_text_that_asks_nothing_has_as_many_questions_as_a_plan_may() -> None:
+    lines = [f"Line {n} of the log of server {n}." for n in range(2 * MAX_QUESTIONS)]
+
+    assert len(await planned("\n".join(lines))) == MAX_QUESTIONS
 
 
 async def test_retrievals_run_in_parallel_between_analysis_and_synthesis() -> None:

@@ -70,4 +70,5 @@ def _evidence(request: Retrieve, found: Found) -> Evidence:
         excerpts=found.excerpts,
         weights=found.weights,
         units=found.units,
+        unknown=found.unknown,
     )

@@ -12,12 +12,12 @@ that is quoted alone; nothing else is put in. Every block but links is in at lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
 from actors.library.layout import Layout, Piece
-from actors.tasks.evidence import ExcerptKind
+from actors.tasks.evidence import Excerpt, ExcerptKind, Origin, Passage
 from actors.tasks.words import terms
 
 LIST_WORDS = 110
@@ -164,3 +164,35 @@ class _Section:
 def _announces(piece: Piece) -> bool:
     text = piece.block.text.rstrip()
     return piece.words <= LEAD_IN_WORDS and not text.endswith((".", "!", "?", "。", "！", "？"))
+
+
+def paragraphs(passages: Iterable[Passage], origin: Origin) -> list[Excerpt]:
+    """The paragraphs of passages from elsewhere as excerpts, without scores."""
+    found = []
+    for passage in passages:
+        at = passage.start
+        for paragraph in passage.text.split("\n\n"):
+            if paragraph.strip():
+                found.append(
+                    Excerpt(
+                        passage.document_id,
+                        passage.title,
+                        (passage.section,) if passage.section else (),
+                        passage.position,
+                        at,
+                        at + len(paragraph),
+                        _kind_of(paragraph),
+                        paragraph,
+                        origin=origin,
+                    )
+                )
+            at += len(paragraph) + 2
+    return found
+
+
+def _kind_of(paragraph: str) -> ExcerptKind:
+    if paragraph.startswith("    "):
+        return "code"
+    if paragraph.startswith("| "):
+        return "row"
+    return "list" if paragraph.startswith("- ") else "paragraph"

@@ -24,6 +24,8 @@ from actors.tasks.words import (
     is_letter_of_run,
     query_terms,
     telling_terms,
+    terms,
+    words_with,
 )
 
 WEIGHTS = {"passage_terms": "2.0, 3.0, 1.0", "excerpt_terms": "1.0, 1.0, 1.0"}
@@ -45,6 +47,8 @@ Source: Cormack, Clarke and Büttcher, "Reciprocal rank fusion", 2009.
 
 NOTHING_NEAR: Mapping[int, float] = MappingProxyType({})
 
+_K1, _B, _AVERAGE_WORDS = 1.2, 0.75, 60
+
 CONTEXT_WEIGHT = 0.5
 MAX_TERMS, MAX_CONTEXT_TERMS = 64, 12
 
@@ -62,7 +66,8 @@ class Query:
 class Found:
     """Passages, best first, candidate excerpts, and the weights of the query's terms.
 
-    `units` counts the excerpts of the library. `sample`: they are the sample library's.
+    `unknown` are the words of the question that stand nowhere in the library, and `units` counts
+    its excerpts. `sample`: they are the sample library's.
     """
 
     passages: tuple[Passage, ...] = ()
@@ -70,6 +75,7 @@ class Found:
     weights: Mapping[str, float] = field(default_factory=dict)
     units: int = 0
     sample: bool = False
+    unknown: tuple[str, ...] = ()
 
 
 def match_expression(text: str, context: str = "") -> str | None:
@@ -98,10 +104,10 @@ def find(
     fused by rank.
     """
     with snapshot(db):
-        weights, units = _weights(db, query)
+        weights, units, unknown = _weights(db, query)
         expression = match_expression(query.text, query.context)
         if expression is None:
-            return Found((), (), weights, units)
+            return Found((), (), weights, units, unknown=unknown)
         passages = _best(db, "passage_terms", expression, limit)
         excerpts = _best(db, "excerpt_terms", expression, EXCERPTS_FOUND)
         order: dict[int, float] = {}
@@ -123,6 +129,7 @@ def find(
             tuple(_excerpts(db, passages.keys(), excerpts, expression, read)),
             weights,
             units,
+            unknown=unknown,
         )
 
 
@@ -190,22 +197,27 @@ def snapshot(db: sqlite3.Connection) -> Iterator[None]:
         yield
 
 
-def _weights(db: sqlite3.Connection, query: Query) -> tuple[dict[str, float], int]:
-    """The terms of a query with importance times IDF, and how many excerpts there are."""
+def _weights(db: sqlite3.Connection, query: Query) -> tuple[dict[str, float], int, tuple[str, ...]]:
+    """The terms of a query with importance times IDF, the number of excerpts, and unknown words."""
     (units,) = db.execute("SELECT count(*) FROM excerpts").fetchone()
+    sql = "SELECT doc FROM excerpt_vocabulary WHERE term = ?"
 
-    def idf(term: str) -> float:
-        sql = "SELECT doc FROM excerpt_vocabulary WHERE term = ?"
+    def held_by(term: str) -> int:
         row = db.execute(sql, (term,)).fetchone()
-        held = row[0] if row else 0
+        return row[0] if row else 0
+
+    def idf(held: int) -> float:
         return math.log(1 + (units - held + 0.5) / (held + 0.5))
 
     own = query_terms(query.text)
-    weights = {term: weight * idf(term) for term, weight in own.items()}
+    held = {term: held_by(term) for term in own}
+    weights = {term: weight * idf(held[term]) for term, weight in own.items()}
     for term, weight in list(query_terms(query.context).items())[: 4 * MAX_CONTEXT_TERMS]:
         if term not in own and weight > STOP_WEIGHT:
-            weights[term] = CONTEXT_WEIGHT * weight * idf(term)
-    return weights, units
+            weights[term] = CONTEXT_WEIGHT * weight * idf(held_by(term))
+    telling = {term for term, weight in own.items() if weight > STOP_WEIGHT}
+    unknown = frozenset(term for term in telling if not held[term])
+    return weights, units, words_with(unknown, query.text)
 
 
 def _best(db: sqlite3.Connection, table: str, expression: str, most: int) -> dict[int, float]:
@@ -292,3 +304,17 @@ def _among(db: sqlite3.Connection, sql: str, numbers: Iterable[int]) -> list[Any
     All are fetched: a cursor that an error leaves open would keep its state of the file.
     """
     return db.execute(sql, (json.dumps(sorted(numbers)),)).fetchall()
+
+
+def bm25(text: str, weights: Mapping[str, float]) -> float:
+    """BM25 as FTS5 computes it, with the weights of the question as IDF.
+
+    Source: Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009.
+    """
+    said = terms(text)
+    length = _K1 * (1 - _B + _B * len(said) / _AVERAGE_WORDS)
+    total = 0.0
+    for term, weight in weights.items():
+        count = said.count(term)
+        total += weight * count * (_K1 + 1) / (count + length) if count else 0.0
+    return total

@@ -80,7 +80,7 @@ class Evidence:
 
     `weights` holds the terms of the question, each with its weight (rarity in the library times
     importance), and `units` the number of excerpts in the library. `missed` names the sources that
-    could not be read.
+    could not be read, `unknown` the words of the question that stand nowhere in the library.
     """
 
     question: Question
@@ -91,6 +91,7 @@ class Evidence:
     excerpts: tuple[Excerpt, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     units: int = 0
+    unknown: tuple[str, ...] = ()
 
     @property
     def degraded(self) -> Failure | None:
@@ -115,13 +116,15 @@ class Section:
     """The findings on one question, in the order of the report. May be empty.
 
     `answers` is false if they are only the closest passages. `missed` names what could not be read
-    or asked for this question.
+    or asked for this question, `unknown` words that stand nowhere in the library, if they are most of
+    the question.
     """
 
     question: Question
     findings: tuple[Finding, ...] = ()
     answers: bool = True
     missed: tuple[Failure, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ _JOINT = re.compile(r"[-'’]")
 _JOINED = re.compile(r"(?<![\w'’-])[^\W\d_]{1,12}[-'’][^\W\d_]{1,12}(?![\w'’-])")
 _ASCII_WORD = re.compile(r"\d+(?:[.,]\d+)+(?![^\W_])|[^\W_]+")
 """As `_WORD`, for text in ASCII, which is most of it."""
+_WRITTEN = re.compile(r"\w+(?:[-'’.]\w+)*")
 _COMPOUND = re.compile(r"[^\W_]+(?:[._:/@+#-]+[^\W_]+)+")
 
 MAX_STEM = 8
@@ -200,6 +201,15 @@ def compounds(text: str) -> list[tuple[str, ...]]:
     """Names of several parts, such as `asyncio.TaskGroup` or "sub-command", as their terms."""
     found = [tuple(terms(name)) for name in _COMPOUND.findall(text)]
     return [parts for parts in dict.fromkeys(found) if len(parts) > 1]
+
+
+def words_with(found: frozenset[str], text: str) -> tuple[str, ...]:
+    """The words of a text, as they are written there, that have one of these terms.
+
+    Runs of Chinese, Japanese, Korean or Thai are left out: where their words end is not known.
+    """
+    written = (word for word in _WRITTEN.findall(text) if not _RUN.search(word))
+    return tuple(dict.fromkeys(word for word in written if not found.isdisjoint(terms(word))))
 
 
 def term_set(texts: Iterable[str]) -> frozenset[str]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from actors.library.sentences import sentences
 from actors.runtime.cooperative import Cooperative
 from actors.tasks.evidence import Evidence, Excerpt
-from actors.tasks.words import telling_terms, terms
+from actors.tasks.words import telling_terms, term_set, terms
 
 COVERAGE, HEADING, DOCUMENT = 0.5, 0.2, 0.2
 LEAD = 0.2
@@ -30,7 +30,7 @@ SAME = 0.8
 ELSEWHERE = 0.2
 """Weight of leaving the documents chosen from, by how little of the evidence is there."""
 
-MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS, BELOW_WORDS = 5, 170, 80, 110
+MOST_EXCERPTS, MOST_WORDS, PARAGRAPH_WORDS, BELOW_WORDS = 5, 170, 65, 100
 """Excerpts and words for one question; words of a paragraph, and of what is below it or of a list."""
 MOST_CANDIDATES = 80
 """Excerpts that are scored, those first that match best."""
@@ -46,6 +46,10 @@ NOTHING_AT, CLOSEST_AT = (0.05, 0.05), (0.10, 0.075)
 more words of a question meet in one excerpt of a large library."""
 
 
+MOSTLY_UNKNOWN = 0.5
+"""Words that stand nowhere are named if they have more than this share of the question's weight:
+what shares only the other words with the question may be about something else."""
+
 SIMILARITY = 1.0
 """Weight of the similarity to the question, where there is an encoder. An excerpt without one (a
 tool's, say) counts as the average."""
@@ -57,10 +61,14 @@ SIMILAR_CLOSEST_AT, SIMILAR_ANSWER_AT = 0.40, 0.50
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The excerpts for one question, best first, and whether they answer it."""
+    """The excerpts for one question, best first, and whether they answer it.
+
+    `unknown` are words that no source has, if they are most of the question.
+    """
 
     excerpts: tuple[Excerpt, ...]
     answers: bool
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,15 @@ def choose(evidence: Evidence) -> Cooperative[Choice]:
     chosen = _greedy(evidence, scored)
     cut = tuple(_shortened(one.excerpt, evidence.weights) for one in chosen)
     answers = best >= closest or similar >= SIMILAR_ANSWER_AT or bool(tools)
-    return Choice(cut, answers=answers)
+    return Choice(cut, answers, _unknown(evidence, scored))
+
+
+def _unknown(evidence: Evidence, scored: Sequence[_Scored]) -> tuple[str, ...]:
+    """The words of the question that no source has, if they carry most of its weight."""
+    had = frozenset().union(*(_all_terms(one) for one in scored))
+    unknown = tuple(word for word in evidence.unknown if had.isdisjoint(terms(word)))
+    lost = sum(evidence.weights.get(term, 0.0) for term in term_set(unknown))
+    return unknown if lost > MOSTLY_UNKNOWN * sum(evidence.weights.values()) else ()
 
 
 # --- scoring ------------------------------------------------------------------------------------

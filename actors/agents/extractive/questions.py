@@ -82,8 +82,8 @@ def questioned(text: str, about: str = "") -> Cooperative[list[QuestionDraft]]:
         QuestionDraft(question, without_urls(question), context=f"{before} {about}".strip())
         for before, question in zip(["", *questions], questions, strict=False)
     ]
-    if len(drafts) > MAX_QUESTIONS:  # A long text states a lot; what it asks comes first.
-        drafts.sort(key=lambda draft: not draft.text.endswith(("?", "？")))
+    if len(drafts) > MAX_QUESTIONS:  # A long text, a log say, states a lot; what it asks counts.
+        drafts = [draft for draft in drafts if draft.text.endswith(("?", "？"))] or drafts
     return [replace(draft, sides=sides_of(draft.text)) for draft in drafts[:MAX_QUESTIONS]]
 
 

@@ -19,7 +19,7 @@ MOST_LINES = 24
 
 _NOTHING = "The library has nothing on this."
 _NO_ANSWER = "Nothing in the library answers this directly."
-_CLOSEST = f"{_NO_ANSWER} The closest passages:"
+_CLOSEST = "The closest passages:"
 _HINT = "Add documents that cover it with `terzetto ingest PATH`, then run the task again."
 
 _ESCAPED = re.compile(
@@ -96,8 +96,12 @@ def _section(section: Section) -> Iterator[str]:
 
 
 def _found(section: Section) -> Iterator[str]:
+    words = escaped(", ".join(section.unknown))
+    unknown = f"*Nowhere in the library: {words}.*" if words else ""
     if not section.answers:
-        yield _CLOSEST + PARAGRAPH
+        yield " ".join(filter(None, (_NO_ANSWER, unknown, _CLOSEST))) + PARAGRAPH
+    elif unknown:
+        yield unknown + PARAGRAPH
     for finding in section.findings:
         yield _quoted(finding)
 

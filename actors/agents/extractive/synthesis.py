@@ -6,26 +6,23 @@ on a question is shown in any case, since it was asked just that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from actors.agents.extractive.choose import choose
+from actors.library.excerpts import paragraphs
+from actors.library.retrieval import bm25
 from actors.messages import Synthesize
 from actors.runtime.cooperative import Cooperative
 from actors.tasks.evidence import (
     Evidence,
     Excerpt,
-    ExcerptKind,
     Finding,
     Findings,
-    Origin,
     Passage,
     Section,
 )
-from actors.tasks.words import query_terms, terms
-
-_AVERAGE_WORDS = 60
-_K1, _B = 1.2, 0.75
+from actors.tasks.words import query_terms
 
 
 def synthesized(request: Synthesize) -> Cooperative[Findings]:
@@ -44,7 +41,13 @@ def synthesized(request: Synthesize) -> Cooperative[Findings]:
             findings.append(Finding(excerpt.text, number, excerpt.score, excerpt.kind))
             sample = sample or (evidence.sample and excerpt.origin == "library")
         sections.append(
-            Section(evidence.question, tuple(findings), choice.answers, evidence.missed)
+            Section(
+                evidence.question,
+                tuple(findings),
+                choice.answers,
+                evidence.missed,
+                choice.unknown,
+            )
         )
         yield
     return Findings(tuple(sections), tuple(sources.values()), sample)
@@ -58,8 +61,8 @@ def _by_question(request: Synthesize) -> Iterator[Evidence]:
         weights = found.weights or query_terms(found.question.query)
         found = replace(found, weights=weights)
         asked = [e for e in request.evidence if e.question.of == found.question.step_id]
-        more = [one for e in asked for one in e.excerpts or _paragraphs(e.passages, "tool")]
-        more += _paragraphs(request.context, "context")
+        more = [one for e in asked for one in e.excerpts or paragraphs(e.passages, "tool")]
+        more += paragraphs(request.context, "context")
         passages = (*found.passages, *(p for e in asked for p in e.passages), *request.context)
         texts = {passage.key: passage.text for passage in passages}
         yield replace(
@@ -85,56 +88,10 @@ def _passage_of(excerpt: Excerpt) -> Passage:
     )
 
 
-def _paragraphs(passages: Iterable[Passage], origin: Origin) -> list[Excerpt]:
-    """The paragraphs of passages that come without excerpts."""
-    found = []
-    for passage in passages:
-        at = passage.start
-        for paragraph in passage.text.split("\n\n"):
-            if paragraph.strip():
-                found.append(
-                    Excerpt(
-                        passage.document_id,
-                        passage.title,
-                        (passage.section,) if passage.section else (),
-                        passage.position,
-                        at,
-                        at + len(paragraph),
-                        _kind_of(paragraph),
-                        paragraph,
-                        origin=origin,
-                    )
-                )
-            at += len(paragraph) + 2
-    return found
-
-
 def _scored(
     excerpt: Excerpt, texts: Mapping[tuple[str, int], str], weights: Mapping[str, float]
 ) -> Excerpt:
     """An excerpt that is not in the library, with the scores that it would have there."""
     passage = texts.get((excerpt.document_id, excerpt.position), excerpt.text)
-    whole, own = _bm25(passage, weights), _bm25(excerpt.text, weights)
+    whole, own = bm25(passage, weights), bm25(excerpt.text, weights)
     return replace(excerpt, passage_score=whole, score=own)
-
-
-def _kind_of(paragraph: str) -> ExcerptKind:
-    if paragraph.startswith("    "):
-        return "code"
-    if paragraph.startswith("| "):
-        return "row"
-    return "list" if paragraph.startswith("- ") else "paragraph"
-
-
-def _bm25(text: str, weights: Mapping[str, float]) -> float:
-    """BM25 as FTS5 computes it, with the weights of the question as IDF.
-
-    Source: Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009.
-    """
-    said = terms(text)
-    length = _K1 * (1 - _B + _B * len(said) / _AVERAGE_WORDS)
-    total = 0.0
-    for term, weight in weights.items():
-        count = said.count(term)
-        total += weight * count * (_K1 + 1) / (count + length) if count else 0.0
-    return total

@@ -66,6 +66,7 @@ _NOTHING = re.compile(
     r"|(?:do|does) not (?:cover|mention|say|contain|discuss|address)\b)",
     re.IGNORECASE,
 )
+_UNKNOWN = re.compile(r"\*Nowhere in the library: [^\n]*?\.\*")
 _NOTE = re.compile(
     r"^What the library has on this stands|^This report draws on Terzetto's sample library"
     r"|^Add (?:your own )?documents .{0,40}terzetto ingest"
@@ -100,7 +101,7 @@ class ReportStatements:
 
 def read_report(text: str) -> ReportStatements:
     """The statements of a report in Markdown, in their order."""
-    whole = _HEADING.sub("\n", _SOURCES.split(text)[0])
+    whole = _UNKNOWN.sub("", _HEADING.sub("\n", _SOURCES.split(text)[0]))
     statements: list[Statement] = []
     says_nothing = opens_with_nothing = False
     for block in _BLANK_LINE.split(_FENCED.sub("\n\n", whole)):
