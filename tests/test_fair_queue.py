@@ -10,6 +10,7 @@ from scripted import Cast, scripted_system
 
 from actors.errors import TooManyRequests
 from actors.runs.fair_queue import FairQueue
+from actors.settings import Settings
 from actors.system import System
 
 TASK_S = 5.0
@@ -63,7 +64,9 @@ def test_a_task_that_waits_no_longer_is_not_taken():
 
 
 async def test_the_first_task_of_a_quiet_owner_gets_the_next_free_slot(autojump_clock):
-    async with scripted_system(Cast(writes=[TASK_S] * 40), max_running_tasks=4) as system:
+    async with scripted_system(
+        Cast(writes=[TASK_S] * 40), settings=Settings(data_dir=None, max_running_tasks=4)
+    ) as system:
         for number in range(24):
             await begun(system, "ab"[number % 2])
         await trio.sleep(0.1)
@@ -79,7 +82,9 @@ async def test_the_first_task_of_a_quiet_owner_gets_the_next_free_slot(autojump_
 
 
 async def test_a_quiet_owner_is_served_in_bounded_time_and_no_one_exceeds_its_share(autojump_clock):
-    async with scripted_system(Cast(writes=[TASK_S] * 400), max_running_tasks=4) as system:
+    async with scripted_system(
+        Cast(writes=[TASK_S] * 400), settings=Settings(data_dir=None, max_running_tasks=4)
+    ) as system:
         alone = await seconds(system, "c")
         for number in range(60):
             await begun(system, "ab"[number % 2])
@@ -91,7 +96,9 @@ async def test_a_quiet_owner_is_served_in_bounded_time_and_no_one_exceeds_its_sh
 
 
 async def test_tasks_past_an_owners_cap_are_refused_and_stay_pending(autojump_clock):
-    async with scripted_system(Cast(writes=[TASK_S] * 9), key_running_tasks=2) as system:
+    async with scripted_system(
+        Cast(writes=[TASK_S] * 9), settings=Settings(data_dir=None, key_running_tasks=2)
+    ) as system:
         await begun(system, "a")
         await begun(system, "a")
         third = await system.create("frogs", owner="a")

@@ -17,6 +17,7 @@ import trio
 from scripted import Cast, scripted_system
 
 from actors.errors import IllegalState, InvalidRequest
+from actors.library.library import Library, open_library
 from web.access.keys import Keys, lifetime
 from web.api.app import create_app
 from web.data_folder import FolderUnusable
@@ -29,7 +30,7 @@ NEW = {"task_description": "frogs"}
 
 @asynccontextmanager
 async def with_keys(
-    *names: tuple[str, Any], **settings: Any
+    *names: tuple[str, Any], library: Library | None = None, **settings: Any
 ) -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, dict[str, str]]]]:
     """A real server with these keys (name and scope), and the headers for each of them."""
     keys, closing = Keys(None), trio.Event()
@@ -37,7 +38,8 @@ async def with_keys(
         name: {"Authorization": f"Bearer {keys.add(name, scope, None)[1]}"} for name, scope in names
     }
     chosen = ServerSettings(bind="127.0.0.1:0", **settings)
-    async with scripted_system(Cast()) as system, trio.open_nursery() as nursery:
+    more = {"library": library} if library else {}
+    async with scripted_system(Cast(), **more) as system, trio.open_nursery() as nursery:
         start = partial(serve, create_app(system, chosen, keys), chosen)
         (url, *_) = await nursery.start(partial(start, shutdown_trigger=closing.wait))
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
@@ -236,3 +238,32 @@ def test_the_command_makes_lists_replaces_and_revokes(tmp_path: Path, capsys):
     assert main(["keys", "list", *folder]) == 0
     assert made["key"] not in capsys.readouterr().out
     assert main(["keys", "add", "a", *folder]) == 1
+
+
+async def test_a_write_key_deletes_only_documents_that_it_added(tmp_path: Path):
+    async with (
+        open_library(None, now=lambda: datetime.now(UTC)) as library,
+        with_keys(("a", "write"), ("b", "write"), ("x", "admin"), library=library) as (http, key),
+    ):
+        text, kind = b"Frogs sing in the pond.", {"Content-Type": "text/plain"}
+        one = await http.post("/documents", content=text, headers=key["a"] | kind)
+        same = await http.post("/documents", content=text, headers=key["b"] | kind)
+        assert (one.status_code, same.status_code) == (201, 200)
+        path = one.headers["location"]
+
+        assert (await http.delete(path, headers=key["b"])).status_code == 403
+        assert (await http.get(path, headers=key["b"])).status_code == 200
+        assert (await http.delete(path, headers=key["a"])).status_code == 204
+
+
+async def test_the_same_source_of_another_key_is_another_source(tmp_path: Path):
+    async with (
+        open_library(None, now=lambda: datetime.now(UTC)) as library,
+        with_keys(("a", "write"), ("b", "write"), library=library) as (http, key),
+    ):
+        kind, target = {"Content-Type": "text/plain"}, "/documents?source=/notes.txt"
+        mine = await http.post(target, content=b"Frogs sing.", headers=key["a"] | kind)
+        await http.post(target, content=b"Toads sleep.", headers=key["b"] | kind)
+        await http.delete(target, headers=key["b"])
+
+        assert (await http.get(mine.headers["location"], headers=key["a"])).status_code == 200
