@@ -33,6 +33,7 @@ class App:
         from hypercorn.utils import LifespanFailureError
 
         from actors.system import open_system
+        from web.access.audit import audited
         from web.api.app import create_app
         from web.data_folder import hold
         from web.settings.sources import load_settings
@@ -41,6 +42,7 @@ class App:
             async with AsyncExitStack() as stack:
                 settings = load_settings().settings
                 stack.enter_context(hold(settings.data_dir))
+                stack.enter_context(audited(settings.data_dir))
                 system = await stack.enter_async_context(open_system(settings))
                 self._app = create_app(system, settings)
                 await receive()

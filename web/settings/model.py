@@ -17,6 +17,7 @@ from actors.settings import Settings
 
 DEFAULT_HOST = "127.0.0.1"
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
+_SERVER_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
 
 
@@ -114,6 +115,15 @@ class ServerSettings(Settings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin such as https://team.example.org")
         return origins
+
+    @field_validator("server")
+    @classmethod
+    def _server(cls, url: str | None) -> str | None:
+        if url is not None and not _SERVER_URL.fullmatch(url):
+            raise ValueError(
+                "a URL of a server begins with http:// or https:// and has no password"
+            )
+        return url
 
     @field_validator("trusted_proxies")
     @classmethod
