@@ -83,7 +83,8 @@ async def test_a_task_is_there_for_its_key_and_the_admin_only():
 
         for method, target in (
             *(("GET", path), ("GET", f"{path}/status"), ("GET", f"{path}/events")),
-            *(("POST", f"{path}/execute"), ("POST", f"{path}/cancel"), ("DELETE", path)),
+            *(("GET", f"{path}/report"), ("POST", f"{path}/execute"), ("POST", f"{path}/cancel")),
+            *(("POST", f"{path}/retry"), ("DELETE", path)),
         ):
             answer = await http.request(method, target, headers=key["b"])
             assert (answer.status_code, answer.json()["code"]) == (404, "task_not_found"), target
@@ -171,6 +172,15 @@ async def test_a_proxys_sub_path_stands_before_every_address():
     assert made.headers["location"] == f"/three/tasks/{made.json()['task_id']}"
     assert listed.headers["link"].startswith("</three/tasks?")
     assert described.json()["servers"] == [{"url": "/three"}]
+
+
+async def test_a_header_with_a_key_stands_on_one_line():
+    async with with_keys(("a", "read"), ("x", "admin")) as (http, key):
+        secret = {name: one["Authorization"].removeprefix("Bearer ") for name, one in key.items()}
+        for name, before in (("Authorization", "Bearer "), ("X-API-Key", "")):
+            doubled = [(name, before + secret["a"]), (name, before + secret["x"])]
+            answer = await http.get("/tasks", headers=doubled)
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
 def test_keys_are_kept_as_hashes_and_end(tmp_path: Path):

@@ -92,11 +92,12 @@ async def report(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
     text, sources = await context.system.report(context.path["task_id"])
     if not text:
         return Response(b"", 204)
+    root = context.request.root_path
     if preferred(context.request, [MARKDOWN, HTML]) == HTML:
-        shown = await trio.to_thread.run_sync(as_html, text, sources)
+        shown = await trio.to_thread.run_sync(as_html, text, sources, root)
         kind = HTML
     else:
-        shown, kind = as_markdown(text, links_of(sources)), MARKDOWN
+        shown, kind = as_markdown(text, links_of(sources, root)), MARKDOWN
     response = Response(shown.encode(), 200, content_type=f"{kind}; charset=utf-8")
     response.headers.update(_REPORT_HEADERS)
     return response
