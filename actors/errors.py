@@ -194,6 +194,13 @@ class Overloaded(ActorError):
     retryable = True
 
 
+class TooManyRequests(ActorError):
+    """One owner asks for more than its share. The caller's move: come back a little later."""
+
+    code = "too_many_requests"
+    retryable = True
+
+
 class Draining(ActorError):
     """The server is about to stop. The caller's move: come back when it is up again."""
 

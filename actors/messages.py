@@ -101,7 +101,10 @@ class Ping(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class Create(Request[Task]):
-    """Create a task, pending. The same `idempotency_key` with the same values gives the same task."""
+    """Create a task, pending, that belongs to `owner`.
+
+    The same `idempotency_key` of the same owner with the same values gives the same task.
+    """
 
     must_finish: ClassVar[bool] = True
 
@@ -111,6 +114,7 @@ class Create(Request[Task]):
     idempotency_key: str | None = None
     context_task_id: str | None = None
     budget: Budget = NO_BUDGET
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

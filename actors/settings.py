@@ -166,6 +166,13 @@ class Settings(BaseModel):
         description="Tasks created and not yet executed; past it: 503.",
     )
 
+    key_running_tasks: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_536,
+        description="Tasks of one key that run or wait for a slot; past it: 429.",
+    )
+
     retry_delays_s: tuple[Seconds, ...] = Field(
         default=(0.0, 0.1, 0.2, 0.4),
         max_length=16,

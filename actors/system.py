@@ -143,8 +143,11 @@ class System:
         idempotency_key: str | None = None,
         context_task_id: str | None = None,
         budget: Budget = NO_BUDGET,
+        owner: str | None = None,
     ) -> Task:
-        """A new task, pending. Raises `InvalidRequest`, `Overloaded`, `Draining`.
+        """A new task, pending, that belongs to `owner`.
+
+        Raises `InvalidRequest`, `Overloaded`, `Draining`.
 
         With `context_task_id` it follows up a completed task, whose report and sources are evidence.
         """
@@ -155,6 +158,7 @@ class System:
             idempotency_key,
             context_task_id,
             budget,
+            owner,
         )
         return await self._ask(request)
 
@@ -187,10 +191,15 @@ class System:
         raise TaskNotFound(f"There is no task {task_id}.")
 
     async def tasks(
-        self, *, status: TaskStatus | None = None, limit: int = 50, before: int | None = None
+        self,
+        *,
+        status: TaskStatus | None = None,
+        limit: int = 50,
+        before: int | None = None,
+        owner: str | None = None,
     ) -> IndexPage:
-        """Tasks without their steps and texts, newest first."""
-        return await self._view.store.page(status, limit, before)
+        """Tasks without their steps and texts, newest first; only those of `owner` if it is given."""
+        return await self._view.store.page(status, limit, before, owner)
 
     async def cancel(self, task_id: str, reason: str | None = None) -> Task:
         """Answer when no agent works for the task any more and the log says that it is cancelled.
@@ -223,7 +232,7 @@ class System:
 
     # --- documents --------------------------------------------------------------------------
 
-    async def add_page(self, url: str, *, title: str | None = None) -> Added:
+    async def add_page(self, url: str, *, title: str | None = None, by: str | None = None) -> Added:
         """Fetch a web page into the library; it replaces what came from this URL before.
 
         Raises what `Library.add` does, `FetchRefused`, `FetchFailed` and `Overloaded`.
@@ -239,6 +248,7 @@ class System:
             title=title,
             file_name=page.file_name,
             source=page.url,
+            by=by,
         )
 
     # --- the system itself ------------------------------------------------------------------
@@ -419,7 +429,12 @@ def _run_limits(settings: Settings, now: Now, rng: Random | None) -> RunLimits:
 
 
 def _slots(settings: Settings) -> Slots:
-    return Slots(settings.max_running_tasks, settings.max_queued_tasks, settings.max_pending_tasks)
+    return Slots(
+        settings.max_running_tasks,
+        settings.max_queued_tasks,
+        settings.max_pending_tasks,
+        settings.key_running_tasks,
+    )
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ import trio
 
 from actors.errors import ActorError
 from actors.fetching.fetcher import Page
+from web.access.keys import Principal
 from web.service import Outcome
 
 TASK_ID = "0b6f7a52-1111-4222-8333-444455556666"
@@ -148,6 +149,9 @@ class FakeService:
         self.outdated = 0
         self.on_add: Callable[[Path], ActorError | None] = lambda path: None
         self._cancelled = trio.Event()
+
+    def acting_for(self, principal: Principal) -> FakeService:
+        return self
 
     async def create(
         self,

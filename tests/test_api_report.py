@@ -89,6 +89,22 @@ async def test_a_browser_gets_html_whose_citations_and_sources_are_links(served)
         )
 
 
+@pytest.mark.parametrize("accept", ["text/markdown", "text/html"])
+async def test_below_a_path_of_a_proxy_the_links_begin_with_that_path(served, accept):
+    async with library_api(served, trusted_proxies=("127.0.0.1",)) as api:
+        document = await add(api, b"# Pond\n\nZibbly frogs croak at midnight.\n", "text/markdown")
+        task_id = await completed(api, "When do zibbly frogs croak?")
+
+        headers = {"Accept": accept, "X-Forwarded-Prefix": "/below"}
+        answer = await api.http.get(f"/tasks/{task_id}/report", headers=headers)
+
+        links = re.findall(r"""[("]([^("]*/documents/[^)"]+)""", answer.text)
+        assert links
+        assert all(
+            link.startswith(f"/below/documents/{document['document_id']}/text") for link in links
+        )
+
+
 @pytest.mark.parametrize("accept", ["*/*", "text/*", "text/markdown", "image/png", "text/html;q=0"])
 async def test_markdown_is_the_default(served, accept):
     async with scripted_api(served) as api:

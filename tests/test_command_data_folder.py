@@ -60,8 +60,8 @@ def test_a_file_is_refused_as_a_folder(tmp_path: Path) -> None:
 def test_an_address_is_published_while_its_server_runs(tmp_path: Path) -> None:
     with hold(tmp_path):
         assert running_server(tmp_path) is None
-        with announce(tmp_path, "http://127.0.0.1:1"):
-            assert running_server(tmp_path) == "http://127.0.0.1:1"
+        with announce(tmp_path, "http://127.0.0.1:1", "token"):
+            assert running_server(tmp_path) == ("http://127.0.0.1:1", "token")
         assert running_server(tmp_path) is None
 
 
@@ -86,7 +86,7 @@ async def test_a_free_folder_is_opened_here(
 
 
 async def test_a_servers_folder_is_reached_through_the_server(tmp_path: Path) -> None:
-    with hold(tmp_path), announce(tmp_path, "http://127.0.0.1:1"):
+    with hold(tmp_path), announce(tmp_path, "http://127.0.0.1:1", "token"):
         async with open_service(ServerSettings(data_dir=tmp_path)) as service:
             assert isinstance(service, HttpService)
 
@@ -116,11 +116,11 @@ def test_the_refusal_of_a_public_folder_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_the_address_of_another_server_is_not_removed(tmp_path: Path) -> None:
-    with hold(tmp_path), announce(tmp_path, "http://127.0.0.1:1"):
+    with hold(tmp_path), announce(tmp_path, "http://127.0.0.1:1", "token"):
         (tmp_path / "server.json").unlink()
         (tmp_path / "server.json").write_text('{"url": "http://127.0.0.1:2"}')
 
-    assert running_server(tmp_path) == "http://127.0.0.1:2"
+    assert running_server(tmp_path) == ("http://127.0.0.1:2", "")
 
 
 async def test_a_command_whose_folder_is_lost_ends(

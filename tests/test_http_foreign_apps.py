@@ -17,7 +17,7 @@ from http_raw import GOOD, GUARD_S, listening
 
 import web.api
 import web.http
-from web.mcp.server import LOCAL, PATH, mcp_server, open_shared
+from web.mcp.server import NO_CHECKS, PATH, mcp_server, open_shared
 
 SESSIONS, CLIENTS = 60, 6
 
@@ -77,7 +77,7 @@ async def test_clients_that_close_once_they_have_the_answer_keep_their_sessions(
     kept: list[bool] = []
     async with open_shared(fake_service) as shared:
         app = mcp_server(shared).streamable_http_app(
-            streamable_http_path=PATH, transport_security=LOCAL
+            streamable_http_path=PATH, transport_security=NO_CHECKS
         )
         async with listening(app, disconnect_grace_s=5) as server, trio.open_nursery() as nursery:
 

@@ -229,8 +229,10 @@ class CountsAll(MemoryStore):
 
 
 class OldestFirst(MemoryStore):
-    async def page(self, status: TaskStatus | None, limit: int, before: int | None) -> IndexPage:
-        page = await super().page(status, limit, before)
+    async def page(
+        self, status: TaskStatus | None, limit: int, before: int | None, owner: str | None = None
+    ) -> IndexPage:
+        page = await super().page(status, limit, before, owner)
         return IndexPage(page.tasks[::-1], page.next_before)
 
 

@@ -259,7 +259,8 @@ async def test_a_log_from_before_there_were_checksums_is_read_and_goes_on(tmp_pa
     file, old = tmp_path / "log.db", tmp_path / "old" / "log.db"
     old.parent.mkdir()
     columns = {
-        "tasks": "*",
+        "tasks": "mark, task_id, status, created_at, updated_at, last_seq, run, degraded, error,"
+        " task_description, deadline_s, metadata",
         "log": "mark, first_seq, last_seq, lines",
         "outputs": "mark, step_id, version, body",
     }

@@ -18,6 +18,7 @@ import trio
 from actors.errors import CODES, ActorError, UnreadableDocument, error_with_code
 from actors.fetching.fetcher import Page
 from actors.library.parsing.media_types import media_type_of_file
+from web.access.keys import Principal
 from web.ndjson import LineSplitter, event_of, is_ending
 from web.service import Outcome, ServerUnreachable, UnexpectedAnswer
 
@@ -54,9 +55,15 @@ class HttpService:
         self,
         http: httpx.AsyncClient,
         reconnect_delays_s: tuple[float, ...] = RECONNECT_DELAYS_S,
+        key: str = "",
     ) -> None:
         self._http = http
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._reconnect_delays_s = reconnect_delays_s
+
+    def acting_for(self, principal: Principal) -> HttpService:
+        """With the key of the principal, which the server knows as well."""
+        return HttpService(self._http, self._reconnect_delays_s, principal.key)
 
     async def create(
         self,
@@ -72,7 +79,7 @@ class HttpService:
         if context_task_id is not None:
             body["context_task_id"] = context_task_id
         key = {"Idempotency-Key": os.urandom(16).hex()}
-        task = await self._ask("POST", "/tasks", json=body, headers=key)
+        task = await self.ask("POST", "/tasks", json=body, headers=key)
         return str(task["task_id"])
 
     async def lines(self, task_id: str, after: int = 0) -> AsyncGenerator[bytes, None]:
@@ -105,17 +112,17 @@ class HttpService:
 
     async def status(self, task_id: str) -> dict[str, Any]:
         """GET /tasks/{id}/status."""
-        return await self._ask("GET", f"/tasks/{task_id}/status")
+        return await self.ask("GET", f"/tasks/{task_id}/status")
 
     async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, Any]:
         """POST /tasks/{id}/cancel."""
         body = {} if reason is None else {"reason": reason}
-        return await self._ask("POST", f"/tasks/{task_id}/cancel", json=body)
+        return await self.ask("POST", f"/tasks/{task_id}/cancel", json=body)
 
     async def search(self, q: str, limit: int = 10) -> list[dict[str, Any]]:
         """GET /documents/search."""
         params: dict[str, str | int] = {"q": q, "limit": limit}
-        found = await self._ask("GET", "/documents/search", params=params)
+        found = await self.ask("GET", "/documents/search", params=params)
         return list(found["results"])
 
     async def add(self, path: Path) -> tuple[dict[str, Any], Outcome]:
@@ -146,7 +153,7 @@ class HttpService:
         found: list[dict[str, Any]] = []
         params: dict[str, str | int] = {"source": source, "limit": 200}
         while True:
-            page = await self._ask("GET", "/documents", params=params)
+            page = await self.ask("GET", "/documents", params=params)
             found += page["documents"]
             if page["next_cursor"] is None:
                 return found
@@ -154,16 +161,18 @@ class HttpService:
 
     async def forget_source(self, source: str) -> list[dict[str, Any]]:
         """DELETE /documents with `source`."""
-        answer = await self._ask("DELETE", "/documents", params={"source": source})
+        answer = await self.ask("DELETE", "/documents", params={"source": source})
         return list(answer["documents"])
 
     async def library_counts(self) -> dict[str, int]:
         """GET /health."""
-        return dict((await self._ask("GET", "/health")).get("library", {}))
+        return dict((await self.ask("GET", "/health")).get("library", {}))
 
     async def _stream(self, task_id: str, after: int) -> AsyncGenerator[bytes, None]:
         path = f"/tasks/{task_id}/execute"
-        request = self._http.build_request("POST", path, params={"after": after})
+        request = self._http.build_request(
+            "POST", path, params={"after": after}, headers=self._headers
+        )
         response = await self._http.send(request, stream=True)
         pieces = response.aiter_bytes()
         try:
@@ -183,12 +192,14 @@ class HttpService:
                     async for _ in pieces:
                         pass
 
-    async def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+    async def ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """The JSON object of an answer; raises the `ActorError` of a refusal."""
         return _json(await self._send(method, path, **request))
 
     async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            response = await self._http.request(method, path, **request)
+            headers = {**self._headers, **request.pop("headers", {})}
+            response = await self._http.request(method, path, headers=headers, **request)
         except httpx.TransportError as error:
             raise _unreachable(self._http, error) from None
         if response.is_error:
@@ -197,10 +208,13 @@ class HttpService:
 
 
 @asynccontextmanager
-async def open_http(url: str) -> AsyncIterator[HttpService]:
-    """A client of the server at `url`. It is on this machine, so proxy settings are ignored."""
+async def open_http(url: str, key: str = "", *, here: bool = True) -> AsyncIterator[HttpService]:
+    """A client of the server at `url`. Proxy settings are ignored for one that is `here`."""
     timeout = httpx.Timeout(SILENCE_S, connect=5.0)
-    async with httpx.AsyncClient(base_url=url, timeout=timeout, trust_env=False) as http:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    async with httpx.AsyncClient(
+        base_url=url, timeout=timeout, trust_env=not here, headers=headers
+    ) as http:
         yield HttpService(http)
 
 

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import trio
 from filelock import FileLock, Timeout
@@ -24,9 +25,11 @@ from actors.sqlite_errors import NO_ROOM
 LOCK = "lock"
 SERVER = "server.json"
 DATABASES = ("log.db", "library.db")
-OURS = {LOCK, SERVER, f"{SERVER}.new", *DATABASES} | {
+WATCHED = {LOCK, SERVER, f"{SERVER}.new", *DATABASES} | {
     f"{name}-{end}" for name in DATABASES for end in ("wal", "shm", "journal")
 }
+"""The files that stay the same while a process uses the folder."""
+OURS = WATCHED | {"keys.json", "keys.json.new", "audit.log", "audit.log.1"}
 """The names of all files of a data folder."""
 
 LOOK_S = 0.5
@@ -71,12 +74,16 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def announce(folder: Path, url: str) -> Iterator[None]:
-    """Publish the address of the folder's server. Only the holder of the folder may call this."""
+def announce(folder: Path, url: str, token: str) -> Iterator[None]:
+    """Publish the address of the folder's server, and the token that lets commands in.
+
+    Only the holder of the folder may call this.
+    """
     draft, final = folder / f"{SERVER}.new", folder / SERVER
-    text = json.dumps({"url": url, "pid": os.getpid()}) + "\n"
+    text = json.dumps({"url": url, "pid": os.getpid(), "token": token}) + "\n"
     private = partial(os.open, mode=0o600)
-    with open(draft, "w", encoding="utf-8", opener=private) as file:
+    draft.unlink(missing_ok=True)  # An old one may be readable to others.
+    with open(draft, "x", encoding="utf-8", opener=private) as file:
         try:
             file.write(text)
             file.flush()
@@ -90,14 +97,23 @@ def announce(folder: Path, url: str) -> Iterator[None]:
                 final.unlink(missing_ok=True)
 
 
-def running_server(folder: Path) -> str | None:
-    """The address that the folder's holder has announced, if any. Call it after `hold` refused."""
+class Announced(NamedTuple):
+    """The server of a folder, and the token that it takes for a key."""
+
+    url: str
+    token: str
+
+
+def running_server(folder: Path) -> Announced | None:
+    """What the folder's holder has announced, if anything. Call it after `hold` refused."""
     try:
         server = json.loads((folder / SERVER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    url = server.get("url") if isinstance(server, dict) else None
-    return url if isinstance(url, str) else None
+    if not isinstance(server, dict):
+        return None
+    url, token = server.get("url"), server.get("token", "")
+    return Announced(url, token) if isinstance(url, str) and isinstance(token, str) else None
 
 
 @asynccontextmanager
@@ -119,7 +135,7 @@ async def watch(
     """
     opened = os.open(folder, os.O_RDONLY)
     try:
-        known = {path: _identity(path) for path in (folder, *(folder / name for name in OURS))}
+        known = {path: _identity(path) for path in (folder, *(folder / name for name in WATCHED))}
         look = partial(_lost, {path: one for path, one in known.items() if one})
         task_status.started()
         while True:

@@ -15,6 +15,8 @@ import trio
 from actors.fetching.fetcher import Page
 from actors.library.parsing.media_types import media_type_of_file
 from actors.system import System, open_system
+from web.access.keys import LOCAL, Principal
+from web.access.seen import check_seen
 from web.api.views import (
     PassageView,
     added_view,
@@ -30,17 +32,23 @@ PAGE_DOCUMENTS = 200
 
 
 @asynccontextmanager
-async def open_local(settings: ServerSettings) -> AsyncIterator[LocalService]:
+async def open_local(
+    settings: ServerSettings, principal: Principal = LOCAL
+) -> AsyncIterator[LocalService]:
     """A service over a system in this process; the caller holds the lock of the data folder."""
     async with open_system(settings) as system:
-        yield LocalService(system)
+        yield LocalService(system, principal)
 
 
 class LocalService:
     """A `Service` over the in-process API."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, principal: Principal = LOCAL) -> None:
         self._system = system
+        self._principal = principal
+
+    def acting_for(self, principal: Principal) -> LocalService:
+        return LocalService(self._system, principal)
 
     async def create(
         self,
@@ -49,22 +57,34 @@ class LocalService:
         deadline_s: float | None = None,
         context_task_id: str | None = None,
     ) -> str:
+        if context_task_id is not None:
+            await self._check(context_task_id)
         task = await self._system.create(
-            description, deadline_s=deadline_s, context_task_id=context_task_id
+            description,
+            deadline_s=deadline_s,
+            context_task_id=context_task_id,
+            owner=self._principal.name,
         )
         return task.task_id
 
     async def lines(self, task_id: str, after: int = 0) -> AsyncGenerator[bytes, None]:
+        await self._check(task_id)
         await self._system.start(task_id)
         async for piece in await self._system.follow(task_id, after=after):
             for line in piece.lines.splitlines():
                 yield line
 
     async def status(self, task_id: str) -> dict[str, Any]:
+        await self._check(task_id)
         return task_view(await self._system.status(task_id))
 
     async def cancel(self, task_id: str, reason: str | None = None) -> dict[str, Any]:
+        await self._check(task_id)
         return task_view(await self._system.cancel(task_id, reason))
+
+    async def _check(self, task_id: str) -> None:
+        if not self._principal.sees_all:
+            await check_seen(self._system, self._principal, task_id)
 
     async def search(self, q: str, limit: int = 10) -> list[dict[str, Any]]:
         hits = await self._system.library.search(q, limit=limit)

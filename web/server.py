@@ -21,6 +21,8 @@ import trio
 from actors.errors import ActorError, leaf_errors
 from actors.sqlite_errors import database_failed
 from actors.system import System, open_system
+from web.access.audit import audited
+from web.access.keys import Keys
 from web.api.app import create_app
 from web.api.problems import CONTENT_TYPE, KINDS, problem_body
 from web.api.routing import CONNECTIONS
@@ -32,6 +34,7 @@ from web.http.request_cycle import ErrorResponse
 from web.http.server import serve as serve_asgi
 from web.kept_handlers import kept_handlers
 from web.settings.model import ServerSettings
+from web.settings.problems import SettingProblem, SettingsError
 from web.signals import receive_signals, second_signal
 from web.terminal import log_to_terminal, say
 
@@ -74,9 +77,11 @@ def run(settings: ServerSettings, *, opens: OpenSystem = open_system) -> int:
 
 
 def _run(settings: ServerSettings, opens: OpenSystem) -> int:
-    with hold(settings.data_dir):
+    with hold(settings.data_dir), audited(settings.data_dir):
+        keys = Keys(settings.data_dir)
+        check_bind(settings, keys)
         try:
-            return trio.run(_serve, settings, partial(kept_handlers, opens))
+            return trio.run(_serve, settings, keys, partial(kept_handlers, opens))
         except* (OSError, ActorError, FolderLost, FolderUnusable) as problems:
             for problem in leaf_errors(problems):
                 say(f"terzetto: {problem}")
@@ -88,18 +93,35 @@ def _run(settings: ServerSettings, opens: OpenSystem) -> int:
     return FAILED
 
 
-async def _serve(settings: ServerSettings, opens: OpenSystem) -> int:
+def check_bind(settings: ServerSettings, keys: Keys) -> None:
+    """Raises `SettingsError` if other machines could use a server without keys."""
+    if settings.address.is_loopback or keys.required:
+        return
+    if not settings.insecure:
+        hint = (
+            "Other machines could use this server, and it has no keys. Add one with `terzetto keys "
+            "add NAME --scope admin`, or say --insecure to let everyone do everything."
+        )
+        raise SettingsError([SettingProblem("bind", settings.bind, "no keys", hint)])
+    log.warning(
+        "INSECURE: there are no keys, so everyone who reaches %s may read, change and delete "
+        "everything",
+        settings.bind,
+    )
+
+
+async def _serve(settings: ServerSettings, keys: Keys, opens: OpenSystem) -> int:
     with ExitStack() as ends, receive_signals() as signals:
         async with opens(settings) as system, trio.open_nursery() as watching:
             closing = trio.Event()
-            app = create_app(system, settings)
+            app = create_app(system, settings, keys)
             listening = partial(serve, app, settings, shutdown_trigger=closing.wait)
             async with trio.open_nursery() as nursery:
                 (url, *_) = await nursery.start(listening)
                 collector = Collector()
                 collector.begin()
                 watching.start_soon(run_collector, collector)
-                with announce(settings.data_dir, url):
+                with announce(settings.data_dir, url, keys.token):
                     await watching.start(_watch_folder, settings.data_dir, ends)
                     say(f"Terzetto listens at {url} (Ctrl-C stops it)")
                     await anext(signals)

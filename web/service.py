@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from actors.errors import ActorError
 from actors.fetching.fetcher import Page
+from web.access.keys import Principal
 
 
 class ServerUnreachable(ActorError):
@@ -31,6 +32,10 @@ Outcome = Literal["added", "updated", "unchanged"]
 
 class Service(Protocol):
     """Tasks and the library, as the commands use them."""
+
+    def acting_for(self, principal: Principal) -> Service:
+        """The same service for someone else: whose tasks are theirs, and who sees no others."""
+        ...
 
     async def create(
         self,

@@ -118,8 +118,10 @@ class Log(Protocol):
 class Index(Protocol):
     """Queries over many tasks; kept with the log, and can be rebuilt from it."""
 
-    async def page(self, status: TaskStatus | None, limit: int, before: int | None) -> IndexPage:
-        """A page of at most `limit` tasks created before the mark `before`."""
+    async def page(
+        self, status: TaskStatus | None, limit: int, before: int | None, owner: str | None = None
+    ) -> IndexPage:
+        """A page of at most `limit` tasks created before the mark `before`; of one owner, if given."""
 
     async def unfinished(self) -> list[str]:
         """The ids of executing, then of queued tasks, each longest waiting first."""

@@ -95,12 +95,16 @@ class MemoryStore:
             table.pop(task_id, None)
         return task.status if task else None
 
-    async def page(self, status: TaskStatus | None, limit: int, before: int | None) -> IndexPage:
+    async def page(
+        self, status: TaskStatus | None, limit: int, before: int | None, owner: str | None = None
+    ) -> IndexPage:
         await trio.lowlevel.checkpoint()
         found = [
             (mark, self._tasks[task_id])
             for task_id, mark in reversed(self._marks.items())
-            if (before is None or mark < before) and status in (None, self._tasks[task_id].status)
+            if (before is None or mark < before)
+            and status in (None, self._tasks[task_id].status)
+            and owner in (None, self._tasks[task_id].owner)
         ]
         more = len(found) > limit
         page = found[:limit]

@@ -91,6 +91,10 @@ SCHEMA = Schema(
             crc INTEGER NOT NULL
         );
         """,
+        """
+        ALTER TABLE tasks ADD COLUMN owner TEXT;
+        CREATE INDEX tasks_by_owner ON tasks (owner, mark);
+        """,
     ),
     fatal_writes=True,
 )
@@ -175,21 +179,33 @@ class SqliteStore:
 
     # --- the index --------------------------------------------------------------------------
 
-    async def page(self, status: TaskStatus | None, limit: int, before: int | None) -> IndexPage:
+    async def page(
+        self, status: TaskStatus | None, limit: int, before: int | None, owner: str | None = None
+    ) -> IndexPage:
         only = "AND status = :status" if status else ""
+        only += " AND owner = :owner" if owner is not None else ""
 
         def work(reader: sqlite3.Connection) -> IndexPage:
             with closing(reader.cursor()) as cursor:
                 cursor.row_factory = cast(Any, sqlite3.Row)
                 rows = cursor.execute(
                     f"SELECT * FROM tasks WHERE mark < :before {only} ORDER BY mark DESC LIMIT :most",
-                    {"before": before or 2**62, "status": status, "most": limit + 1},
+                    {
+                        "before": before or 2**62,
+                        "most": limit + 1,
+                        "status": status,
+                        "owner": owner,
+                    },
                 ).fetchall()
             return _page_of(rows, limit)
 
         def salvaged(reader: sqlite3.Connection) -> IndexPage:
             rows = salvage.index_rows(reader, before)
-            wanted = (row for row in rows if status in (None, row["status"]))
+            wanted = (
+                row
+                for row in rows
+                if status in (None, row["status"]) and owner in (None, row["owner"])
+            )
             return _page_of(list(islice(wanted, limit + 1)), limit)
 
         return await self._read_index(work, salvaged)
@@ -324,7 +340,7 @@ def _insert(writer: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, .
 
 _MOVING = "status, updated_at, last_seq, run, degraded, error"
 _ROW = f"task_id, expected, {_MOVING}"
-_BIRTH = "created_at, task_description, deadline_s, metadata"
+_BIRTH = "created_at, task_description, deadline_s, metadata, owner"
 
 
 def _row(append: Append) -> tuple[Any, ...]:
@@ -337,7 +353,7 @@ def _row(append: Append) -> tuple[Any, ...]:
 def _birth(append: Append) -> tuple[Any, ...]:
     task = append.task
     metadata = json.dumps(dict(task.metadata))
-    return (task.created_at, task.task_description, task.deadline_s, metadata)
+    return (task.created_at, task.task_description, task.deadline_s, metadata, task.owner)
 
 
 def _lines(append: Append) -> tuple[Any, ...]:
@@ -410,4 +426,5 @@ def _task_of(row: sqlite3.Row) -> Task:
         degraded=bool(row["degraded"]),
         deadline_s=row["deadline_s"],
         metadata=dict(json.loads(row["metadata"])),
+        owner=row["owner"],
     )

@@ -146,21 +146,23 @@ class Library:
         file_name: str | None = None,
         source: str | None = None,
         owner: str | None = None,
+        by: str | None = None,
     ) -> Added:
         """Add a document; the same bytes of the same owner are the same document.
 
         They are parsed again if another type or charset is declared for them than before. It
-        replaces the document that came from the same `source` before. Raises `TooLarge`,
-        `UnsupportedMediaType`, `UnreadableDocument`, `Overloaded` and `StorageUnavailable`.
+        replaces the document that came from the same `source` before. `by` names whoever adds it,
+        whose sources are apart from those of others. Raises `TooLarge`, `UnsupportedMediaType`,
+        `UnreadableDocument`, `Overloaded` and `StorageUnavailable`.
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
         identity = statements.Identity(sha256, owner)
         declared = Declared(*declared_by(media_type))
         is_unread = partial(
-            statements.needs_parsing, identity=identity, declared=declared, source=source
+            statements.needs_parsing, identity=identity, declared=declared, source=source, by=by
         )
         if not await _query(self._database, is_unread):
-            place = partial(statements.place, identity=identity, source=source)
+            place = partial(statements.place, identity=identity, source=source, by=by)
             there = await self._database.write(place)
             if there is not None:
                 self._changed()
@@ -168,7 +170,7 @@ class Library:
         job = Job(body, media_type or kind, title, file_name)
         async with self._places.place(len(body)):
             parsed = replace(await self._read(job, kind, identity), declared=declared)
-            insert = partial(statements.insert, parsed=parsed, source=source)
+            insert = partial(statements.insert, parsed=parsed, source=source, by=by)
             added = Added(*await self._database.write(insert))
             del parsed, insert  # They take several times what the body takes.
         self._changed()
@@ -184,17 +186,23 @@ class Library:
             return await self._read(job, kind, statements.Identity(sha256))
 
     async def documents(
-        self, *, limit: int, cursor: str | None, source: str | None = None
+        self,
+        *,
+        limit: int,
+        cursor: str | None,
+        source: str | None = None,
+        by: str | None = None,
     ) -> DocumentPage:
         """A page of documents, newest first; raises `InvalidRequest` for a bad cursor.
 
-        With a `source` only the documents that came from it, or from below it if it is a folder.
+        With a `source` only the documents that came from it, or from below it if it is a folder, as `by`
+        added them.
         """
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
         before = cursors.decode(cursor)
         database, _, sample = await self._current()
-        page = partial(statements.page, limit=limit, before=before, source=source)
+        page = partial(statements.page, limit=limit, before=before, source=source, by=by)
         found, more = await _query(database, page)
         documents = tuple(replace(document, sample=sample) for document in found)
         return DocumentPage(documents, cursors.encode(more))
@@ -228,14 +236,20 @@ class Library:
                 await database.write(forget, references=False)
         self._changed()
 
-    async def forget_source(self, source: str) -> tuple[Document, ...]:
+    async def added_by(self, document_id: str) -> str | None:
+        """Who added a document first; None: the person. Raises `DocumentNotFound`."""
+        database, _, _ = await self._current()
+        return await _query(database, partial(statements.added_by, document_id=document_id))
+
+    async def forget_source(self, source: str, by: str | None = None) -> tuple[Document, ...]:
         """Note that nothing comes from this source any more; the documents that this removed.
 
         A document stays while another source has it, or if it was also added without one. Raises
         `DocumentNotFound` if nothing came from there.
         """
+        forget = partial(statements.forget_source, source=source, by=by)
         with readable():
-            forgotten = await self._database.write(partial(statements.forget_source, source=source))
+            forgotten = await self._database.write(forget)
         return forgotten
 
     async def find(self, query: Query, *, limit: int) -> Found:

@@ -165,8 +165,19 @@ _CHARSET = """
     ALTER TABLE documents ADD COLUMN charset TEXT; -- as the sender declared it; NULL: not at all
     """
 
+_ADDED_BY = "ALTER TABLE documents ADD COLUMN added_by TEXT; -- a name; NULL: the person"
+
 SCHEMA = Schema(
     noun="library",
     application_id=0x5465_727A,  # "Terz" in ASCII.
-    steps=(_FIRST, _VECTORS, _DROPPED_VECTORS, _CHECKSUMS, _EXCERPTS, _ERASING, _CHARSET),
+    steps=(
+        _FIRST,
+        _VECTORS,
+        _DROPPED_VECTORS,
+        _CHECKSUMS,
+        _EXCERPTS,
+        _ERASING,
+        _CHARSET,
+        _ADDED_BY,
+    ),
 )

@@ -51,9 +51,11 @@ _IS = "sha256 = :sha256 AND ifnull(owner, '') = ifnull(:owner, '')"
 
 
 def insert(
-    db: sqlite3.Connection, parsed: ParsedDocument, source: str | None
+    db: sqlite3.Connection, parsed: ParsedDocument, source: str | None, by: str | None = None
 ) -> tuple[Document, bool, bool]:
     """Add a document unless its bytes are there; it replaces the one that its source had before.
+
+    `by` is whoever adds it. Sources are paths and URLs as each of them knows them.
 
     Returns the document, whether it is new, and whether it was there from an older parser and has
     been parsed again under its id.
@@ -63,37 +65,54 @@ def insert(
     created, updated = number is None, False
     if number is None:
         number = _insert_document(db, parsed)
-    elif needs_parsing(db, identity, parsed.declared, source):
+        db.execute("UPDATE documents SET added_by = ? WHERE number = ?", (by, number))
+    elif needs_parsing(db, identity, parsed.declared, source, by):
         updated = True
         _replace_content(db, number, parsed)
-    _place(db, number, source)
+    _place(db, number, source, by)
     return _numbered(db, number), created, updated
 
 
-def place(db: sqlite3.Connection, identity: Identity, source: str | None) -> Document | None:
+def place(
+    db: sqlite3.Connection, identity: Identity, source: str | None, by: str | None = None
+) -> Document | None:
     """The document with these bytes, noted to come from `source`, too."""
     number = _number(db, identity)
     if number is None:
         return None
-    _place(db, number, source)
+    _place(db, number, source, by)
     return _numbered(db, number)
 
 
+def added_by(db: sqlite3.Connection, document_id: str) -> str | None:
+    """Who added a document first; raises `DocumentNotFound`."""
+    sql = "SELECT added_by FROM documents WHERE document_id = ?"
+    row = db.execute(sql, (document_id,)).fetchone()
+    if row is None:
+        raise DocumentNotFound("There is no such document.")
+    name: str | None = row[0]
+    return name
+
+
 def needs_parsing(
-    db: sqlite3.Connection, identity: Identity, declared: Declared, source: str | None
+    db: sqlite3.Connection,
+    identity: Identity,
+    declared: Declared,
+    source: str | None,
+    by: str | None = None,
 ) -> bool:
     """Whether these bytes are not there, or were read by an older parser or as something else.
 
     If another source holds them, they stay as they are: two files with the same bytes would have
-    them read in turn at each ingest.
+    them read in turn at each ingest. So they do if a key added them that is not `by`.
     """
-    sql = f"SELECT number, parser, media_type, charset FROM documents WHERE {_IS}"
+    sql = f"SELECT number, parser, media_type, charset, added_by FROM documents WHERE {_IS}"
     row = db.execute(sql, identity._asdict()).fetchone()
     if row is None or row[1] < PARSER:
         return True
-    number, _, media_type, charset = row
+    number, _, media_type, charset, adder = row
     said = declared.media_type or media_type, declared.charset or charset
-    if said == (media_type, charset):
+    if said == (media_type, charset) or (by is not None and by != adder):
         return False
     sql = "SELECT 1 FROM sources WHERE number = ? AND source <> ?"
     return source is None or db.execute(sql, (number, source)).fetchone() is None
@@ -140,7 +159,11 @@ def text(db: sqlite3.Connection, document_id: str) -> str:
 
 
 def page(
-    db: sqlite3.Connection, limit: int, before: int | None, source: str | None = None
+    db: sqlite3.Connection,
+    limit: int,
+    before: int | None,
+    source: str | None = None,
+    by: str | None = None,
 ) -> tuple[list[Document], int | None]:
     """At most `limit` documents, newest first, and the number of the last if there are more.
 
@@ -149,7 +172,7 @@ def page(
     among = "" if source is None else f"number IN (SELECT number FROM sources WHERE {_BELOW}) AND"
     sql = f"""SELECT number, {_COLUMNS} FROM documents
         WHERE {among} (:before IS NULL OR number < :before) ORDER BY number DESC LIMIT :limit"""
-    where = {"before": before, "limit": limit + 1, **_below(source)}
+    where = {"before": before, "limit": limit + 1, "by": by or "", **_below(source)}
     rows = db.execute(sql, where).fetchall()
     more = int(rows[limit - 1][0]) if len(rows) > limit else None
     whole = those_readable(rows[:limit], lambda row: _document(row[1:]))
@@ -159,7 +182,7 @@ def page(
     return [document for _, document in found], more
 
 
-_BELOW = "owner = '' AND (source = :source OR (source >= :first AND source < :last))"
+_BELOW = "owner = :by AND (source = :source OR (source >= :first AND source < :last))"
 
 
 def _below(source: str | None) -> dict[str, str]:
@@ -177,17 +200,19 @@ def _with_sources(db: sqlite3.Connection, number: int, document: Document) -> Do
     return replace(document, sources=sources, uploaded=bool(kept))
 
 
-def forget_source(db: sqlite3.Connection, source: str) -> tuple[Document, ...]:
+def forget_source(
+    db: sqlite3.Connection, source: str, by: str | None = None
+) -> tuple[Document, ...]:
     """Forget that a document came from this source, and remove it if nothing else holds it.
 
     Returns the removed document, if any; raises `DocumentNotFound` if nothing came from there.
     """
-    where = "owner = '' AND source = ?"
-    row = db.execute(f"SELECT number FROM sources WHERE {where}", (source,)).fetchone()
+    where, values = "owner = ? AND source = ?", (by or "", source)
+    row = db.execute(f"SELECT number FROM sources WHERE {where}", values).fetchone()
     if row is None:
         raise DocumentNotFound("No document came from this source.")
     document = _numbered(db, row[0])
-    db.execute(f"DELETE FROM sources WHERE {where}", (source,))
+    db.execute(f"DELETE FROM sources WHERE {where}", values)
     if not _is_orphan(db, row[0]):
         return ()
     _delete_document(db, row[0])
@@ -437,13 +462,13 @@ def content_crc(headings: str, text: str) -> int:
     return crc32(f"{headings}\0{text}".encode())
 
 
-def _place(db: sqlite3.Connection, number: int, source: str | None) -> None:
+def _place(db: sqlite3.Connection, number: int, source: str | None, by: str | None = None) -> None:
     """Note the source of a document, and remove the one that came from there before."""
     if source is None:
         db.execute("UPDATE documents SET kept = 1 WHERE number = ?", (number,))
         return
     (owner,) = db.execute(
-        "SELECT ifnull(owner, '') FROM documents WHERE number = ?", (number,)
+        "SELECT coalesce(?, owner, '') FROM documents WHERE number = ?", (by, number)
     ).fetchone()
     old = db.execute(
         "SELECT number FROM sources WHERE owner = ? AND source = ?", (owner, source)

@@ -7,7 +7,7 @@ Rule: facts only. Decisions are the supervisor's.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from actors.journal.journal import CommittedView
 from actors.journal.ledger import Ledger, Window
 from actors.journal.log import SNAPSHOT_EVERY
 from actors.runs.charges import Charges, LastEnd
+from actors.runs.fair_queue import FairQueue
 from actors.runtime import Ref
 from actors.tasks.life import Task
 
@@ -62,7 +63,7 @@ class CancelReason:
 
 @dataclass
 class LiveTasks:
-    """Live tasks by id, the ids that wait for a slot, and the number of slots taken.
+    """Live tasks by id, the queue for a slot, and the number of slots taken.
 
     `stalled` holds the ids of tasks whose log could not be written. A suspect holds `suspects_turn`
     during its attempt.
@@ -75,7 +76,7 @@ class LiveTasks:
     runs: trio.Nursery
     snapshot_every: int = SNAPSHOT_EVERY
     live: dict[str, LiveTask] = field(default_factory=dict)
-    queue: deque[str] = field(default_factory=deque)
+    queue: FairQueue = field(default_factory=FairQueue)
     running: int = 0
     pending: int = 0
     draining: bool = False

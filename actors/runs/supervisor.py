@@ -29,6 +29,7 @@ from actors.errors import (
     StorageUnavailable,
     TaskNotFound,
     TaskUnreadable,
+    TooManyRequests,
     leaf_errors,
 )
 from actors.journal.journal import Delete, readable
@@ -58,11 +59,13 @@ STORAGE_RETRY_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Admission limits: tasks that run, that wait for a slot, and that are pending."""
+    """Admission limits: tasks that run, tasks of one owner that wait for a slot, pending tasks, and
+    unfinished tasks of one owner that has a name (None: any number)."""
 
     running: int
     queued: int
     pending: int
+    of_owner: int | None = None
 
 
 class Supervisor:
@@ -117,7 +120,7 @@ class Supervisor:
             task_id = str(uuid.uuid4())
             self._tasks.put(task_id, None)  # A random id cannot exist yet.
         else:
-            task_id = str(uuid.uuid5(KEYED_TASKS, new.idempotency_key))
+            task_id = _keyed_id(new.owner, new.idempotency_key)
         async with self._tasks.hold(task_id, create=True) as live:
             if live.ledger.exists:
                 _check_same(live.task, new)
@@ -134,6 +137,7 @@ class Supervisor:
                     dict(new.metadata),
                     new.context_task_id,
                     new.budget or None,
+                    new.owner,
                 ),
                 step_id=CONTEXT,
                 output=context,
@@ -203,21 +207,27 @@ class Supervisor:
     def _admit(self, live: LiveTask) -> None:
         """Queue a task, or start it when a slot is free; raises `Overloaded` and changes nothing."""
         self._check_open()
-        waiting = len(self._tasks.queue)
-        starts = waiting == 0 and self._tasks.running < self._slots.running
-        if not starts and waiting >= self._slots.queued:
+        queue, owner = self._tasks.queue, live.task.owner
+        most = self._slots.of_owner
+        if owner is not None and most is not None and queue.unfinished(owner) >= most:
+            raise TooManyRequests(
+                f"{most} of your tasks run or wait, which is the most. The task is unchanged."
+            )
+        starts = not queue and self._tasks.running < self._slots.running
+        if not starts and (waiting := queue.waiting(owner)) >= self._slots.queued:
             raise Overloaded(
                 f"All slots are taken and {waiting} tasks wait. The task is unchanged."
             )
-        live.ledger.record(e.TaskQueued(0 if starts else waiting + 1, live.task.run + 1))
+        position = 0 if starts else queue.ahead(owner) + 1
+        live.ledger.record(e.TaskQueued(position, live.task.run + 1))
         live.queued = True
-        self._tasks.queue.append(live.ledger.task_id)
+        queue.append(owner, live.ledger.task_id)
         self._fill_slots()
 
     def _fill_slots(self) -> None:
         tasks = self._tasks
         while tasks.queue and tasks.running < self._slots.running and not tasks.draining:
-            live = tasks.live[tasks.queue.popleft()]
+            live = tasks.live[tasks.queue.take()]
             live.queued = False
             live.scope = trio.CancelScope()
             tasks.running += 1
@@ -248,6 +258,7 @@ class Supervisor:
         live.scope = live.cancelled_for = live.charges = None
         live.ended.unpark_all()
         self._tasks.running -= 1
+        self._tasks.queue.release(live.task.owner)
         self._tasks.clear(live)
         self._fill_slots()
         self._tasks.slot_freed.unpark_all()
@@ -286,7 +297,7 @@ class Supervisor:
             if live.task.status in ("queued", "executing") and not (live.queued or live.scope):
                 live.last_end = after
                 live.queued = True
-                self._tasks.queue.append(task_id)
+                self._tasks.queue.append(live.task.owner, task_id)
             return live
 
     async def _run_task(self, live: LiveTask, stopped: Meter) -> None:
@@ -351,7 +362,7 @@ class Supervisor:
 
     def _unqueue(self, live: LiveTask) -> None:
         if live.queued:
-            self._tasks.queue.remove(live.ledger.task_id)
+            self._tasks.queue.remove(live.task.owner, live.ledger.task_id)
             live.queued = False
 
     async def _forget(self, task_id: str) -> None:
@@ -417,6 +428,12 @@ class Supervisor:
     async def _runs_ended(self) -> None:
         while self._tasks.running:
             await self._tasks.slot_freed.park()
+
+
+def _keyed_id(owner: str | None, key: str) -> str:
+    """The id of the task with this idempotency key; each owner has keys of its own."""
+    space = KEYED_TASKS if owner is None else uuid.uuid5(KEYED_TASKS, owner)
+    return str(uuid.uuid5(space, key))
 
 
 def _check_same(task: Task, new: Create) -> None:

@@ -30,15 +30,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TaskCreated(Event):
-    """`context_task_id`: the completed task that this one follows up."""
+    """`context_task_id`: the completed task that this one follows up. `owner`: whose task it is."""
 
     event_type: ClassVar[str] = "task_created"
-    seldom: ClassVar[tuple[str, ...]] = ("context_task_id", "budget")
+    seldom: ClassVar[tuple[str, ...]] = ("context_task_id", "budget", "owner")
     task_description: str
     deadline_s: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     context_task_id: str | None = None
     budget: Budget | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

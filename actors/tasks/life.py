@@ -98,7 +98,8 @@ class Step:
 class Task:
     """A task, folded from its log. `text` is the text of the latest writing attempt.
 
-    `run_started_at` is the wall-clock time from which the run's deadline counts.
+    `run_started_at` is the wall-clock time from which the run's deadline counts. `owner` is a name; None:
+    the task belongs to nobody in particular.
     """
 
     task_id: str
@@ -120,6 +121,7 @@ class Task:
     context_task_id: str | None = None
     budget: Budget = NO_BUDGET
     usage: Usage = NO_USAGE
+    owner: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -147,6 +149,7 @@ def evolve(task: Task | None, stamped: e.Stamped) -> Task:
             metadata=event.metadata,
             context_task_id=event.context_task_id,
             budget=event.budget or NO_BUDGET,
+            owner=event.owner,
         )
     status = TASK_MOVES[task.status].get(type(event))
     if status is None or stamped.seq != task.last_seq + 1:

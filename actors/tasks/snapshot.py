@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from actors.tasks.life import Task
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 """Goes up with each change of `Task`, of the types in it, or of what `evolve` makes of an event."""
 
 _STORED: TypeAdapter[tuple[int, Task]] = TypeAdapter(tuple[int, Task])

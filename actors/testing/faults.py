@@ -171,9 +171,11 @@ class FaultyStore:
         await self._give_way()
         return await self._disk.outputs(task_id)
 
-    async def page(self, status: TaskStatus | None, limit: int, before: int | None) -> IndexPage:
+    async def page(
+        self, status: TaskStatus | None, limit: int, before: int | None, owner: str | None = None
+    ) -> IndexPage:
         await self._give_way()
-        return await self._disk.page(status, limit, before)
+        return await self._disk.page(status, limit, before, owner)
 
     async def unfinished(self) -> list[str]:
         await self._give_way()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import socket
@@ -52,12 +53,28 @@ class ServerProcess:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
         self._log = folder.with_suffix(".log")
         bind = f"127.0.0.1:{self.port}"
         with_plays = [sys.executable, "-m", "browser.server", str(folder), str(self.port)]
         real = [str(BIN / "terzetto"), "serve", "--data", str(folder), "--bind", bind]
         self._command = with_plays if plays else real
         self._process: subprocess.Popen[bytes] | None = None
+
+    def add_key(self, name: str) -> str:
+        """A new key. From then on the server wants one."""
+        command = [
+            str(BIN / "terzetto"),
+            "keys",
+            "add",
+            name,
+            "--data",
+            str(self._folder),
+            "--json",
+        ]
+        made = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+        key: str = json.loads(made.stdout)["key"]
+        return key
 
     def start(self) -> None:
         """Return once it listens."""

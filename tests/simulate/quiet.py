@@ -43,7 +43,7 @@ def check_still(model: Model, system: System) -> None:
     """Called at the very end, when nothing is left to do."""
     tasks, view = system._tasks, system._tasks.view
     if tasks.live or tasks.queue or tasks.running:
-        model.fail(f"still live: {list(tasks.live)}, {list(tasks.queue)}, {tasks.running}")
+        model.fail(f"still live: {list(tasks.live)}, {len(tasks.queue)}, {tasks.running}")
     if view._used:
         model.fail(f"tails that nobody lets go: {list(view._used)}")
     for actor in system.tree():

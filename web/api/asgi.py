@@ -35,6 +35,7 @@ class App:
 
         from actors.errors import leaf_errors
         from actors.system import open_system
+        from web.access.audit import audited
         from web.api.app import create_app
         from web.data_folder import hold, watched
         from web.settings.sources import load_settings
@@ -46,6 +47,7 @@ class App:
                     logging.getLogger(__name__).warning("%s", warning)
                 settings = loaded.settings
                 stack.enter_context(hold(settings.data_dir))
+                stack.enter_context(audited(settings.data_dir))
                 system = await stack.enter_async_context(open_system(settings))
                 await stack.enter_async_context(watched(settings.data_dir))
                 self._app = create_app(system, settings)

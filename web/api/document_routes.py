@@ -31,7 +31,11 @@ async def add(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> 
     check_media_type(media_type)
     body = await read_body(context.request, context.settings.max_document_bytes, context.room)
     added = await context.system.library.add(
-        body, media_type=media_type, title=context.query.title, source=context.query.source
+        body,
+        media_type=media_type,
+        title=context.query.title,
+        source=context.query.source,
+        by=context.principal.name,
     )
     return _added(added)
 
@@ -51,7 +55,9 @@ async def _add_page(context: RequestContext[views.NewDocumentQuery, views.NoBody
         fault = Fault(("source",), "The source of a page is its URL.")
         raise RequestProblem("invalid_request", fault.msg, [fault])
     context.room.take(context.settings.fetch_max_bytes)
-    return await context.system.add_page(new.url, title=context.query.title)
+    return await context.system.add_page(
+        new.url, title=context.query.title, by=context.principal.name
+    )
 
 
 async def _add_files(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Response:
@@ -73,6 +79,7 @@ async def _add_files(context: RequestContext[views.NewDocumentQuery, views.NoBod
                 title=context.query.title if len(files) == 1 else None,
                 file_name=name,
                 source=context.query.source if len(files) == 1 else None,
+                by=context.principal.name,
             )
         except ActorError as error:
             if error.retryable or len(files) == 1:
@@ -103,7 +110,7 @@ def _known(kind: str | None) -> str | None:
 async def listing(context: RequestContext[views.DocumentsQuery, views.NoBody]) -> Response:
     limit, source = context.query.limit, context.query.source
     page = await context.system.library.documents(
-        limit=limit, cursor=context.query.cursor, source=source
+        limit=limit, cursor=context.query.cursor, source=source, by=context.principal.name
     )
     view = views.document_view if source is None else views.sourced_view
     documents = [view(document) for document in page.documents]
@@ -122,12 +129,17 @@ async def text(context: RequestContext[views.NoQuery, views.NoBody]) -> Response
 
 
 async def delete(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    await context.system.library.delete(context.path["document_id"])
+    library, document_id = context.system.library, context.path["document_id"]
+    if not context.principal.sees(await library.added_by(document_id)):
+        raise RequestProblem("forbidden", "A key deletes only the documents that it added.")
+    await library.delete(document_id)
     return Response(b"", 204)
 
 
 async def forget_source(context: RequestContext[views.SourceQuery, views.NoBody]) -> Response:
-    removed = await context.system.library.forget_source(context.query.source)
+    removed = await context.system.library.forget_source(
+        context.query.source, context.principal.name
+    )
     return render(200, {"documents": [views.document_view(document) for document in removed]})
 
 

@@ -38,6 +38,8 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "malformed_body": Kind(400, "The body is not JSON in UTF-8"),
     "bad_request": Kind(400, "The request cannot be read"),
+    "unauthorized": Kind(401, "A valid key is needed"),
+    "forbidden": Kind(403, "The scope of the key does not include this"),
     "foreign_origin": Kind(403, "Requests from other sites are refused"),
     "not_found": Kind(404, "There is nothing here"),
     "task_not_found": Kind(404, "No such task"),

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import trio
 from quart import Request
@@ -21,6 +20,7 @@ from quart_trio.wrappers import TrioRequest
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest
 
+from web.access.proxies import inner_path
 from web.http.request_cycle import STREAM
 
 LIST_HEADERS = ("Accept", "Content-Encoding", "Prefer")
@@ -107,7 +107,7 @@ class HttpConnection:
         request: Any = self._app.request_class(
             scope["method"],
             scope["scheme"],
-            _path(scope),
+            inner_path(scope),
             scope["query_string"],
             headers,
             scope.get("root_path", ""),
@@ -141,17 +141,6 @@ async def _cancel_when_left(receive: Receive, scope: trio.CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()
-
-
-def _path(scope: Any) -> str:
-    path: str = scope["path"]
-    if not path.startswith("/"):  # Some servers pass on the whole target of a proxy's request.
-        path = urlsplit(path).path
-    root: str = scope.get("root_path", "")
-    if not root:
-        return path
-    inside = path != root and path.startswith(root)
-    return path.removeprefix(root) if inside else " "  # No route has this path.
 
 
 async def _push_nothing(path: str, headers: Headers) -> None:

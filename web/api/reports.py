@@ -31,9 +31,12 @@ _SCHEME = re.compile(r"[^/?#]*:")
 Links = Mapping[int, str]
 
 
-def links_of(sources: Iterable[Source]) -> Links:
-    """Where to read each source that is a document of the library, by its number."""
-    return {source.n: _link(source) for source in sources if _is_document(source)}
+def links_of(sources: Iterable[Source], root: str = "") -> Links:
+    """Where to read each source that is a document of the library, by its number.
+
+    `root` is the path of this server on its host, if a proxy serves it below one.
+    """
+    return {source.n: root + _link(source) for source in sources if _is_document(source)}
 
 
 def _is_document(source: Source) -> bool:
@@ -62,9 +65,9 @@ def as_markdown(text: str, links: Links) -> str:
     return body + heading + _ENTRY.sub(linked, entries) if heading else text
 
 
-def as_html(text: str, sources: Sequence[Source]) -> str:
+def as_html(text: str, sources: Sequence[Source], root: str = "") -> str:
     """The report as a fragment of HTML, its citations and its list of sources linked."""
-    links = links_of(sources)
+    links = links_of(sources, root)
     places = {source.n: place(source) for source in sources}
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     markdown.validateLink = _is_web_or_relative  # type: ignore[method-assign]

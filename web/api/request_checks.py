@@ -9,7 +9,14 @@ from quart import Response, request
 
 from web.api.problems import Fault, problem
 
-SINGLE_HEADERS = ("Content-Type", "Idempotency-Key", "Last-Event-ID", "Origin")
+SINGLE_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "Origin",
+    "X-API-Key",
+)
 """Those that are read here, and may stand on one line only."""
 
 

@@ -21,6 +21,9 @@ from werkzeug.datastructures import MIMEAccept
 from actors.errors import ActorError, UnsupportedMediaType
 from actors.library.parsing.media_types import KINDS
 from actors.system import System
+from web.access.gate import PRINCIPAL
+from web.access.keys import Keys, Principal
+from web.access.seen import check_seen
 from web.api.bodies import JSON, json_body, validate
 from web.api.body_memory import BodyMemories, Room, body_memories
 from web.api.problems import Fault, RequestProblem, of_actor_error, problem
@@ -43,6 +46,8 @@ class RequestContext(Generic[Q, B]):
 
     system: System
     settings: ServerSettings
+    keys: Keys
+    principal: Principal
     readers: Readers
     connections: ConnectionTable
     bodies: BodyMemories
@@ -54,7 +59,12 @@ class RequestContext(Generic[Q, B]):
 
     @property
     def client(self) -> str:
-        """Identifies the client: the peer's address."""
+        """Identifies the client: its key, else its address."""
+        return self.principal.name or self.address
+
+    @property
+    def address(self) -> str:
+        """The address of the client."""
         return self.request.remote_addr or "unknown"
 
 
@@ -94,6 +104,7 @@ def add_routes(
     routes: list[Route],
     system: System,
     settings: ServerSettings,
+    keys: Keys,
     connections: ConnectionTable,
 ) -> None:
     """Register these routes with `app`, and keep its connections there for `web.serve`."""
@@ -104,7 +115,7 @@ def add_routes(
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
             endpoint=f"{route.method} {route.path}",
-            view_func=_view(route, system, settings, readers, connections, bodies),
+            view_func=_view(route, system, settings, keys, readers, connections, bodies),
             methods=[route.method],
             strict_slashes=True,
         )
@@ -114,6 +125,7 @@ def _view(
     route: Route,
     system: System,
     settings: ServerSettings,
+    keys: Keys,
     readers: Readers,
     connections: ConnectionTable,
     bodies: BodyMemories,
@@ -121,13 +133,18 @@ def _view(
     memory = bodies.uploads if route.raw_body else bodies.others
 
     async def answer(path: Mapping[str, str], room: Room) -> Response:
+        scope: Any = request.scope
+        principal: Principal = scope[PRINCIPAL]
+        if not principal.sees_all and (task_id := path.get("task_id")):
+            await check_seen(system, principal, task_id)
         query = _query(request, route.query)
         body: BaseModel = NoBody()
         if route.body is not NoBody:
             most, optional = settings.max_body_bytes, route.body_optional
             body = await json_body(request, route.body, most, room, optional=optional)
         context = RequestContext(
-            system, settings, readers, connections, bodies, room, request, path, query, body
+            *(system, settings, keys, principal, readers, connections, bodies, room),
+            *(request, path, query, body),
         )
         return await route.handler(context)
 

@@ -20,6 +20,7 @@ from actors.library import cursors
 from actors.tasks.budget import NO_BUDGET, Budget
 from actors.tasks.life import Task
 from actors.tasks.limits import MAX_KEY
+from web.access.seen import check_seen
 from web.api import views
 from web.api.problems import Fault, RequestProblem
 from web.api.reports import HTML, MARKDOWN, as_html, as_markdown, links_of
@@ -35,6 +36,8 @@ async def create(context: RequestContext[views.NoQuery, views.NewTask]) -> Respo
         fault = Fault(("header", "Idempotency-Key"), f"must have 1 to {MAX_KEY} characters")
         raise RequestProblem("invalid_request", f"Idempotency-Key {fault.msg}.", [fault])
     new = context.body
+    if new.context_task_id is not None and not context.principal.sees_all:
+        await check_seen(context.system, context.principal, new.context_task_id)
     task = await context.system.create(
         new.task_description,
         deadline_s=new.deadline_s,
@@ -42,6 +45,7 @@ async def create(context: RequestContext[views.NoQuery, views.NewTask]) -> Respo
         idempotency_key=key,
         context_task_id=new.context_task_id,
         budget=Budget(**new.budget.model_dump()) if new.budget else NO_BUDGET,
+        owner=context.principal.name,
     )
     answer = views.as_view(views.CreatedTask, task, status="pending")
     return render(201, answer, {"Location": f"/tasks/{task.task_id}"})
@@ -88,11 +92,12 @@ async def report(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
     text, sources = await context.system.report(context.path["task_id"])
     if not text:
         return Response(b"", 204)
+    root = context.request.root_path
     if preferred(context.request, [MARKDOWN, HTML]) == HTML:
-        shown = await trio.to_thread.run_sync(as_html, text, sources)
+        shown = await trio.to_thread.run_sync(as_html, text, sources, root)
         kind = HTML
     else:
-        shown, kind = as_markdown(text, links_of(sources)), MARKDOWN
+        shown, kind = as_markdown(text, links_of(sources, root)), MARKDOWN
     response = Response(shown.encode(), 200, content_type=f"{kind}; charset=utf-8")
     response.headers.update(_REPORT_HEADERS)
     return response
@@ -101,7 +106,10 @@ async def report(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
 async def listing(context: RequestContext[views.TasksQuery, views.NoBody]) -> Response:
     query = context.query
     before = cursors.decode(query.cursor)
-    page = await context.system.tasks(status=query.status, limit=query.limit, before=before)
+    owner = None if context.principal.sees_all else context.principal.name
+    page = await context.system.tasks(
+        status=query.status, limit=query.limit, before=before, owner=owner
+    )
     cursor = cursors.encode(page.next_before)
     headers = next_link("/tasks", status=query.status, limit=query.limit, cursor=cursor)
     tasks = [views.task_summary(task) for task in page.tasks]

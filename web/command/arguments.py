@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, validators
 
@@ -37,8 +37,13 @@ app = App(
 STDIN = "-"
 evaluation = App(name="eval", help="Measure the quality of retrieval and reports.")
 app.command(evaluation)
+keys = App(name="keys", help="Make, list, replace and revoke the keys of a server.")
+app.command(keys)
 
 Json = Annotated[bool, Parameter(negative="", show_default=False)]
+Insecure = Annotated[bool, Parameter(negative="", show_default=False)]
+TakeOver = Annotated[bool, Parameter(negative="", show_default=False)]
+Scope = Literal["read", "write", "admin"]
 Prune = Annotated[bool, Parameter(negative="", show_default=False)]
 Repair = Annotated[bool, Parameter(negative="", show_default=False)]
 Deadline = Annotated[float | None, Parameter(validator=validators.Number(gte=1, lte=86_400))]
@@ -61,11 +66,18 @@ class CommonFlags:
     """Data folder; without it, the setting `data_dir`."""
     config: Path | None = None
     """TOML file with settings."""
+    server: str | None = None
+    """URL of a server elsewhere to use, with the key in TERZETTO_API_KEY."""
     set: Pairs = ()
     """Any setting as NAME=VALUE; may be given more than once."""
 
     def load(
-        self, bind: str | None = None, model: str | None = None, *, bind_flag: str = "--bind"
+        self,
+        bind: str | None = None,
+        model: str | None = None,
+        *,
+        bind_flag: str = "--bind",
+        insecure: bool = False,
     ) -> LoadedSettings:
         """The settings from all sources, with these flags on top."""
         from web.settings.problems import SettingProblem, SettingsError
@@ -81,6 +93,10 @@ class CommonFlags:
             flags.append(Flag("--set", name.strip(), value))
         if self.data is not None:
             flags.append(Flag("--data", "data_dir", self.data))
+        if self.server is not None:
+            flags.append(Flag("--server", "server", self.server))
+        if insecure:
+            flags.append(Flag("--insecure", "insecure", "true"))
         if bind is not None:
             flags.append(Flag(bind_flag, "bind", bind))
         if model is not None:
@@ -96,7 +112,11 @@ NO_FLAGS = CommonFlags()
 
 @app.command
 def serve(
-    *, bind: str | None = None, model: str | None = None, flags: CommonFlags = NO_FLAGS
+    *,
+    bind: str | None = None,
+    model: str | None = None,
+    insecure: Insecure = False,
+    flags: CommonFlags = NO_FLAGS,
 ) -> int:
     """Serve the HTTP API until Ctrl-C or SIGTERM.
 
@@ -106,8 +126,10 @@ def serve(
         Address to listen on: host:port, [IPv6]:port or port; without it, the setting `bind`.
     model
         Language model: openai:NAME, anthropic:NAME or local; without it, the setting `model`.
+    insecure
+        Serve other machines although there are no keys: everyone may do everything.
     """
-    loaded = flags.load(bind, model)
+    loaded = flags.load(bind, model, insecure=insecure)
     from web.server import run as run_server
 
     return run_server(loaded.settings)
@@ -243,15 +265,19 @@ async def doctor(
 
 
 @app.command
-async def mcp(*, http: str | None = None, flags: CommonFlags = NO_FLAGS) -> int:
+async def mcp(
+    *, http: str | None = None, insecure: Insecure = False, flags: CommonFlags = NO_FLAGS
+) -> int:
     """Serve the Model Context Protocol (MCP) over stdin and stdout, or over HTTP.
 
     Parameters
     ----------
     http
         Serve streamable HTTP at this address instead: host:port, [IPv6]:port or port.
+    insecure
+        Serve other machines although there are no keys: everyone may do everything.
     """
-    settings = flags.load(http, bind_flag="--http").settings
+    settings = flags.load(http, bind_flag="--http", insecure=insecure).settings
     from actors.errors import ExtraMissing
     from web.command.services import open_service
 
@@ -281,6 +307,97 @@ def settings(*, json: Json = False, flags: CommonFlags = NO_FLAGS) -> int:
         print(escaped(settings_json(loaded)))
     else:
         print_settings(loaded, open_console())
+    return Exit.OK
+
+
+@keys.command
+async def add(
+    name: str,
+    /,
+    *,
+    scope: Scope = "write",
+    expires: str | None = None,
+    take_over: TakeOver = False,
+    json: Json = False,
+    flags: CommonFlags = NO_FLAGS,
+) -> int:
+    """Make a key and show it, once.
+
+    Parameters
+    ----------
+    name
+        Whose key it is; tasks belong to this name.
+    scope
+        read: look; write: also run tasks and add documents; admin: everything, of every key.
+    expires
+        When it ends: 90d, 12h, 30m or 2w from now; without it, never.
+    take_over
+        Give the tasks of a revoked key of this name to the new one.
+    json
+        Print one JSON object with name, key, scope and expires_at.
+    """
+    from web.command.keys import open_keys, print_made
+
+    async with open_keys(flags.load().settings) as service:
+        made = await service.add(name, scope, expires, take_over)
+    print_made(made, as_json=json)
+    return Exit.OK
+
+
+@keys.command(name="list")
+async def list_keys(*, json: Json = False, flags: CommonFlags = NO_FLAGS) -> int:
+    """List the keys, also those that were revoked or have expired.
+
+    Parameters
+    ----------
+    json
+        Print one JSON object.
+    """
+    from rich.console import Console
+
+    from web.command.keys import open_keys, print_keys
+
+    async with open_keys(flags.load().settings) as service:
+        found = await service.all()
+    print_keys(found, Console(), as_json=json)
+    return Exit.OK
+
+
+@keys.command
+async def revoke(name: str, /, *, json: Json = False, flags: CommonFlags = NO_FLAGS) -> int:
+    """End a key at once; its tasks are kept.
+
+    Parameters
+    ----------
+    name
+        Whose key it is.
+    json
+        Print one JSON object.
+    """
+    from web.command.keys import open_keys, print_revoked
+
+    async with open_keys(flags.load().settings) as service:
+        revoked = await service.revoke(name)
+    print_revoked(revoked, as_json=json)
+    return Exit.OK
+
+
+@keys.command
+async def rotate(name: str, /, *, json: Json = False, flags: CommonFlags = NO_FLAGS) -> int:
+    """Replace a key by a new one of the same name and scope, and show it, once.
+
+    Parameters
+    ----------
+    name
+        Whose key it is.
+    json
+        Print one JSON object with name, key, scope and expires_at.
+    """
+    from web.command.keys import open_keys, print_made
+
+    async with open_keys(flags.load().settings) as service:
+        made = await service.rotate(name)
+    print_made(made, as_json=json)
     return Exit.OK
 
 

@@ -4,8 +4,8 @@ An MCP client keeps `terzetto mcp` running for days. Holding the data folder all
 lock every other command out, and a server that starts later would never be used. So all calls share
 one `Service`, which is open while a call uses it and for `IDLE_S` after the last call.
 
-Rule: stdout carries the protocol and nothing else. The HTTP server listens on a loopback address
-only, answers only to names of this machine, and refuses requests with the origin of a web page.
+Rule: stdout carries the protocol and nothing else. The HTTP server lets in whom the HTTP API lets in,
+with the same keys; a call acts for its key.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from threading import Thread
 from typing import Any, Self, cast
@@ -25,6 +26,7 @@ from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
 from actors.errors import ActorError
+from web.access.keys import Keys, Principal
 from web.data_folder import FolderHeld, FolderUnusable
 from web.mcp.tools import MAX_NAME, TOOLS, call, refusal
 from web.ndjson import LineSplitter
@@ -40,9 +42,11 @@ INSTRUCTIONS = (
     "Terzetto researches a task in the person's own documents and writes a cited report. Use "
     "run_task for a question that wants a report, and search_documents to look something up."
 )
-LOCAL = TransportSecuritySettings(
-    allowed_hosts=["127.0.0.1:*", "localhost:*", "[::1]:*", "127.0.0.1", "localhost", "[::1]"],
-)
+NO_CHECKS = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+"""Hosts, origins and keys are checked by our own gate, as for the HTTP API."""
+
+PRINCIPAL = "terzetto.principal"
+"""As in `web.access.gate`, which stdio does not need."""
 
 IDLE_S = 3.0
 """How long the service stays open after the last call."""
@@ -72,7 +76,8 @@ def mcp_server(shared: SharedService) -> Server[Any]:
             return refusal("invalid_request", f"There is no tool {params.name[:MAX_NAME]!r}.")
         report = context.session.report_progress
         try:
-            return await call(tool, shared.use, params.arguments or {}, report)
+            opened = partial(_used_by, shared, _principal(context.request))
+            return await call(tool, opened, params.arguments or {}, report)
         except Exception as bug:  # A bug ends its call only, not the server.
             log.error("the tool %s has failed", tool.name, exc_info=bug)
             return refusal(
@@ -88,6 +93,17 @@ def mcp_server(shared: SharedService) -> Server[Any]:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+
+
+def _principal(request: Any) -> Principal | None:
+    """Who calls over HTTP, as the gate has found out."""
+    return None if request is None else request.scope[PRINCIPAL]
+
+
+@asynccontextmanager
+async def _used_by(shared: SharedService, principal: Principal | None) -> AsyncIterator[Service]:
+    async with shared.use() as service:
+        yield service if principal is None else service.acting_for(principal)
 
 
 async def serve_mcp(opening: Opening, http: ServerSettings | None) -> int:
@@ -112,9 +128,13 @@ async def _serve_stdio(server: Server[Any]) -> None:
 
 
 async def _serve_http(server: Server[Any], settings: ServerSettings) -> None:
-    from web.server import serve  # Only here, because it loads the whole HTTP API.
+    from web.access.gate import Gate
+    from web.server import check_bind, serve  # Only here, because it loads the whole HTTP API.
 
-    app = server.streamable_http_app(streamable_http_path=PATH, transport_security=LOCAL)
+    keys = Keys(settings.data_dir)
+    check_bind(settings, keys)
+    sdk_app = server.streamable_http_app(streamable_http_path=PATH, transport_security=NO_CHECKS)
+    app = Gate(sdk_app, settings, keys)
     async with trio.open_nursery() as nursery:
         (url, *_) = await nursery.start(serve, app, settings)
         say(f"Terzetto speaks MCP at {url}{PATH} (Ctrl-C stops it)")

@@ -17,6 +17,10 @@ from web.settings.values import expanded
 
 PREFIX = "TERZETTO_"
 CONFIG_VARIABLE = "TERZETTO_CONFIG"
+KEY_VARIABLE = "TERZETTO_API_KEY"
+KEY_FILE_VARIABLE = "TERZETTO_API_KEY_FILE"
+NO_SETTINGS = (CONFIG_VARIABLE, KEY_VARIABLE, KEY_FILE_VARIABLE)
+"""A key is no setting, since settings are shown."""
 _FILE = "_FILE"
 
 MAX_FILE_CHARACTERS = 1_048_576
@@ -45,7 +49,7 @@ def read_environment(
     """The settings, problems and warnings of the environment; `known` has the names of settings."""
     for variable in sorted(environment):
         value = environment[variable]
-        if not (variable.startswith(PREFIX) and value) or variable == CONFIG_VARIABLE:
+        if not (variable.startswith(PREFIX) and value) or variable in NO_SETTINGS:
             continue
         name = variable.removeprefix(PREFIX).lower()
         holder = name.removesuffix(_FILE.lower())

@@ -16,6 +16,8 @@ from pydantic import Field, field_validator
 from actors.settings import Settings
 
 DEFAULT_HOST = "127.0.0.1"
+_ORIGIN = re.compile(r"https?://[^\s/?#@]+")
+_SERVER_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
 
 
@@ -56,6 +58,23 @@ class ServerSettings(Settings):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Further host names that requests may have, such as a proxy's."
     )
+    allowed_origins: tuple[str, ...] = Field(
+        (), description="Origins of other sites whose pages may use the server (CORS)."
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks of proxies whose Forwarded and X-Forwarded-* are believed.",
+    )
+    insecure: bool = Field(
+        default=False, description="Serve clients on other machines, too, though there are no keys."
+    )
+    key_requests_per_s: float | None = Field(
+        default=None, ge=0.01, le=1_000_000, description="Requests a key may make; past it: 429."
+    )
+    server: str | None = Field(
+        default=None,
+        description="URL of a server elsewhere that commands use in place of the data folder.",
+    )
     heartbeat_s: float = _seconds(
         15.0, "A stream without a line for this long sends a heartbeat.", most=60
     )
@@ -93,12 +112,34 @@ class ServerSettings(Settings):
     @classmethod
     def _one_spelling(cls, bind: str) -> str:
         address = parse_address(bind)
-        if not address.is_loopback:
-            raise ValueError(
-                "Terzetto does not authenticate clients, so it listens on this machine only:"
-                " 127.0.0.1, [::1] or localhost. Put a proxy that authenticates in front of it."
-            )
         return str(address)
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin such as https://team.example.org")
+        return origins
+
+    @field_validator("server")
+    @classmethod
+    def _server(cls, url: str | None) -> str | None:
+        if url is not None and not _SERVER_URL.fullmatch(url):
+            raise ValueError(
+                "a URL of a server begins with http:// or https:// and has no password"
+            )
+        return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ipaddress.ip_network(proxy, strict=False)) for proxy in proxies)
+
+    @property
+    def proxy_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """`trusted_proxies` as networks."""
+        return tuple(map(ipaddress.ip_network, self.trusted_proxies))
 
     @property
     def address(self) -> Address:

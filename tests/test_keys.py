@@ -1,0 +1,279 @@
+"""Keys: who gets in, what each sees, and where requests may come from."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from scripted import Cast, scripted_system
+
+from actors.errors import IllegalState, InvalidRequest
+from actors.library.library import Library, open_library
+from web.access.keys import Keys, lifetime
+from web.api.app import create_app
+from web.data_folder import FolderUnusable
+from web.server import check_bind, serve
+from web.settings.model import ServerSettings
+from web.settings.problems import SettingsError
+
+NEW = {"task_description": "frogs"}
+
+
+@asynccontextmanager
+async def with_keys(
+    *names: tuple[str, Any], library: Library | None = None, **settings: Any
+) -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, dict[str, str]]]]:
+    """A real server with these keys (name and scope), and the headers for each of them."""
+    keys, closing = Keys(None), trio.Event()
+    headers = {
+        name: {"Authorization": f"Bearer {keys.add(name, scope, None)[1]}"} for name, scope in names
+    }
+    chosen = ServerSettings(bind="127.0.0.1:0", **settings)
+    more = {"library": library} if library else {}
+    async with scripted_system(Cast(), **more) as system, trio.open_nursery() as nursery:
+        start = partial(serve, create_app(system, chosen, keys), chosen)
+        (url, *_) = await nursery.start(partial(start, shutdown_trigger=closing.wait))
+        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+            yield http, headers
+        closing.set()
+
+
+async def test_without_a_valid_key_nothing_is_answered_but_health_and_the_page():
+    async with with_keys(("a", "read")) as (http, _):
+        refused = await http.get("/tasks")
+        assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
+        assert refused.headers["www-authenticate"] == "Bearer"
+        wrong = await http.get("/tasks", headers={"X-API-Key": "tz_x"})
+        assert wrong.status_code == 401
+        assert (await http.get("/openapi.json")).status_code == 401
+        assert (await http.get("/livez")).status_code == 200
+
+
+async def test_a_scope_includes_the_lesser_ones():
+    names = ("r", "read"), ("w", "write"), ("x", "admin")
+    async with with_keys(*names) as (http, key):
+        found = {
+            name: [
+                (await http.request(method, path, headers=key[name], json=body)).status_code
+                for method, path, body in (
+                    ("GET", "/tasks", None),
+                    ("POST", "/tasks", NEW),
+                    ("GET", "/keys", None),
+                )
+            ]
+            for name, _ in names
+        }
+
+    assert found == {"r": [200, 403, 403], "w": [200, 201, 403], "x": [200, 201, 200]}
+
+
+async def test_a_task_is_there_for_its_key_and_the_admin_only():
+    async with with_keys(("a", "write"), ("b", "write"), ("x", "admin")) as (http, key):
+        task_id = (await http.post("/tasks", json=NEW, headers=key["a"])).json()["task_id"]
+        path = f"/tasks/{task_id}"
+
+        for method, target in (
+            *(("GET", path), ("GET", f"{path}/status"), ("GET", f"{path}/events")),
+            *(("GET", f"{path}/report"), ("POST", f"{path}/execute"), ("POST", f"{path}/cancel")),
+            *(("POST", f"{path}/retry"), ("DELETE", path)),
+        ):
+            answer = await http.request(method, target, headers=key["b"])
+            assert (answer.status_code, answer.json()["code"]) == (404, "task_not_found"), target
+        follow_up = NEW | {"context_task_id": task_id}
+        answer = await http.post("/tasks", json=follow_up, headers=key["b"])
+        assert answer.status_code == 404
+        listed = {
+            name: len((await http.get("/tasks", headers=key[name])).json()["tasks"]) for name in key
+        }
+        assert listed == {"a": 1, "b": 0, "x": 1}
+        assert (await http.get(path, headers=key["x"])).status_code == 200
+
+
+async def test_idempotency_keys_are_apart():
+    async with with_keys(("a", "write"), ("b", "write")) as (http, key):
+        ids = [
+            (
+                await http.post("/tasks", json=NEW, headers=key[name] | {"Idempotency-Key": "one"})
+            ).json()["task_id"]
+            for name in ("a", "a", "b")
+        ]
+
+    assert ids[0] == ids[1] != ids[2]
+
+
+async def test_past_its_rate_a_key_is_told_when_to_come_back():
+    async with with_keys(("a", "read"), ("b", "read"), key_requests_per_s=2) as (http, key):
+        codes = [(await http.get("/agents", headers=key["a"])).status_code for _ in range(9)]
+        last = await http.get("/agents", headers=key["a"])
+
+        assert codes[:2] == [200, 200]
+        assert last.status_code == 429 and int(last.headers["retry-after"]) >= 1
+        assert (await http.get("/agents", headers=key["b"])).status_code == 200
+
+
+async def test_with_keys_any_host_is_answered_and_without_only_names_of_this_machine():
+    elsewhere = {"Host": "team.example.org"}
+    async with with_keys(("a", "read")) as (http, key):
+        assert (await http.get("/tasks", headers=key["a"] | elsewhere)).status_code == 200
+    async with with_keys() as (http, _):
+        refused = await http.get("/tasks", headers=elsewhere)
+        assert (refused.status_code, refused.json()["code"]) == (403, "foreign_origin")
+        assert "allowed_hosts" in refused.json()["detail"]
+    async with with_keys(allowed_hosts=("team.example.org",)) as (http, _):
+        assert (await http.get("/tasks", headers=elsewhere)).status_code == 200
+
+
+async def test_pages_of_allowed_origins_may_use_the_server_after_a_preflight():
+    origin = "https://page.example.org"
+    async with with_keys(("a", "read"), allowed_origins=(origin,)) as (http, key):
+        asked = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+        preflight = await http.options(
+            "/tasks", headers=asked | {"Access-Control-Request-Headers": "authorization"}
+        )
+        answer = await http.get("/tasks", headers=key["a"] | {"Origin": origin})
+        foreign = await http.get("/tasks", headers=key["a"] | {"Origin": "https://evil.example"})
+
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-headers"] == "authorization"
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert foreign.status_code == 403 and "allowed_origins" in foreign.json()["detail"]
+
+
+async def test_a_client_is_the_one_that_a_trusted_proxy_names():
+    far = {"X-Forwarded-For": "203.0.113.9"}
+    async with with_keys(trusted_proxies=("127.0.0.1",)) as (http, _):
+        assert (await http.get("/tasks", headers=far)).status_code == 403
+        assert (
+            await http.get("/tasks", headers={"Forwarded": "for=203.0.113.9"})
+        ).status_code == 403
+        two = far | {"Forwarded": "for=127.0.0.1"}
+        assert (await http.get("/tasks", headers=two)).status_code == 400
+    async with with_keys() as (http, _):
+        assert (await http.get("/tasks", headers=far)).status_code == 200
+
+
+async def test_a_proxys_sub_path_stands_before_every_address():
+    async with with_keys(trusted_proxies=("127.0.0.1",)) as (http, _):
+        prefix = {"X-Forwarded-Prefix": "/three"}
+        made = await http.post("/tasks", json=NEW, headers=prefix)
+        await http.post("/tasks", json=NEW)
+        listed = await http.get("/tasks?limit=1", headers=prefix)
+        described = await http.get("/openapi.json", headers=prefix)
+
+    assert made.headers["location"] == f"/three/tasks/{made.json()['task_id']}"
+    assert listed.headers["link"].startswith("</three/tasks?")
+    assert described.json()["servers"] == [{"url": "/three"}]
+
+
+async def test_a_header_with_a_key_stands_on_one_line():
+    async with with_keys(("a", "read"), ("x", "admin")) as (http, key):
+        secret = {name: one["Authorization"].removeprefix("Bearer ") for name, one in key.items()}
+        for name, before in (("Authorization", "Bearer "), ("X-API-Key", "")):
+            doubled = [(name, before + secret["a"]), (name, before + secret["x"])]
+            answer = await http.get("/tasks", headers=doubled)
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_keys_are_kept_as_hashes_and_end(tmp_path: Path):
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    keys = Keys(tmp_path, lambda: now)
+    _, secret = keys.add("a", "write", lifetime("90d"))
+
+    file = tmp_path / "keys.json"
+    assert secret not in file.read_text() and stat.S_IMODE(file.stat().st_mode) == 0o600
+    found = Keys(tmp_path, lambda: now).principal(secret)
+    assert found is not None and found.name == "a" and secret not in repr(found)
+    later = Keys(tmp_path, lambda: now + timedelta(days=90))
+    assert later.principal(secret) is None and later.required
+
+
+def test_a_name_is_given_once_and_a_revoked_one_only_to_take_over(tmp_path: Path):
+    keys = Keys(tmp_path)
+    _, first = keys.add("a", "write", None)
+    with pytest.raises(IllegalState, match="rotate"):
+        keys.add("a", "read", None)
+    _, second = keys.rotate("a")
+    assert keys.principal(first) is None and keys.principal(second) is not None
+    keys.revoke("a")
+    assert keys.principal(second) is None and keys.required
+    with pytest.raises(IllegalState, match="--take-over"):
+        keys.add("a", "read", None)
+    _, third = keys.add("a", "read", None, take_over=True)
+    assert keys.principal(third) is not None
+
+
+def test_keys_that_cannot_be_read_keep_the_server_from_starting(tmp_path: Path):
+    (tmp_path / "keys.json").write_text("{")
+
+    with pytest.raises(FolderUnusable, match="keys.json"):
+        Keys(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "0d", "90", "-1d", "9999999d", "1y"])
+def test_a_lifetime_has_a_number_and_a_unit(text: str):
+    with pytest.raises(InvalidRequest):
+        lifetime(text)
+
+
+def test_other_machines_are_served_with_keys_only(tmp_path: Path):
+    settings = ServerSettings(bind="0.0.0.0:8000", data_dir=tmp_path)
+    keys = Keys(tmp_path)
+
+    with pytest.raises(SettingsError, match="terzetto keys add"):
+        check_bind(settings, keys)
+    check_bind(settings.model_copy(update={"insecure": True}), keys)
+    keys.add("a", "read", None)
+    check_bind(settings, keys)
+
+
+def test_the_command_makes_lists_replaces_and_revokes(tmp_path: Path, capsys):
+    from web.command import main
+
+    folder = ["--data", str(tmp_path / "data"), "--json"]
+    assert main(["keys", "add", "a", "--expires", "90d", *folder]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made.keys() == {"name", "key", "scope", "expires_at"}
+    assert main(["keys", "rotate", "a", *folder]) == 0
+    assert json.loads(capsys.readouterr().out)["key"] != made["key"]
+    assert main(["keys", "revoke", "a", *folder]) == 0
+    assert main(["keys", "list", *folder]) == 0
+    assert made["key"] not in capsys.readouterr().out
+    assert main(["keys", "add", "a", *folder]) == 1
+
+
+async def test_a_write_key_deletes_only_documents_that_it_added(tmp_path: Path):
+    async with (
+        open_library(None, now=lambda: datetime.now(UTC)) as library,
+        with_keys(("a", "write"), ("b", "write"), ("x", "admin"), library=library) as (http, key),
+    ):
+        text, kind = b"Frogs sing in the pond.", {"Content-Type": "text/plain"}
+        one = await http.post("/documents", content=text, headers=key["a"] | kind)
+        same = await http.post("/documents", content=text, headers=key["b"] | kind)
+        assert (one.status_code, same.status_code) == (201, 200)
+        path = one.headers["location"]
+
+        assert (await http.delete(path, headers=key["b"])).status_code == 403
+        assert (await http.get(path, headers=key["b"])).status_code == 200
+        assert (await http.delete(path, headers=key["a"])).status_code == 204
+
+
+async def test_the_same_source_of_another_key_is_another_source(tmp_path: Path):
+    async with (
+        open_library(None, now=lambda: datetime.now(UTC)) as library,
+        with_keys(("a", "write"), ("b", "write"), library=library) as (http, key),
+    ):
+        kind, target = {"Content-Type": "text/plain"}, "/documents?source=/notes.txt"
+        mine = await http.post(target, content=b"Frogs sing.", headers=key["a"] | kind)
+        await http.post(target, content=b"Toads sleep.", headers=key["b"] | kind)
+        await http.delete(target, headers=key["b"])
+
+        assert (await http.get(mine.headers["location"], headers=key["a"])).status_code == 200
