@@ -118,6 +118,21 @@ async def test_a_damaged_task_is_deleted_by_its_key_and_is_not_there_for_others(
     assert codes == [404, 404, 500, 204] and listed == []
 
 
+@pytest.mark.parametrize("change", [("DELETE", "/keys/a"), ("POST", "/keys/a/rotate")])
+async def test_an_open_stream_ends_with_its_key(change: tuple[str, str]):
+    async with with_keys(("a", "write"), ("x", "admin"), heartbeat_s=1.0) as (http, key):
+        path = (await http.post("/tasks", json=NEW, headers=key["a"])).headers["location"]
+        async with http.stream("GET", f"{path}/events?follow=true", headers=key["a"]) as stream:
+            lines = stream.aiter_lines()
+            assert json.loads(await anext(lines))["event_type"] == "task_created"
+            (await http.request(*change, headers=key["x"])).raise_for_status()
+            with trio.fail_after(10):
+                last = [json.loads(line) async for line in lines][-1]
+
+        assert last["event_type"] == "stream_closing"
+        assert last["data"] == {"reason": "unauthorized", "resume_after": None}
+
+
 async def test_idempotency_keys_are_apart():
     async with with_keys(("a", "write"), ("b", "write")) as (http, key):
         ids = [
