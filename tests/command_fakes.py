@@ -199,13 +199,13 @@ class FakeService:
             raise error
         outcome = self._keep(path.read_bytes())
         self.calls.append(("add", path.name))
-        return {"document_id": "d", "title": path.stem}, outcome
+        return {"document_id": "d", "title": path.stem, "notes": []}, outcome
 
     async def add_page(self, page: Page) -> tuple[dict[str, Any], Outcome]:
         await trio.lowlevel.checkpoint()
         outcome = self._keep(page.body)
         self.calls.append(("add_page", page.url, page.media_type))
-        return {"document_id": "d", "title": page.file_name}, outcome
+        return {"document_id": "d", "title": page.file_name, "notes": []}, outcome
 
     def _keep(self, content: bytes) -> Outcome:
         if content in self.library:

@@ -131,14 +131,34 @@ def test_an_empty_folder_is_no_failure(
     assert main(["ingest", str(tmp_path / "empty"), *data]) == 0
 
 
-def test_a_missing_path_ends_ingest_before_anything_starts(
+def test_a_missing_path_is_named_and_the_others_are_read(
     data: list[str], notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Text
 ) -> None:
-    service = answer_with(monkeypatch, FakeService())
+    answer_with(monkeypatch, FakeService())
 
-    assert main(["ingest", str(notes), str(notes / "nowhere"), *data]) == 2
+    assert main(["ingest", str(notes / "nowhere"), str(notes), *data]) == 1
 
-    assert "no such file or folder" in capsys.readouterr().err and not service.calls
+    out, err = capsys.readouterr()
+    assert out == "added 3, unchanged 0, could not read 1\n"
+    assert "nowhere" in err and "No such file or directory" in err
+
+
+def test_what_the_parser_left_out_is_said(tmp_path: Path, capsys: Text) -> None:
+    letter = (
+        "Subject: Plan\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=cut\r\n\r\n"
+        "--cut\r\nContent-Type: text/plain\r\n\r\nThe plan is attached.\r\n"
+        "--cut\r\nContent-Type: image/png\r\nContent-Disposition: attachment; filename=p.png\r\n\r\n"
+        "abc\r\n--cut--\r\n"
+    )
+    (tmp_path / "letter.eml").write_text(letter)
+    into = ["--data", str(tmp_path / "data")]
+
+    assert main(["ingest", str(tmp_path / "letter.eml"), *into]) == 0
+    said = capsys.readouterr().err
+    assert main(["ingest", str(tmp_path / "letter.eml"), *into]) == 0
+
+    assert "letter.eml: 1 attachment was left out." in said
+    assert "attachment" not in capsys.readouterr().err  # It was said when it was read.
 
 
 def test_a_server_error_ends_ingest_after_the_summary(

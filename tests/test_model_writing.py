@@ -244,7 +244,7 @@ async def test_what_could_not_be_searched_is_said_first() -> None:
 
     text, _, _ = await written(["Frogs are green [1]."], findings=findings)
 
-    note = "*Not searched: The tool a/b answered with an error: \\[x\\](y)*\n\n"
+    note = "*Not searched: The tool a/b answered with an error: \\[x](y)*\n\n"
     assert text.startswith(f"{HEAD}{note}Frogs are green [1].")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actors.agents.extractive.report import MOST_LINES, TITLE_CHARACTERS, parts
 from actors.tasks.evidence import ExcerptKind, Finding, Findings, Passage, Section
 from actors.tasks.failure import Failure
@@ -151,11 +153,25 @@ def test_a_long_listing_says_that_it_goes_on() -> None:
 def test_a_row_is_a_table_under_its_header() -> None:
     text = "| Animal | Legs |\n| Frog | 4 [a] |"
 
-    assert body(text, "row") == ("| Animal | Legs |\n| --- | --- |\n| Frog | 4 \\[a\\] [1] |\n\n")
+    assert body(text, "row") == ("| Animal | Legs |\n| --- | --- |\n| Frog | 4 [a] [1] |\n\n")
+
+
+def test_rows_of_one_table_stand_under_one_header() -> None:
+    rows = [
+        Finding(f"| Animal | Legs |\n| {name} | 4 |", n, kind="row") for n, name in enumerate("AB")
+    ]
+    other = Finding("| Animal | Eyes |\n| C | 2 |", 0, kind="row")
+
+    text = written(Section(FROGS, (*rows, other)))
+
+    assert (
+        "| Animal | Legs |\n| --- | --- |\n| A | 4 [1] |\n| B | 4 [2] |\n\n| Animal | Eyes |"
+        in text
+    )
 
 
 def test_a_row_without_a_header_is_a_line() -> None:
-    assert body("| Frog | 4 |", "row") == "Frog \\| 4 [1]\n\n"
+    assert body("| Frog | 4 |", "row") == "Frog | 4 [1]\n\n"
 
 
 def test_a_short_row_has_as_many_cells_as_its_header() -> None:
@@ -182,8 +198,41 @@ def test_what_markdown_shows_as_it_is_has_no_backslash() -> None:
     text = "Run pg_dump on C# > out.txt & wait: __init__ costs 5 # of 6 &amp; _all_"
 
     assert body(text, "paragraph") == (
-        "Run pg_dump on C# > out.txt & wait: \\_\\_init\\_\\_ costs 5 \\# of 6 \\&amp; \\_all\\_ [1]\n\n"
+        "Run pg_dump on C# > out.txt & wait: \\_\\_init\\_\\_ costs 5 # of 6 \\&amp; \\_all\\_ [1]\n\n"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "39.90 EUR for one",
+        "about ~5 km",
+        "either a | or b",
+        "3 * 4 makes 12",
+        "See #12 of C# now",
+        "[draft] of the plan",
+        "a < b, a > b",
+        "C:\\temp\\x",
+        "+49 30 123",
+        "-5 degrees",
+    ],
+)
+def test_a_mark_that_means_nothing_there_has_no_backslash(text: str) -> None:
+    assert body(text, "paragraph") == f"{text} [1]\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see [1] and [2, 3]", "see \\[1\\] and \\[2, 3\\]"),
+        ("[x](http://x.example)", "\\[x](http://x.example)"),
+        ("~~gone~~", "\\~\\~gone\\~\\~"),
+        ("a*b*c", "a\\*b\\*c"),
+        ("C:\\*", "C:\\\\\\*"),
+    ],
+)
+def test_a_mark_that_would_mean_something_has_a_backslash(text: str, shown: str) -> None:
+    assert body(text, "paragraph") == f"{shown} [1]\n\n"
 
 
 def test_numbers_and_dashes_at_the_start_of_a_line_stay_text() -> None:
@@ -192,4 +241,5 @@ def test_numbers_and_dashes_at_the_start_of_a_line_stay_text() -> None:
         body("It was in\n1986. A wet year", "paragraph")
         == "It was in [1]\n\n1986. A wet year [1]\n\n"
     )
-    assert body("Sum\n= 3", "paragraph") == "Sum  \n\\= 3 [1]\n\n"
+    assert body("Sum\n= 3", "paragraph") == "Sum  \n= 3 [1]\n\n"
+    assert body("Sum\n==", "paragraph") == "Sum  \n\\== [1]\n\n"

@@ -8,7 +8,6 @@ help keeps line breaks.
 from __future__ import annotations
 
 import json as jsons
-import os
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -204,10 +203,6 @@ async def ingest(
     settings = flags.load().settings
     urls = [one for one in (path, *paths) if one.lower().startswith(("http://", "https://"))]
     every = [Path(one) for one in (path, *paths) if one not in urls]
-    missing = [str(one) for one in every if not os.path.exists(one)]
-    if missing and not prune:
-        say(f"terzetto: no such file or folder: {', '.join(missing)}")
-        return Exit.USAGE
     from web.command.ingest import ingest_sources
 
     return await ingest_sources(settings, every, urls, prune=prune)

@@ -188,15 +188,17 @@ async def _add_all(
 async def _add(service: Service, fetcher: Fetcher, source: FileOrUrl, result: IngestResult) -> None:
     try:
         if isinstance(source, Path):
-            _, outcome = await service.add(source)
+            document, outcome = await service.add(source)
         else:
-            _, outcome = await service.add_page(await fetcher.fetch(source))
+            document, outcome = await service.add_page(await fetcher.fetch(source))
     except SOURCE_ERRORS as error:
         result.unreadable.append((source, error.message))
     except OSError as error:
         result.unreadable.append((source, error.strerror or str(error)))
     else:
         result.count(outcome)
+        if outcome != "unchanged":
+            result.notes += [(source, note) for note in document["notes"]]
 
 
 async def _stop_at_signal(

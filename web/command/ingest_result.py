@@ -46,6 +46,10 @@ class IngestResult:
     renamed: int = 0
     unchanged: int = 0
     unreadable: list[tuple[FileOrUrl, str]] = field(default_factory=list)
+    missing: bool = False
+    """Whether something that was named is not there, and was not to be pruned."""
+    notes: list[tuple[FileOrUrl, str]] = field(default_factory=list)
+    """What the parser left out of a document, or could not read."""
     prune: bool = False
     removed: list[str] = field(default_factory=list)
     """The files of the documents that were removed."""
@@ -78,9 +82,11 @@ class IngestResult:
         return self.readable + len(self.unreadable)
 
     def exit_code(self, skipped: int) -> int:
-        """Failed if there were files or pages, `skipped` ones included, and none could be read."""
+        """Failed if a path is missing, or if none of the files, `skipped` ones included, could be read."""
         if self.interrupted:
             return self.interrupted
+        if self.missing:
+            return Exit.FAILED
         if self.readable or self.removed:
             return Exit.OK
         return Exit.FAILED if self.unreadable or self.unpruned or skipped else Exit.OK
@@ -90,6 +96,10 @@ def print_summary(result: IngestResult, found: FoundFiles, console: Console) -> 
     """Print what was done, and what was not and why."""
     if result.unreadable:
         console.print(_unreadable_table(result.unreadable))
+    for source, note in result.notes[:MAX_NAMES]:
+        say(f"{one_line(str(source), 1_000)}: {one_line(note, 500)}")
+    if len(result.notes) > MAX_NAMES:
+        say(f"… and {len(result.notes) - MAX_NAMES:,} more notes: see GET /documents.")
     if found.skipped:
         say(f"Skipped files of other types: {_counted(found.skipped)}")
     if found.ignored:

@@ -33,10 +33,11 @@ async def prune_folders(
 ) -> None:
     """Remove what is gone from the folders. `known` are their documents from before."""
     for folder, before in known.items():
+        if folder in found.missing and not (before and result.prune):
+            result.missing = True
+            result.unreadable.append((folder, "No such file or directory"))
         if before:
             await _prune_folder(service, found, folder, before, result)
-        elif folder in found.missing:
-            result.unreadable.append((folder, "No such file or directory"))
 
 
 async def _prune_folder(

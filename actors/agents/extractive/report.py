@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from actors.tasks.evidence import Finding, Findings, Section
 from actors.tasks.failure import Failure
@@ -23,10 +24,17 @@ _CLOSEST = "The closest passages:"
 _HINT = "Add documents that cover it with `terzetto ingest PATH`, then run the task again."
 
 _ESCAPED = re.compile(
-    r"[\\`*\[\]<|~]|(?<![^\W_])_+|_+(?![^\W_])"  # `snake_case` is no emphasis.
-    r"|(?<!\S)#|&(?=#?\w+;)"
+    r"`|\\(?=[!-/:-@\[-`{-~\s]|$)|(?<=\S)\*|\*(?=\S)"
+    r"|(?<![^\W_])_+|_+(?![^\W_])"  # `snake_case` is no emphasis.
+    r"|\[(?![^\W\d][^\[\]\n]*\](?![(\[:]))|(?<=\d)\]"  # `[x]` is no link, `[1]` would be a citation.
+    r"|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<=\s)#(?=#*\s*$)",
+    re.MULTILINE,
 )
-_LINE_START = re.compile(r"^(\s*)(?:([-+=>])|(\d+)([.)]))", re.MULTILINE)
+_LINE_START = re.compile(
+    r"^(\s*)(?:([-+*#](?=[-+*#\s]*(?:\s|$))|=(?==*\s*$)|>)|(\d{1,9})([.)])(?=\s|$))", re.MULTILINE
+)
+_IN_PAIRS = re.compile(r"[~|]")
+"""A second one of these, or a second line, makes them markup."""
 _ITEM = re.compile(r"^( *)([-*+•]|\d{1,9}[.)]|\(?\w{1,3}[.)])\s+(.*)$", re.DOTALL)
 
 
@@ -66,8 +74,16 @@ def not_searched(failures: Iterable[Failure]) -> Iterator[str]:
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return _LINE_START.sub(_escaped_start, _ESCAPED.sub(_escaped_marks, text))
+    """Text that Markdown shows as it is. A mark gets a backslash only where it would mean something."""
+    text = _ESCAPED.sub(_escaped_marks, text)
+    if "\n" in text or text.count("~") > 1:
+        text = _IN_PAIRS.sub(_escaped_marks, text)
+    return _LINE_START.sub(_escaped_start, text)
+
+
+def _escaped_in_row(text: str) -> str:
+    """The text of a cell or item, where a bar may begin a table."""
+    return re.sub(r"(?<!\\)\|", r"\|", escaped(text))
 
 
 def _escaped_marks(match: re.Match[str]) -> str:
@@ -102,15 +118,16 @@ def _found(section: Section) -> Iterator[str]:
         yield " ".join(filter(None, (_NO_ANSWER, unknown, _CLOSEST))) + PARAGRAPH
     elif unknown:
         yield unknown + PARAGRAPH
-    for finding in section.findings:
-        yield _quoted(finding)
+    for header, found in groupby(section.findings, key=_header):
+        findings = tuple(found)
+        yield _table(header, findings) if header else "".join(map(_quoted, findings))
 
 
 def _quoted(finding: Finding) -> str:
     """An excerpt as Markdown, its citation after each part that stands alone."""
-    mark = f" [{finding.source + 1}]"
+    mark = _mark(finding)
     if finding.kind == "row":
-        return _table(finding.text, mark)
+        return " | ".join(_cells(finding.text)) + mark + PARAGRAPH
     if finding.kind == "definition":
         return _definition(finding.text, mark)
     blocks = [block for block in finding.text.split("\n\n") if block.strip()]
@@ -136,20 +153,16 @@ def _block(block: str, mark: str) -> str:
     if _ITEM.match(block):
         lines = [_item(line) for line in block.split("\n")]
         return "\n".join(lines) + mark + PARAGRAPH
-    return _breaks(escaped(block.strip())) + mark + PARAGRAPH
+    text = escaped("\n".join(filter(None, map(str.strip, block.split("\n")))))
+    return text.replace("\n", "  \n") + mark + PARAGRAPH
 
 
 def _item(line: str) -> str:
     match = _ITEM.match(line)
     if match is None:
-        return "  " + escaped(line.strip())
+        return "  " + _escaped_in_row(line.strip())
     indent, marker, text = match.groups()
-    return f"{indent}{marker} {escaped(text)}"
-
-
-def _breaks(text: str) -> str:
-    """Lines of a paragraph stay lines."""
-    return text.replace("\n", "  \n")
+    return f"{indent}{marker} {_escaped_in_row(text)}"
 
 
 def _definition(text: str, mark: str) -> str:
@@ -167,21 +180,30 @@ def _definition(text: str, mark: str) -> str:
     return f"{head}  \n{body}"
 
 
-def _table(text: str, mark: str) -> str:
-    """A row under its header as a table; a row without a header as a line."""
-    rows = [line.strip().strip("|").strip() for line in text.split("\n") if line.strip()]
-    if len(rows) == 1:
-        return " | ".join(_cells(rows[0])).replace(" | ", " \\| ") + mark + PARAGRAPH
-    header, *body = (_cells(row) for row in rows)
-    width = max(len(header), *(len(row) for row in body))
-    lines = [header, ["---"] * width, *body]
-    table = [" | ".join([*cells, *[""] * (width - len(cells))]) for cells in lines]
-    table[-1] = table[-1].rstrip(" |") + mark if width == len(body[-1]) else table[-1] + mark
-    return "\n".join(f"| {line} |" for line in table) + PARAGRAPH
+def _header(finding: Finding) -> str:
+    """The header of a row; "" if it has none, or if this is no row."""
+    lines = finding.text.strip().split("\n") if finding.kind == "row" else []
+    return lines[0] if len(lines) > 1 else ""
+
+
+def _table(header: str, findings: Iterable[Finding]) -> str:
+    """Rows that have the same header, each with its citation."""
+    rows = [(_cells(header), ""), (["---"] * len(_cells(header)), "")]
+    for finding in findings:
+        _, *lines, last = finding.text.strip().split("\n")
+        rows += [*((_cells(line), "") for line in lines), (_cells(last), _mark(finding))]
+    width = max(len(cells) for cells, _ in rows)
+    whole = [([*cells, *[""] * (width - len(cells))], mark) for cells, mark in rows]
+    return "".join(f"| {' | '.join(cells)}{mark} |\n" for cells, mark in whole) + "\n"
 
 
 def _cells(row: str) -> list[str]:
-    return [escaped(cell.strip().replace("\\|", "|")) for cell in row.split(" | ")]
+    cells = row.strip().strip("|").split(" | ")
+    return [_escaped_in_row(cell.strip().replace("\\|", "|")) for cell in cells]
+
+
+def _mark(finding: Finding) -> str:
+    return f" [{finding.source + 1}]"
 
 
 def _fenced(listing: str) -> str:
