@@ -30,6 +30,7 @@ from actors.errors import (
     CancelUnfinished,
     Overloaded,
     TaskNotFound,
+    TaskUnreadable,
 )
 from actors.fetching.fetcher import Fetcher, FetchLimits
 from actors.journal.follower import Closing, Follower
@@ -200,6 +201,13 @@ class System:
     ) -> IndexPage:
         """Tasks without their steps and texts, newest first; only those of `owner` if it is given."""
         return await self._view.store.page(status, limit, before, owner)
+
+    async def owner(self, task_id: str) -> str | None:
+        """Whose task it is, also if it is damaged. Raises `TaskNotFound`."""
+        try:
+            return (await self.status(task_id)).owner
+        except TaskUnreadable:
+            return await self._view.store.owner(task_id)
 
     async def cancel(self, task_id: str, reason: str | None = None) -> Task:
         """Answer when no agent works for the task any more and the log says that it is cancelled.

@@ -377,7 +377,7 @@ def parse_note(line: bytes) -> Event:
             assert note["data"] == {}
         case "stream_closing":
             assert note["data"].keys() == {"reason", "resume_after"}
-            assert note["data"]["reason"] in {"draining", "storage", "deleted"}
+            assert note["data"]["reason"] in {"draining", "storage", "deleted", "unauthorized"}
         case other:
             raise AssertionError(f"an unknown line without a seq: {other}")
     return note

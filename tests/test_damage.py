@@ -241,6 +241,25 @@ async def test_the_doctor_does_not_disturb_a_server(tmp_path: Path) -> None:
         assert server.process.returncode is None
 
 
+async def test_a_repair_keeps_whose_a_task_and_a_document_are(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    async with scripted_system(settings=settings) as system:
+        broken = (await system.create("toads", owner="alice")).task_id
+        whole = (await system.create("frogs", owner="alice")).task_id
+    async with opened(tmp_path) as library:
+        await library.add(b"A zebra has stripes.", by="bob")
+        kept = (await library.add(b"A frog sings.", by="bob")).document.document_id
+    change(tmp_path / "log.db", "UPDATE log SET lines = x'7b' WHERE mark = 1")
+    change(tmp_path / "library.db", "UPDATE texts SET text = 'x' WHERE number = 1")
+
+    assert len((await examine(tmp_path, repair=True)).set_aside) == 2
+
+    async with scripted_system(settings=settings) as system:
+        assert (await system.tasks(owner="alice")).tasks[0].task_id == whole != broken
+    async with opened(tmp_path) as library:
+        assert await library.added_by(kept) == "bob"
+
+
 # --- What commands say ------------------------------------------------------------------------
 
 

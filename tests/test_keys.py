@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from scripted import Cast, scripted_system
 
 from actors.errors import IllegalState, InvalidRequest
 from actors.library.library import Library, open_library
+from actors.settings import Settings
 from web.access.keys import Keys, lifetime
 from web.api.app import create_app
 from web.data_folder import FolderUnusable
@@ -38,7 +40,9 @@ async def with_keys(
         name: {"Authorization": f"Bearer {keys.add(name, scope, None)[1]}"} for name, scope in names
     }
     chosen = ServerSettings(bind="127.0.0.1:0", **settings)
-    more = {"library": library} if library else {}
+    more: dict[str, Any] = {"library": library} if library else {}
+    if "data_dir" in settings:
+        more["settings"] = chosen
     async with scripted_system(Cast(), **more) as system, trio.open_nursery() as nursery:
         start = partial(serve, create_app(system, chosen, keys), chosen)
         (url, *_) = await nursery.start(partial(start, shutdown_trigger=closing.wait))
@@ -96,6 +100,37 @@ async def test_a_task_is_there_for_its_key_and_the_admin_only():
         }
         assert listed == {"a": 1, "b": 0, "x": 1}
         assert (await http.get(path, headers=key["x"])).status_code == 200
+
+
+async def test_a_damaged_task_is_deleted_by_its_key_and_is_not_there_for_others(tmp_path: Path):
+    async with scripted_system(settings=Settings(data_dir=tmp_path)) as system:
+        path = f"/tasks/{(await system.create('frogs', owner='a')).task_id}"
+    with closing(sqlite3.connect(tmp_path / "log.db")) as db, db:
+        db.execute("UPDATE log SET lines = x'7b'")
+
+    async with with_keys(("a", "write"), ("b", "write"), data_dir=tmp_path) as (http, key):
+        codes = [
+            (await http.request(method, path, headers=key[name])).status_code
+            for method, name in (("GET", "b"), ("DELETE", "b"), ("GET", "a"), ("DELETE", "a"))
+        ]
+        listed = (await http.get("/tasks", headers=key["a"])).json()["tasks"]
+
+    assert codes == [404, 404, 500, 204] and listed == []
+
+
+@pytest.mark.parametrize("change", [("DELETE", "/keys/a"), ("POST", "/keys/a/rotate")])
+async def test_an_open_stream_ends_with_its_key(change: tuple[str, str]):
+    async with with_keys(("a", "write"), ("x", "admin"), heartbeat_s=1.0) as (http, key):
+        path = (await http.post("/tasks", json=NEW, headers=key["a"])).headers["location"]
+        async with http.stream("GET", f"{path}/events?follow=true", headers=key["a"]) as stream:
+            lines = stream.aiter_lines()
+            assert json.loads(await anext(lines))["event_type"] == "task_created"
+            (await http.request(*change, headers=key["x"])).raise_for_status()
+            with trio.fail_after(10):
+                last = [json.loads(line) async for line in lines][-1]
+
+        assert last["event_type"] == "stream_closing"
+        assert last["data"] == {"reason": "unauthorized", "resume_after": None}
 
 
 async def test_idempotency_keys_are_apart():

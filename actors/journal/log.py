@@ -123,6 +123,9 @@ class Index(Protocol):
     ) -> IndexPage:
         """A page of at most `limit` tasks created before the mark `before`; of one owner, if given."""
 
+    async def owner(self, task_id: str) -> str | None:
+        """Whose task it is, even if its log is damaged; None also if the index does not know it."""
+
     async def unfinished(self) -> list[str]:
         """The ids of executing, then of queued tasks, each longest waiting first."""
 

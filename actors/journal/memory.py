@@ -110,6 +110,10 @@ class MemoryStore:
         page = found[:limit]
         return IndexPage(tuple(task for _, task in page), page[-1][0] if more else None)
 
+    async def owner(self, task_id: str) -> str | None:
+        await trio.lowlevel.checkpoint()
+        return self._tasks[task_id].owner if task_id in self._tasks else None
+
     async def unfinished(self) -> list[str]:
         await trio.lowlevel.checkpoint()
         order = ("executing", "queued")

@@ -33,6 +33,12 @@ def index_rows(reader: sqlite3.Connection, before: int | None = None) -> Iterato
                 yield row
 
 
+def owner(reader: sqlite3.Connection, task_id: str) -> str | None:
+    """As `Index.owner`."""
+    owners = (row["owner"] for row in index_rows(reader) if row["task_id"] == task_id)
+    return next(owners, None)
+
+
 def unfinished(reader: sqlite3.Connection) -> list[str]:
     """As `Index.unfinished`."""
     rows = [row for row in index_rows(reader) if row["status"] in ("executing", "queued")]

@@ -210,6 +210,14 @@ class SqliteStore:
 
         return await self._read_index(work, salvaged)
 
+    async def owner(self, task_id: str) -> str | None:
+        def work(reader: sqlite3.Connection) -> str | None:
+            sql = "SELECT owner FROM tasks WHERE task_id = ?"
+            rows = reader.execute(sql, (task_id,)).fetchall()
+            return rows[0][0] if rows else None
+
+        return await self._read_index(work, partial(salvage.owner, task_id=task_id))
+
     async def unfinished(self) -> list[str]:
         def work(reader: sqlite3.Connection) -> list[str]:
             rows = reader.execute(

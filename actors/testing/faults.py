@@ -177,6 +177,10 @@ class FaultyStore:
         await self._give_way()
         return await self._disk.page(status, limit, before, owner)
 
+    async def owner(self, task_id: str) -> str | None:
+        await self._give_way()
+        return await self._disk.owner(task_id)
+
     async def unfinished(self) -> list[str]:
         await self._give_way()
         return await self._disk.unfinished()

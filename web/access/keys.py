@@ -137,6 +137,13 @@ class Keys:
             return None
         return Principal(found.name, found.scope, secret)
 
+    def still_opens(self, principal: Principal) -> bool:
+        """Whether who was let in as `principal` would be let in now."""
+        if principal.name is None:
+            return principal == LOCAL or not self.required
+        key = self._keys.get(principal.name)
+        return key is not None and key.sha256 == _hash(principal.key) and key.is_valid(self._now())
+
     def all(self) -> list[Key]:
         """Every key, also those that are revoked or expired, oldest first."""
         return list(self._keys.values())

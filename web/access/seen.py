@@ -9,5 +9,5 @@ from web.access.keys import Principal
 
 async def check_seen(system: System, principal: Principal, task_id: str) -> None:
     """Raises `TaskNotFound` for a task that is another key's."""
-    if not principal.sees((await system.status(task_id)).owner):
+    if not principal.sees(await system.owner(task_id)):
         raise TaskNotFound(f"There is no task {task_id}.")

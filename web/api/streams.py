@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -116,10 +116,17 @@ class Reader:
 
 
 class EventStream(ResponseBody):
-    """The body of a streaming response."""
+    """The body of a streaming response. It ends when the client `may_read` no longer: at the next line
+    or heartbeat."""
 
     def __init__(
-        self, follower: Follower, reader: Reader, task_id: str, kind: StreamType, heartbeat_s: float
+        self,
+        follower: Follower,
+        reader: Reader,
+        task_id: str,
+        kind: StreamType,
+        heartbeat_s: float,
+        may_read: Callable[[], bool] = lambda: True,
     ) -> None:
         self._follower = follower
         self._chunks = LogChunks(follower, reader.ahead, sse=kind == SSE)
@@ -127,6 +134,7 @@ class EventStream(ResponseBody):
         self._task_id = task_id
         self._sse = kind == SSE
         self._heartbeat_s = heartbeat_s
+        self._may_read = may_read
         self._ended = False
 
     async def __aenter__(self) -> Self:
@@ -149,9 +157,12 @@ class EventStream(ResponseBody):
             raise StopAsyncIteration
         try:
             while True:
+                if not (self._chunks.within_line or self._may_read()):
+                    self._ended = True
+                    return self._closing_line(Closing("unauthorized", None))
                 with trio.move_on_after(self._heartbeat_s):
                     return await self._chunks.take()
-                if not self._chunks.within_line:
+                if not self._chunks.within_line and self._may_read():
                     return b":heartbeat\n\n" if self._sse else self._line("heartbeat", {})
         except StopAsyncIteration:
             self._ended = True

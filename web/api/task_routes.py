@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import trio
@@ -154,7 +155,8 @@ async def _stream(
     if kind == SSE and follower.ended:
         reader.leave(lost=False)
         return Response(b"", 204)  # EventSource reconnects after any other answer.
-    body = EventStream(follower, reader, task_id, kind, context.settings.heartbeat_s)
+    may_read = partial(context.keys.still_opens, context.principal)
+    body = EventStream(follower, reader, task_id, kind, context.settings.heartbeat_s, may_read)
     return stream_response(body, task_id, kind)
 
 

@@ -406,7 +406,7 @@ class Heartbeat(BaseModel):
 class ClosingData(BaseModel):
     """Why the server ends a stream, and the seq to come back with, if there is one."""
 
-    reason: Literal["draining", "storage", "deleted"]
+    reason: Literal["draining", "storage", "deleted", "unauthorized"]
     resume_after: int | None
 
 
