@@ -149,7 +149,8 @@ async def _read(
 async def _write(process: trio.Process, outgoing: Outgoing, requests: Requests) -> None:
     """Send the session's messages; then the child's stdin ends."""
     assert process.stdin is not None
-    with suppress(trio.BrokenResourceError):  # It no longer reads; `_read` notices its end.
+    # It no longer reads, or its pipe was closed at its end, which `_read` notices.
+    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         async with outgoing, process.stdin:
             async for session_message in outgoing:
                 requests.sent(session_message.message)
