@@ -6,6 +6,7 @@ Rule: `tests/plant_bugs.py` names for each of these tests the bug that it notice
 from __future__ import annotations
 
 import gc
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -288,3 +289,17 @@ async def test_no_heartbeat_comes_within_a_line(autojump_clock: object) -> None:
     lines = got.splitlines(keepends=True)
     assert b"".join(line for line in lines if b'"heartbeat"' not in line) == append.lines
     assert any(b'"heartbeat"' in line for line in lines)
+
+
+def test_every_bound_of_the_design_has_its_test() -> None:
+    design = (Path(__file__).parents[1] / "actors" / "DESIGN.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| .* \| `(test_\w+\.py)::(\w+)` \|$", design, re.MULTILINE)
+
+    missing = [
+        name
+        for file, name in named
+        if f"def {name}(" not in (Path(__file__).parent / file).read_text(encoding="utf-8")
+    ]
+
+    assert len(named) >= 16
+    assert missing == []
