@@ -272,7 +272,7 @@ class SlowToRead(MemoryStore):
 
 async def test_no_heartbeat_comes_within_a_line(autojump_clock: object) -> None:
     store = SlowToRead()
-    append = appended("t1", e.TaskCreated("x" * 50_000), e.TaskCancelled(None, None, None))
+    append = appended("t1", e.TaskCreated("x" * 100_000), e.TaskCancelled(None, None, None))
     await store.append([append])
     view = CommittedView(store, TailBounds(events=1))
     async with scripted_system() as system:
