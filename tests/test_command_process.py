@@ -16,7 +16,9 @@ import trio
 
 from actors import Settings, open_system
 
-TERZETTO = [sys.executable, "-c", "import sys; from web.command import main; sys.exit(main())"]
+RUN = "import sys; from web.command import main; sys.exit(main())"
+TERZETTO = [sys.executable, "-P", "-c", RUN]
+"""As the installed command, which imports nothing from the working folder (-P)."""
 HANG_S = 40.0
 SLEEPER = """
 import trio
