@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import product
+from pathlib import PurePath
+
 import httpx
+from pathspec import GitIgnoreSpec
 from playwright.sync_api import expect
+
+from web.command.document_files import find_documents
+from web.command.ignored import GENERATED, SPHINX_SOURCES
+
+PATTERNS = (
+    *("a", "a/", "/a", "a/b", "*.md", "*", "?.md", "a/*", "a/**", "**/b", "a/**/c.md", "**/b/c.md"),
+    *("[ab]", "[!a]", "[a-c].md", "# a", r"\#a", r"\!a", "a ", r"a\ ", "a.b+(c)", r"\*", "a*b"),
+    *("*.md\n!c.md", "!c.md\n*.md", "", "**", "a**", "**a", "é?", "[é]"),
+)
+PATHS = (
+    *("a", "a/", "b", "a/b", "a/b/", "a/b/c.md", "a/c.md", "c.md", "x/a", "x/a/", "x/b/c.md"),
+    *("#a", "!a", "a ", "a.b+(c)", "*", "axb", "a.md", "é", "éa", "]", "A"),
+)
 
 
 def drop(page, *paths):
@@ -49,6 +67,61 @@ def test_a_folder_is_dropped_searched_and_removed(own_server, open_page, tmp_pat
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(page.get_by_role("heading", name="1 document")).to_be_visible()
     assert set(documents(own_server)) == {"herons"}
+
+
+def test_a_dropped_folder_leaves_out_what_the_command_leaves_out(own_server, open_page, tmp_path):
+    folder = tmp_path / "project"
+    for path, text in {
+        ".gitignore": "*.secret\n/private/\n!deep/kept.secret\n",
+        "README.md": "# Read me",
+        "key.secret": "hunter2",
+        "private/diary.md": "# Diary",
+        "deep/private/open.md": "# Open",
+        "deep/kept.secret": "Kept.",
+        "deep/.gitignore": "draft-[0-9].md\n",
+        "deep/draft-1.md": "# Draft",
+        "deep/draft-x.md": "# Other draft",
+        "cache/CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55\n",
+        "cache/x.md": "# Cached",
+        "env/pyvenv.cfg": "home = /usr",
+        "env/x.md": "# Environment",
+        **{f"{name}/x.md": "# Generated" for name in {*GENERATED, SPHINX_SOURCES}},
+    }.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    by_command = find_documents([folder], max_bytes=1_000_000)
+    page = open_page(f"{own_server.url}/#/documents")
+
+    drop(page, folder)
+
+    expect(page.locator(".uploads")).to_contain_text("4 of 4 files added")
+    assert set(documents(own_server)) == {"Read me", "Open", "kept", "Other draft"}
+    for kind, number in Counter(by_command.ignored.values()).items():
+        expect(page.locator(".uploads")).to_contain_text(f"{number} {kind}")
+
+
+def test_the_page_reads_patterns_as_git_does(own_server, open_page):
+    page = open_page(f"{own_server.url}/#/documents")
+    specs = {lines: GitIgnoreSpec.from_lines(lines.split("\n")) for lines in PATTERNS}
+    cases = [
+        (lines, path)
+        for lines, path in product(PATTERNS, PATHS)
+        if not any(specs[lines].match_file(f"{folder}/") for folder in PurePath(path).parents)
+        # Git takes a/** for what is in the folder, pathspec also for the folder itself.
+        and (lines, path) != ("a/**", "a/")
+    ]
+
+    found = page.evaluate(
+        """async (cases) => {
+            const { patterns, verdict } = await import("/page/views/gitignore.js");
+            return cases.map(([lines, path]) =>
+                verdict(patterns(lines), path.replace(/\\/$/, ""), path.endsWith("/")));
+        }""",
+        cases,
+    )
+
+    for (lines, path), ignored in zip(cases, found, strict=True):
+        assert ignored == specs[lines].check_file(path).include, (lines, path)
 
 
 def test_files_are_chosen_and_what_was_left_out_is_said(own_server, open_page, tmp_path):

@@ -5,7 +5,8 @@ import { getJson, postJson, request } from "../api.js";
 import { count, day, line, size } from "../format.js";
 import { announce, confirm, problem } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
-import { droppedFiles, Uploads } from "./upload.js";
+import { droppedFiles } from "./dropped.js";
+import { Uploads } from "./upload.js";
 
 export function openLibrary(first, redraw) {
   let documents = null;
@@ -72,7 +73,9 @@ export function openLibrary(first, redraw) {
   };
   const drop = async (event) => {
     event.preventDefault();
-    (await droppedFiles(event.dataTransfer)).forEach((file) => uploads.add(file));
+    const { files, leftOut } = await droppedFiles(event.dataTransfer);
+    files.forEach((file) => uploads.add(file));
+    uploads.leave(leftOut);
   };
 
   // A file that misses the zone by a little must not replace the page.

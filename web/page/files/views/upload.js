@@ -9,13 +9,13 @@ import { html } from "../vendor/lit-html.js";
 const AT_ONCE = 2;
 const TRIES = 8;
 const SHOWN = 20; // A folder may have thousands of files.
-const LEFT_OUT = /^(\.|node_modules$|__pycache__$|venv$)/;
 
 export class Uploads {
   constructor(redraw, changed) {
     this._redraw = redraw;
     this._changed = changed;
     this._all = []; // {path, file, sent, state: waiting | sending | added | known | failed, error, notes}
+    this._leftOut = new Map(); // Of dropped folders: how many of each kind.
     this._running = 0;
   }
 
@@ -24,8 +24,14 @@ export class Uploads {
     this._next();
   }
 
+  leave(kinds) {
+    for (const [kind, number] of kinds)
+      this._leftOut.set(kind, (this._leftOut.get(kind) ?? 0) + number);
+    this._redraw();
+  }
+
   template() {
-    if (!this._all.length) return null;
+    if (!this._all.length && !this._leftOut.size) return null;
     const of = (...states) => this._all.filter((one) => states.includes(one.state));
     const [failed, done, open] = [of("failed"), of("added", "known"), of("sending", "waiting")];
     return html`<section class="uploads" aria-label="Uploads">
@@ -33,6 +39,7 @@ export class Uploads {
         ${done.length} of ${count(this._all.length, "file")} added${failed.length ? `, ${failed.length} not` : ""}
         ${open.length ? html`<progress max=${this._all.length} value=${this._progress()} aria-label="Uploads"></progress>` : null}
       </p>
+      ${this._leftOut.size ? leftOut(this._leftOut) : null}
       <ul>${[...of("sending"), ...failed, ...done.filter((one) => one.notes.length)].slice(0, SHOWN).map(uploadRow)}</ul>
     </section>`;
   }
@@ -84,6 +91,10 @@ export class Uploads {
   }
 }
 
+const leftOut = (kinds) => html`<p class="quiet">
+  Left out: ${[...kinds].map(([kind, number]) => `${number} ${kind}`).join(", ")}. To add such a file or folder, drop it by itself.
+</p>`;
+
 const uploadRow = ({ path, sent, state, error, notes }) => html`<li>
   <bdi>${path}</bdi>
   ${state === "sending" ? html`<progress max="1" value=${sent} aria-label=${path}></progress>` : null}
@@ -118,32 +129,5 @@ async function post({ file, path }, progress) {
     );
     if (answer.status !== 401) throw error;
     await askForKey(key, error.message);
-  }
-}
-
-// The files of a drop, those in its folders included, hidden and generated ones left out.
-export async function droppedFiles(transfer) {
-  // All at once: the items are gone after the first wait.
-  const items = [...transfer.items].filter((item) => item.kind === "file");
-  const given = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
-  const files = [];
-  for (const { entry, file } of given) {
-    if (entry) await collect(entry, files);
-    else if (file) files.push({ file, path: file.name });
-  }
-  return files;
-}
-
-async function collect(entry, files) {
-  if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    files.push({ file, path: entry.fullPath.slice(1) });
-    return;
-  }
-  const reader = entry.createReader();
-  for (;;) {
-    const inside = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!inside.length) return; // It gives at most a hundred at a time.
-    for (const one of inside) if (!LEFT_OUT.test(one.name)) await collect(one, files);
   }
 }
