@@ -29,12 +29,19 @@ export function actions(page) {
     ${status === "pending" ? button("Run", run) : null}
     ${status === "queued" || status === "executing" ? button(page.isBusy ? "Cancelling …" : "Cancel", cancel) : null}
     ${status === "failed" || status === "cancelled" ? button("Retry", retry) : null}
-    <details class="menu">
+    <details class="menu" @keydown=${closeMenu} @focusout=${closeMenu}>
       <summary>Export</summary>
       <ul>${Object.keys(EXPORTS).map((name) => html`<li>${button(name, () => save(page, name))}</li>`)}</ul>
     </details>
     ${isFinal || status === "pending" ? button("Delete", remove) : null}
   </div>`;
+}
+
+// Escape closes the menu, and so does leaving it.
+function closeMenu({ type, key, currentTarget: menu, relatedTarget }) {
+  if (type === "focusout" ? menu.contains(relatedTarget) : key !== "Escape") return;
+  menu.removeAttribute("open");
+  if (key) menu.querySelector("summary").focus();
 }
 
 async function attempt(page, act) {
