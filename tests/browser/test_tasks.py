@@ -259,6 +259,36 @@ def test_a_report_is_saved_in_four_forms(plays, open_page, run_task):
     )
 
 
+def test_the_menu_closes_with_escape_and_when_it_is_left(plays, open_page, run_task):
+    page = open_page(f"{plays.url}/#/tasks/{run_task(plays, 'Calm task with a menu')}")
+    menu = page.locator("details.menu")
+    summary = menu.locator("summary")
+
+    summary.click()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    expect(summary).to_be_focused()
+    summary.click()
+    expect(menu).to_have_attribute("open", "")
+    page.locator("h1").click()
+    expect(menu).not_to_have_attribute("open", "")
+
+
+def test_a_stopped_server_is_named_once_and_the_question_stays(own_server, open_page):
+    page = open_page(own_server.url)
+    expect(page.get_by_role("heading", name="Try one")).to_be_visible()
+    own_server.kill()
+    page.fill("textarea", "Where is it?")
+    page.keyboard.press("Control+Enter")
+
+    expect(page.get_by_role("alert")).to_have_text(re.compile("Start it with terzetto serve"))
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/health")):
+        pass
+    expect(page.get_by_role("alert")).to_have_count(1)
+    expect(page.locator("textarea")).to_have_value("Where is it?")
+
+
 def test_the_list_of_tasks_has_filters(plays, open_page, run_task):
     run_task(plays, "Broken task in a list")
     run_task(plays, "Calm task in a list")

@@ -22,8 +22,12 @@ export function state(status) {
 }
 
 export function problem(error) {
-  return error ? html`<p class="problem" role="alert">${error.message}</p>` : null;
+  return error ? html`<p class="problem" role="alert">${withCode(error.message)}</p>` : null;
 }
+
+// A sentence whose commands stand between backticks.
+const withCode = (sentence) =>
+  sentence.split(/`([^`]+)`/).map((part, index) => (index % 2 ? html`<code>${part}</code>` : part));
 
 // Says a sentence to screen readers.
 export function announce(sentence) {

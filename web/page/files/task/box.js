@@ -16,6 +16,10 @@ export class TaskBox {
     this._error = null;
   }
 
+  get hasFailed() {
+    return this._error !== null;
+  }
+
   template() {
     const label = html`<label for="task">${this._label}</label>`;
     return html`<form class="box" @submit=${this._submitted}>

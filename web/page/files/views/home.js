@@ -33,7 +33,7 @@ export function openHome(address, redraw) {
   return {
     title: () => "Start a task",
     close: repeat(look, 5000),
-    template: () => html`${box.template()} ${library ? shelf(library) : null} ${problem(error)}
+    template: () => html`${box.template()} ${library ? shelf(library) : null} ${box.hasFailed ? null : problem(error)}
       ${tasks?.length ? latest(tasks) : null} ${tasks?.length === 0 ? examples(box) : null}`,
     drawn() {
       if (!isFocused) document.querySelector("textarea")?.focus({ preventScroll: true });
