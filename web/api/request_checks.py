@@ -20,8 +20,11 @@ SINGLE_HEADERS = (
 """Those that are read here, and may stand on one line only."""
 
 
-def refuse_ambiguous() -> Response | None:
-    """The refusal of the current request, if it deserves one; to be called before each request."""
+async def refuse_ambiguous() -> Response | None:
+    """The refusal of the current request, if it deserves one; to be called before each request.
+
+    Quart would call a plain function in a thread.
+    """
     path: str = request.scope["path"]
     inner = path.removeprefix(request.scope.get("root_path", ""))
     if inner.startswith("//") or b"%2f" in request.scope.get("raw_path", b"").lower():

@@ -25,7 +25,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 PARTS = 20
 EVENTS = 35
