@@ -88,7 +88,7 @@ class Ledger:
         if self.failed:
             raise self.failed
         decided: list[tuple[Record, Task]] = []
-        task = self._task
+        task, size = self._task, 0
         for number, event in enumerate(events, 1):
             seq = task.last_seq + 1 if task else 1
             # A clock may be set back. The times of a log are not: deadlines count from them.
@@ -101,9 +101,10 @@ class Ledger:
             last = number == len(events)
             record = Record(seq, line, step_id, output) if last else Record(seq, line)
             decided.append((record, task))
+            size += len(line)
         self._task = task
-        self._ahead.extend(decided)
-        self._ahead_bytes += sum(len(record.line) for record, _ in decided)
+        self._ahead += decided
+        self._ahead_bytes += size
         self._send()
 
     async def room(self) -> None:
