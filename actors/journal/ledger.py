@@ -63,8 +63,7 @@ class Ledger:
         self._ahead_bytes = 0
         self._sent_bytes = 0
         self._unsent: Append | None = None
-        self._stuck = trio.lowlevel.ParkingLot()
-        self._block: trio.CancelScope | None = None
+        self._block: trio.Nursery | None = None
         self._moved = trio.lowlevel.ParkingLot()
 
     @property
@@ -139,8 +138,7 @@ class Ledger:
         If the log cannot be written, the block is cancelled and the log's error is raised.
         """
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._send_what_is_stuck)
-            self._block = nursery.cancel_scope
+            self._block = nursery
             try:
                 yield
             except Exception:
@@ -168,19 +166,15 @@ class Ledger:
             self._journal.send_on_nowait(append, self._answered)
         except trio.WouldBlock:
             self._unsent = append
-            self._stuck.unpark_all()
+            if self._block is not None:  # Otherwise `flush` sends it.
+                self._block.start_soon(self._send_when_there_is_room)
         except ActorError as stopped:
             self._fail(stopped)
 
-    async def _send_what_is_stuck(self) -> None:
-        while True:
-            while not self._unsent:
-                await self._stuck.park()
-            await self._send_when_there_is_room()
-
     async def _send_when_there_is_room(self) -> None:
         append, self._unsent = self._unsent, None
-        assert append is not None
+        if append is None:
+            return  # `flush` has been here.
         with trio.CancelScope(shield=True):
             try:
                 await self._journal.send_on(append, self._answered)
@@ -201,7 +195,7 @@ class Ledger:
     def _fail(self, error: ActorError) -> None:
         self.failed = error
         if self._block is not None:
-            self._block.cancel()
+            self._block.cancel_scope.cancel()
         self._moved.unpark_all()
 
     def _batch(self) -> Append:

@@ -181,7 +181,8 @@ class ActorHandle(Ref):
         except BaseException as error:  # noqa: BLE001 - a bug in an agent stays in that agent.
             self._contain(error, partial(self._crashed_at, call, instance))
         finally:
-            scope.deadline = math.inf
+            if call.handler_s != math.inf:
+                scope.deadline = math.inf
             self._handled += 1
             if call.state is CallState.RUNNING:  # Cancelled: its time is up, or the asker left.
                 late = f"The {self.name} took longer than {call.handler_s:g} s."

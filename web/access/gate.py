@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -90,7 +91,8 @@ class Gate:
         responding = self._responding(passage, send)
         try:
             passage.scope = behind_proxies(scope, self._proxies)
-            passage.headers = _headers(passage.scope)
+            if passage.scope["headers"] is not scope["headers"]:
+                passage.headers = _headers(passage.scope)
             self._check_place(passage)
             preflight = self._check_origin(passage)
             if preflight is None:
@@ -204,6 +206,7 @@ class Gate:
             audit.record(who, passage.client, action, status)
 
 
+@lru_cache(maxsize=1_024)
 def is_loopback(host: str) -> bool:
     """Whether this address, or the name localhost, is one of this machine's own."""
     try:

@@ -38,7 +38,7 @@ def behind_proxies(scope: Any, trusted: Sequence[Network]) -> Any:
     """
     scope = {**scope, "path": scope.get("root_path", "") + inner_path(scope)}
     peer = (scope.get("client") or [""])[0]
-    if not _is_among(peer, trusted):
+    if not trusted or not _is_among(peer, trusted):
         return scope
     said = _said(scope["headers"], trusted)
     if said.client is not None:

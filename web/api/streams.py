@@ -160,6 +160,8 @@ class EventStream(ResponseBody):
                 if not (self._chunks.within_line or self._may_read()):
                     self._ended = True
                     return self._closing_line(Closing("unauthorized", None))
+                if self._chunks.has_more:  # A scope costs more than taking a slice.
+                    return await self._chunks.take()
                 with trio.move_on_after(self._heartbeat_s):
                     return await self._chunks.take()
                 if not self._chunks.within_line and self._may_read():
@@ -242,6 +244,11 @@ class LogChunks:
     def within_line(self) -> bool:
         """Whether what was taken ends within a line, as far as is known without reading more."""
         return self._past > 0
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `take` will not wait, since more has been read already."""
+        return bool(self._ahead)
 
     async def take(self) -> bytes:
         """The next slice; raises `StopAsyncIteration` where the follower ends.

@@ -21,13 +21,14 @@ thousands. That is why a stream is sent by the server once the app has returned.
 
 Rule: a client that is lost ends a stream at once. An app that still runs gets `http.disconnect` and
 `disconnect_grace_s` to return, and is cancelled then. TCP cannot tell a client that has gone from one
-that has only closed its side (`nc -N`). The latter does that right after its request, so before the
-response begins it counts as present, and after that until the response pauses for `HALF_CLOSED_S`.
+that has only closed its side (`nc -N`). The latter does that right after its request: before the
+response begins, or within `HALF_CLOSED_S`, it counts as present until the response pauses for as long.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 from contextlib import suppress
 from enum import Enum, auto
@@ -38,6 +39,7 @@ import trio
 
 from web.http.connection_table import ConnectionTable
 from web.http.limits import (
+    HALF_CLOSED_S,
     NEVER,
     ClientState,
     Expiry,
@@ -265,11 +267,16 @@ class Connection:
 
     async def _received_some(self) -> bytes:
         """What the client has sent; nothing, if it will send no more."""
-        try:
-            data = bytes(await self._stream.receive_some(READ_BYTES))
-        except trio.BrokenResourceError:
-            await self._table.closes.acquire()
-            raise
+        # `receive_some` would wait for the next tick, as if nobody had waited before.
+        data = None
+        while data is None:
+            try:
+                data = os.read(self._stream.socket.fileno(), READ_BYTES)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._stream.socket)
+            except OSError:
+                await self._table.closes.acquire()
+                raise
         if not data:
             await self._table.closes.acquire()
         return data
@@ -285,7 +292,8 @@ class Connection:
     def _half_close(self) -> None:
         self._half_closed = True
         begun = self._cycle is not None and self._cycle.begun
-        if begun and self._http.our_state is h11.SEND_BODY and not self._ahead:
+        late = trio.current_time() >= self._since + HALF_CLOSED_S
+        if begun and late and self._http.our_state is h11.SEND_BODY and not self._ahead:
             raise ClientLost("the client has left")
         if self._cycle is not None:
             self._cycle.half_closed()
