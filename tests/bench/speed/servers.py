@@ -58,6 +58,7 @@ async def terzetto(folder: Path | None) -> None:
     """The real server with scripted agents and high limits."""
     import trio
 
+    from actors.clock import wall_clock
     from actors.settings import Settings
     from actors.testing import Cast, scripted_system
     from web import ServerSettings, create_app, serve
@@ -75,7 +76,7 @@ async def terzetto(folder: Path | None) -> None:
     }
     settings = Settings(data_dir=folder, **limits)
     chosen = ServerSettings(bind="127.0.0.1:0", max_streams_per_client=HIGH, **limits)
-    async with scripted_system(Cast(parts=parts), settings=settings) as system:
+    async with scripted_system(Cast(parts=parts), settings=settings, now=wall_clock) as system:
         app = create_app(system, chosen)
         async with trio.open_nursery() as nursery:
             urls = await nursery.start(partial(serve, app, chosen))
