@@ -115,6 +115,7 @@ class Keys:
         """Raises `FolderUnusable` if the file of the keys cannot be read."""
         self.token = secrets.token_urlsafe(KEY_BYTES)
         self._file = folder / FILE if folder else None
+        self._path = str(self._file)
         self._now = now
         self._keys: dict[str, Key] = {}
         self._seen: tuple[int, int, int] | None = None
@@ -196,7 +197,7 @@ class Keys:
         if self._file is None:
             return
         try:
-            seen = _state(self._file.stat())
+            seen = _state(os.stat(self._path))  # For each request: `Path.stat` takes longer.
             if seen == self._seen:
                 return
             raw = json.loads(self._file.read_text(encoding="utf-8"))
@@ -231,7 +232,9 @@ class Keys:
             body = json.dumps({"keys": [asdict(key) for key in keys.values()]}, indent=1)
             try:
                 _write_durably(self._file, body + "\n")
-                self._seen = _state(self._file.stat())
+                self._seen = _state(
+                    os.stat(self._path)
+                )  # For each request: `Path.stat` takes longer.
             except OSError as error:
                 raise StorageUnavailable(f"The keys cannot be kept: {error.strerror}.") from None
         self._keys = keys
