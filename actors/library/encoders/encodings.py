@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from actors.errors import StorageUnavailable
+from actors.library.contents import digest
 from actors.library.encoders.worker import EncoderWorker, LoadedEncoder
 from actors.library.retrieval import EXCERPTS_FOUND, Found
-from actors.library.statements import digest
 from actors.sqlite import Database
 from actors.tasks.evidence import Excerpt
 
