@@ -21,6 +21,7 @@ from actors.library.contents import (
 )
 from actors.library.damage import those_readable
 from actors.library.documents import PARSER, Declared, Document, ParsedDocument
+from actors.library.readers import EVERYTHING, Reader
 from actors.sqlite_errors import checked_text, is_damage
 
 _COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at, notes"
@@ -71,13 +72,9 @@ def place(
     return _numbered(db, number)
 
 
-def added_by(db: sqlite3.Connection, document_id: str) -> str | None:
+def added_by(db: sqlite3.Connection, document_id: str, reader: Reader = EVERYTHING) -> str | None:
     """Who added a document first; raises `DocumentNotFound`."""
-    sql = "SELECT added_by FROM documents WHERE document_id = ?"
-    row = db.execute(sql, (document_id,)).fetchone()
-    if row is None:
-        raise DocumentNotFound("There is no such document.")
-    name: str | None = row[0]
+    name: str | None = _one(db, "added_by", document_id, reader)[0]
     return name
 
 
@@ -125,20 +122,16 @@ def identify(db: sqlite3.Connection, name: str) -> str | None:
     return row[0] if row else None
 
 
-def get(db: sqlite3.Connection, document_id: str) -> Document:
+def get(db: sqlite3.Connection, document_id: str, reader: Reader = EVERYTHING) -> Document:
     """One document; raises `DocumentNotFound`."""
-    sql = f"SELECT {_COLUMNS} FROM documents WHERE document_id = ?"
-    row = db.execute(sql, (document_id,)).fetchone()
-    if row is None:
-        raise DocumentNotFound("There is no such document.")
-    return _document(row)
+    return _document(_one(db, _COLUMNS, document_id, reader))
 
 
-def text(db: sqlite3.Connection, document_id: str) -> str:
+def text(db: sqlite3.Connection, document_id: str, reader: Reader = EVERYTHING) -> str:
     """The text of a document; raises `DocumentNotFound` and `DamagedRecord`."""
-    sql = """SELECT CAST(text AS BLOB), crc FROM texts JOIN documents USING (number)
-        WHERE document_id = ?"""
-    row = db.execute(sql, (document_id,)).fetchone()
+    (number,) = _one(db, "number", document_id, reader)
+    sql = "SELECT CAST(text AS BLOB), crc FROM texts WHERE number = ?"
+    row = db.execute(sql, (number,)).fetchone()
     if row is None:
         raise DocumentNotFound("There is no such document.")
     content, crc = row
@@ -151,6 +144,7 @@ def page(
     before: int | None,
     source: str | None = None,
     by: str | None = None,
+    reader: Reader = EVERYTHING,
 ) -> tuple[list[Document], int | None]:
     """At most `limit` documents, newest first, and the number of the last if there are more.
 
@@ -158,8 +152,10 @@ def page(
     """
     among = "" if source is None else f"number IN (SELECT number FROM sources WHERE {_BELOW}) AND"
     sql = f"""SELECT number, {_COLUMNS} FROM documents
-        WHERE {among} (:before IS NULL OR number < :before) ORDER BY number DESC LIMIT :limit"""
-    where = {"before": before, "limit": limit + 1, "by": by or "", **_below(source)}
+        WHERE {among} (:before IS NULL OR number < :before) AND {reader.sees}
+        ORDER BY number DESC LIMIT :limit"""
+    where = {"before": before, "limit": limit + 1, "by": by or ""}
+    where |= {**_below(source), **reader.values}
     rows = db.execute(sql, where).fetchall()
     more = int(rows[limit - 1][0]) if len(rows) > limit else None
     whole = those_readable(rows[:limit], lambda row: _document(row[1:]))
@@ -208,11 +204,7 @@ def forget_source(
 
 def delete(db: sqlite3.Connection, document_id: str) -> None:
     """Remove a document with all that was made of it; raises `DocumentNotFound`."""
-    sql = "SELECT number FROM documents WHERE document_id = ?"
-    row = db.execute(sql, (document_id,)).fetchone()
-    if row is None:
-        raise DocumentNotFound("There is no such document.")
-    _delete_document(db, row[0])
+    _delete_document(db, _one(db, "number", document_id)[0])
 
 
 def forget(db: sqlite3.Connection, document_id: str) -> None:
@@ -220,10 +212,7 @@ def forget(db: sqlite3.Connection, document_id: str) -> None:
 
     What is left belongs to no document, so no search shows it. Raises `DocumentNotFound`.
     """
-    sql = "SELECT number FROM documents WHERE document_id = ?"
-    row = db.execute(sql, (document_id,)).fetchone()
-    if row is None:
-        raise DocumentNotFound("There is no such document.")
+    row = _one(db, "number", document_id)
     for remove in (delete_content, _delete_sources):
         try:
             remove(db, row[0])
@@ -233,17 +222,22 @@ def forget(db: sqlite3.Connection, document_id: str) -> None:
     db.execute("DELETE FROM documents WHERE number = ?", row)
 
 
-def is_empty(db: sqlite3.Connection) -> bool:
-    """Whether there is no document."""
-    return db.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None
+def is_empty(db: sqlite3.Connection, reader: Reader = EVERYTHING) -> bool:
+    """Whether there is no document for this reader."""
+    sql = f"SELECT 1 FROM documents WHERE {reader.sees} LIMIT 1"
+    return db.execute(sql, reader.values).fetchone() is None
 
 
-def counts(db: sqlite3.Connection) -> dict[str, int]:
+def counts(db: sqlite3.Connection, reader: Reader = EVERYTHING) -> dict[str, int]:
     """Documents, excerpts, and documents that an older parser read."""
-    sql = """SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM excerpts),
-        (SELECT count(*) FROM documents WHERE parser < ?)"""
-    documents, excerpts, outdated = db.execute(sql, (PARSER,)).fetchone()
-    return {"documents": documents, "excerpts": excerpts, "to_rebuild": outdated}
+    of_documents = f"SELECT count(*) FROM documents WHERE {reader.sees}"
+    excerpts = "SELECT count(*) FROM excerpts"
+    if not reader.sees_all:
+        excerpts += f" JOIN documents USING (number) WHERE {reader.sees}"
+    sql = f"SELECT ({of_documents}), ({excerpts}), ({of_documents} AND parser < :parser)"
+    values = {**reader.values, "parser": PARSER}
+    documents, cut, outdated = db.execute(sql, values).fetchone()
+    return {"documents": documents, "excerpts": cut, "to_rebuild": outdated}
 
 
 # --- rows ---------------------------------------------------------------------------------------
@@ -254,6 +248,17 @@ def _document(row: Sequence[Any]) -> Document:
     return Document(
         document_id, title, media_type, size, sha256, passages, created_at, tuple(json.loads(notes))
     )
+
+
+def _one(
+    db: sqlite3.Connection, columns: str, document_id: str, reader: Reader = EVERYTHING
+) -> Any:
+    """These columns of a document; raises `DocumentNotFound`, also if it is not there for the reader."""
+    sql = f"SELECT {columns} FROM documents WHERE document_id = :id AND {reader.sees}"
+    row = db.execute(sql, {"id": document_id, **reader.values}).fetchone()
+    if row is None:
+        raise DocumentNotFound("There is no such document.")
+    return row
 
 
 def _number(db: sqlite3.Connection, identity: Identity) -> int | None:
