@@ -325,7 +325,7 @@ class System:
         return {
             "running_tasks": tasks.running,
             "queued_tasks": len(tasks.queue),
-            "pending_tasks": tasks.pending,
+            "pending_tasks": tasks.pending.total(),
             **self._view.gauges(),
             **self.library.gauges(),
         }
