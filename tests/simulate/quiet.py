@@ -36,7 +36,9 @@ def check_quiet(model: Model, system: System, machine: Machine) -> None:
         not model.disk.damaged
     )  # A damaged task that was pending is counted until the next start.
     if counted and machine.store.writing == 0 and tasks.pending.total() != model.disk.pending():
-        model.fail(f"{tasks.pending.total()} pending are counted, {model.disk.pending()} are on the disk")
+        model.fail(
+            f"{tasks.pending.total()} pending are counted, {model.disk.pending()} are on the disk"
+        )
 
 
 def check_still(model: Model, system: System) -> None:
