@@ -87,7 +87,8 @@ class LocalService:
             await check_seen(self._system, self._principal, task_id)
 
     async def search(self, q: str, limit: int = 10) -> list[dict[str, Any]]:
-        hits = await self._system.library.search(q, limit=limit)
+        reader = self._principal.reader
+        hits = await self._system.library.search(q, limit=limit, reader=reader)
         return [as_view(PassageView, passage) for passage in hits.passages]
 
     async def add(self, path: Path) -> tuple[dict[str, Any], Outcome]:

@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args
 
 from actors.clock import rfc3339, wall_clock
 from actors.errors import IllegalState, InvalidRequest, StorageUnavailable
+from actors.library.readers import EVERYTHING, Reader
 from web.data_folder import FolderUnusable
 
 Scope = Literal["read", "write", "admin"]
@@ -79,6 +80,11 @@ class Principal:
     def sees_all(self) -> bool:
         """Whether every task and document is there for it."""
         return self.name is None or self.scope == "admin"
+
+    @property
+    def reader(self) -> Reader:
+        """Which documents are there for it."""
+        return EVERYTHING if self.sees_all else Reader(self.name)
 
     def may(self, scope: Scope) -> bool:
         """Whether its scope includes this one."""
@@ -152,7 +158,7 @@ class Keys:
     def add(
         self, name: str, scope: Scope, expires: timedelta | None, *, take_over: bool = False
     ) -> tuple[Key, str]:
-        """A new key and its secret. The tasks of a revoked name are given on only with `take_over`.
+        """A new key and its secret. What a revoked name has is given on only with `take_over`.
 
         Raises `InvalidRequest`, and `IllegalState` if the name is taken.
         """
@@ -165,7 +171,8 @@ class Keys:
             raise IllegalState(f"There is a key {name}. `terzetto keys rotate {name}` replaces it.")
         if old is not None and not take_over:
             raise IllegalState(
-                f"{name} was revoked. Its tasks are kept; with --take-over the new key gets them."
+                f"{name} was revoked. Its tasks and documents are kept; with --take-over the new key "
+                "gets them."
             )
         if old is None and len(self._keys) >= MAX_KEYS:
             raise IllegalState(f"There are {MAX_KEYS:,} keys, which is the most.")
@@ -175,7 +182,9 @@ class Keys:
         """Replace a key: the old one ends at once, the new one lives as long from now on."""
         old = self._known(name)
         if old.revoked_at is not None:
-            raise IllegalState(f"{name} was revoked. Add it with --take-over to give its tasks on.")
+            raise IllegalState(
+                f"{name} was revoked. Add it with --take-over to give on what it has."
+            )
         length = None
         if old.expires_at is not None:
             begun = datetime.fromisoformat(old.created_at)
@@ -183,7 +192,7 @@ class Keys:
         return self._put(name, old.scope, length)
 
     def revoke(self, name: str) -> Key:
-        """End a key at once; again: nothing changes. Its tasks are the admin's from then on."""
+        """End a key at once; again: nothing changes. What it has is the admin's from then on."""
         old = self._known(name)
         if old.revoked_at is None:
             self._save({**self._keys, name: replace(old, revoked_at=rfc3339(self._now()))})
