@@ -114,24 +114,23 @@ def find(
         if expression is None:
             return Found((), (), weights, units, unknown=unknown)
         passages = _best(db, "passage_terms", expression, limit, reader)
-        excerpts = _best(db, "excerpt_terms", expression, EXCERPTS_FOUND, reader)
+        wanted: set[int] = set()
         order: dict[int, float] = {}
         if near:
             by_meaning = _near_excerpts(db, near, reader)
-            excerpts |= _scores(
-                db, "excerpt_terms", expression, by_meaning.keys() - excerpts.keys()
-            )
+            wanted |= by_meaning.keys()
             order = fused([passages, by_meaning.values()], limit)
             passages = _scores(db, "passage_terms", expression, order.keys())
         for side in filter(None, map(match_expression, query.sides)):
             more = _best(db, "passage_terms", side, PASSAGES_PER_SIDE, reader)
             passages |= _scores(db, "passage_terms", expression, more.keys() - passages.keys())
-            more = _best(db, "excerpt_terms", side, EXCERPTS_PER_SIDE, reader)
-            excerpts |= _scores(db, "excerpt_terms", expression, more.keys() - excerpts.keys())
+            wanted |= _best(db, "excerpt_terms", side, EXCERPTS_PER_SIDE, reader).keys()
+        wanted |= _excerpts_within(db, passages)
+        excerpts = _best(db, "excerpt_terms", expression, EXCERPTS_FOUND, reader, wanted)
         read = _passages(db, passages)
         return Found(
             tuple(_in_order(read, order)),
-            tuple(_excerpts(db, passages.keys(), excerpts, expression, read, reader)),
+            tuple(_excerpts(db, excerpts, read, reader)),
             weights,
             units,
             unknown=unknown,
@@ -196,7 +195,8 @@ def openings(db: sqlite3.Connection, count: int) -> Found:
         sql = "SELECT passage FROM passages WHERE NOT links AND position <= ?"
         first = {number: 0.0 for (number,) in db.execute(sql, (count,)).fetchall()}
         read = _passages(db, first)
-        excerpts = tuple(_excerpts(db, first.keys(), {}, None, read, EVERYTHING))
+        within = dict.fromkeys(_excerpts_within(db, first), 0.0)
+        excerpts = tuple(_excerpts(db, within, read, EVERYTHING))
     return Found(tuple(read.values()), excerpts)
 
 
@@ -238,13 +238,25 @@ def _weights(
 
 
 def _best(
-    db: sqlite3.Connection, table: str, expression: str, most: int, reader: Reader
+    db: sqlite3.Connection,
+    table: str,
+    expression: str,
+    most: int,
+    reader: Reader,
+    wanted: Collection[int] = (),
 ) -> dict[int, float]:
-    """The rows that match best: their numbers with scores, higher for a better match."""
+    """The rows that match best, and those wanted in any case, with scores: higher for a better match.
+
+    A wanted row that does not match scores 0. They are found in the same pass: a query for given rows
+    takes as long for each of them as this does for a hundred.
+    """
     sql = f"""SELECT rowid, -bm25({table}, {WEIGHTS[table]}) FROM {table}
-        WHERE {table} MATCH :match {_of_seen(table, reader)} ORDER BY 2 DESC, 1 LIMIT :most"""
-    values = {"match": expression, "most": most, **reader.values}
-    return dict(db.execute(sql, values).fetchall())
+        WHERE {table} MATCH :match {_of_seen(table, reader)}
+        ORDER BY rowid IN (SELECT value FROM json_each(:wanted)) DESC, 2 DESC, 1 LIMIT :most"""
+    values = {"match": expression, "most": most + len(wanted), "wanted": json.dumps(sorted(wanted))}
+    found = dict(db.execute(sql, {**values, **reader.values}).fetchall())
+    best = sorted(found, key=lambda number: (-found[number], number))[:most]
+    return {number: found.get(number, 0.0) for number in dict.fromkeys([*best, *wanted])}
 
 
 def _of_seen(table: str, reader: Reader) -> str:
@@ -287,20 +299,19 @@ def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, 
     return found
 
 
+def _excerpts_within(db: sqlite3.Connection, passages: Iterable[int]) -> set[int]:
+    sql = """SELECT excerpt FROM excerpts JOIN passages USING (number, position)
+        WHERE passage IN (SELECT value FROM json_each(:numbers))"""
+    return {number for (number,) in _among(db, sql, passages)}
+
+
 def _excerpts(
     db: sqlite3.Connection,
-    passages: Iterable[int],
     scores: Mapping[int, float],
-    expression: str | None,
     read: Mapping[int, Passage],
     reader: Reader,
 ) -> Iterator[Excerpt]:
-    """The excerpts of the passages and those that match by themselves, in the order of the text."""
-    within = """SELECT excerpt FROM excerpts JOIN passages USING (number, position)
-        WHERE passage IN (SELECT value FROM json_each(:numbers))"""
-    within_passages = {row[0] for row in _among(db, within, passages)} - scores.keys()
-    rest = _scores(db, "excerpt_terms", expression, within_passages)
-    scores = {**scores, **rest}
+    """These excerpts but the furniture, in the order of the text. `read` has the passages found."""
     by_place = {(one.document_id, one.position): one.score for one in read.values()}
     sql = f"""SELECT excerpt, document_id, title, position, begin, finish, kind, lead,
             CAST(headings || char(0) || text AS BLOB), crc
