@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import PurePath
 
 import httpx
+import pytest
 from pathspec import GitIgnoreSpec
 from playwright.sync_api import expect
 
@@ -69,7 +70,12 @@ def test_a_folder_is_dropped_searched_and_removed(own_server, open_page, tmp_pat
     assert set(documents(own_server)) == {"herons"}
 
 
-def test_a_dropped_folder_leaves_out_what_the_command_leaves_out(own_server, open_page, tmp_path):
+def choose(page, folder):
+    page.set_input_files("input[webkitdirectory]", folder)
+
+
+@pytest.mark.parametrize("give", [drop, choose])
+def test_a_folder_leaves_out_what_the_command_leaves_out(own_server, open_page, tmp_path, give):
     folder = tmp_path / "project"
     for path, text in {
         ".gitignore": "*.secret\n/private/\n!deep/kept.secret\n",
@@ -92,7 +98,7 @@ def test_a_dropped_folder_leaves_out_what_the_command_leaves_out(own_server, ope
     by_command = find_documents([folder], max_bytes=1_000_000)
     page = open_page(f"{own_server.url}/#/documents")
 
-    drop(page, folder)
+    give(page, folder)
 
     expect(page.locator(".uploads")).to_contain_text("4 of 4 files added")
     assert set(documents(own_server)) == {"Read me", "Open", "kept", "Other draft"}
@@ -129,7 +135,7 @@ def test_files_are_chosen_and_what_was_left_out_is_said(own_server, open_page, t
     table.write_text("lamp,price\nblue,40\n")
     page = open_page(f"{own_server.url}/#/documents")
 
-    page.set_input_files("input[type=file]", table)
+    page.set_input_files("input[multiple]", table)
 
     expect(page.locator(".uploads")).to_contain_text("1 of 1 file added")
     [added] = documents(own_server).values()
@@ -152,7 +158,7 @@ def test_an_upload_to_a_full_server_is_tried_again(own_server, open_page, tmp_pa
     page.route("**/documents", refuse)
     page.goto(f"{own_server.url}/#/documents")
 
-    page.set_input_files("input[type=file]", tmp_path / "frogs.txt")
+    page.set_input_files("input[multiple]", tmp_path / "frogs.txt")
 
     expect(page.locator(".uploads")).to_contain_text("1 of 1 file added")
     assert not refusals and set(documents(own_server)) == {"frogs"}

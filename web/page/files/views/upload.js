@@ -92,7 +92,7 @@ export class Uploads {
 }
 
 const leftOut = (kinds) => html`<p class="quiet">
-  Left out: ${[...kinds].map(([kind, number]) => `${number} ${kind}`).join(", ")}. To add such a file or folder, drop it by itself.
+  Left out: ${[...kinds].map(([kind, number]) => `${number} ${kind}`).join(", ")}. To add such a file or folder, drop or choose it by itself.
 </p>`;
 
 const uploadRow = ({ path, sent, state, error, notes }) => html`<li>
