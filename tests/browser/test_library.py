@@ -11,6 +11,7 @@ import pytest
 from pathspec import GitIgnoreSpec
 from playwright.sync_api import expect
 
+from actors.library.parsing.media_types import KINDS
 from web.command.document_files import find_documents
 from web.command.ignored import GENERATED, SPHINX_SOURCES
 
@@ -172,3 +173,37 @@ def test_a_page_that_may_not_be_fetched_is_refused_in_a_sentence(own_server, ope
 
     expect(page.get_by_role("alert")).to_be_visible()
     assert documents(own_server) == {}
+
+
+def test_documents_of_the_same_title_are_told_apart(own_server, open_page, tmp_path):
+    for path, text in {
+        "a/notes.md": "# Notes\n\nFrogs.",
+        "b/notes.md": "# Notes\n\nHerons.",
+    }.items():
+        (tmp_path / "all" / path).parent.mkdir(parents=True)
+        (tmp_path / "all" / path).write_text(text)
+    page = open_page(f"{own_server.url}/#/documents")
+
+    choose(page, tmp_path / "all")
+
+    rows = page.locator(".rows li")
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="all/a/notes.md")).to_contain_text("Markdown")
+    rows.filter(has_text="all/b/notes.md").get_by_role("link").click()
+    expect(page.get_by_role("main")).to_contain_text("all/b/notes.md")
+    expect(page.locator(".text")).to_contain_text("Herons.")
+
+
+def test_the_page_has_a_word_for_every_media_type(own_server, open_page):
+    page = open_page(own_server.url)
+    types = [kind.media_type for kind in KINDS]
+
+    words = page.evaluate(
+        """async (types) => {
+            const { mediaKind } = await import("/page/format.js");
+            return types.map(mediaKind);
+        }""",
+        types,
+    )
+
+    assert not set(words) & set(types) and len(set(words)) == len(words)

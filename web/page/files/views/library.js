@@ -2,7 +2,7 @@
 
 import { address, placeAddress } from "../address.js";
 import { getJson, postJson, request } from "../api.js";
-import { count, day, line, size } from "../format.js";
+import { count, day, line, mediaKind, size } from "../format.js";
 import { announce, confirm, problem } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
 import { chosenFiles, droppedFiles } from "./dropped.js";
@@ -139,8 +139,9 @@ function listing(documents, remove) {
 
 const row = (one, remove) => html`<li>
   <a href=${address(["documents", one.document_id])} dir="auto">${line(one.title)}</a>
+  ${one.name ? html`<span class="path" dir="auto">${line(one.name)}</span>` : null}
   <span class="quiet">
-    ${size(one.bytes)} · ${count(one.passages, "passage")} · ${day(one.created_at)}
+    ${mediaKind(one.media_type)} · ${size(one.bytes)} · ${count(one.passages, "passage")} · ${day(one.created_at)}
     ${one.notes.length ? html` · ${count(one.notes.length, "note")}` : null}
     ${one.sample ? null : html`<button class="plain" @click=${() => remove(one)} aria-label=${`Remove ${line(one.title)}`}>Remove</button>`}
   </span>

@@ -109,7 +109,7 @@ async function post({ file, path }, progress) {
     const key = currentKey();
     const answer = await new Promise((resolve, reject) => {
       const form = new FormData();
-      form.append("file", file, path.split("/").at(-1));
+      form.append("file", file, path);
       const sending = new XMLHttpRequest();
       sending.open("POST", url("/documents"));
       Object.entries(authorization(key)).forEach((header) => sending.setRequestHeader(...header));
