@@ -176,21 +176,22 @@ def test_a_page_that_may_not_be_fetched_is_refused_in_a_sentence(own_server, ope
 
 
 def test_documents_of_the_same_title_are_told_apart(own_server, open_page, tmp_path):
+    folder = tmp_path / "alle Übungen"
     for path, text in {
         "a/notes.md": "# Notes\n\nFrogs.",
         "b/notes.md": "# Notes\n\nHerons.",
     }.items():
-        (tmp_path / "all" / path).parent.mkdir(parents=True)
-        (tmp_path / "all" / path).write_text(text)
+        (folder / path).parent.mkdir(parents=True)
+        (folder / path).write_text(text)
     page = open_page(f"{own_server.url}/#/documents")
 
-    choose(page, tmp_path / "all")
+    choose(page, folder)
 
     rows = page.locator(".rows li")
     expect(rows).to_have_count(2)
-    expect(rows.filter(has_text="all/a/notes.md")).to_contain_text("Markdown")
-    rows.filter(has_text="all/b/notes.md").get_by_role("link").click()
-    expect(page.get_by_role("main")).to_contain_text("all/b/notes.md")
+    expect(rows.filter(has_text="alle Übungen/a/notes.md")).to_contain_text("Markdown")
+    rows.filter(has_text="alle Übungen/b/notes.md").get_by_role("link").click()
+    expect(page.get_by_role("main")).to_contain_text("alle Übungen/b/notes.md")
     expect(page.locator(".text")).to_contain_text("Herons.")
 
 

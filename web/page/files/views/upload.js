@@ -3,7 +3,7 @@
 import { authorization, problemError, unreachable, url } from "../api.js";
 import { count } from "../format.js";
 import { askForKey, currentKey } from "../key.js";
-import { announce } from "../parts.js";
+import { announce, withCode } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
 
 const AT_ONCE = 2;
@@ -99,7 +99,7 @@ const uploadRow = ({ path, sent, state, error, notes }) => html`<li>
   <bdi>${path}</bdi>
   ${state === "sending" ? html`<progress max="1" value=${sent} aria-label=${path}></progress>` : null}
   ${state === "sending" && sent === 1 ? html`<span class="quiet">It is being read …</span>` : null}
-  ${error ? html`<span class="problem">${error}</span>` : null}
+  ${error ? html`<span class="problem">${withCode(error)}</span>` : null}
   ${notes.map((note) => html`<span class="quiet">${note}</span>`)}
 </li>`;
 
