@@ -139,7 +139,7 @@ class Keys:
         found = self._found(secret)
         if found is None or found.is_valid(self._now()):
             return ""
-        return "was revoked" if found.revoked_at else f"expired at {found.expires_at}"
+        return "was revoked" if found.revoked_at else f"expired on {(found.expires_at or '')[:10]}"
 
     def _found(self, secret: str) -> Key | None:
         found, digest = None, _hash(secret)

@@ -5,13 +5,13 @@ import { html } from "../vendor/lit-html.js";
 import { runSeconds } from "./fold.js";
 import { eventWords, summary } from "./log.js";
 
-export function scrubber(page) {
+export function scrubber(page, task) {
   const { events } = page.past;
   if (events.length < 2) return null;
   const seq = page.seq === null ? events.length : Math.min(page.seq, events.length);
   const event = events[seq - 1];
   const words = eventWords(event);
-  const since = runSeconds(page.shown, event.timestamp);
+  const since = runSeconds(task, event.timestamp);
   const move = (to) => page.moveTo(to >= events.length ? null : to);
   return html`<form class="scrubber" aria-label="The task's past" @submit=${(event) => event.preventDefault()}>
     <button type="button" class="plain" aria-label="One event back" ?disabled=${seq === 1} @click=${() => move(seq - 1)}>‹</button>

@@ -178,7 +178,7 @@ class TaskPage {
       <nav class="tabs" aria-label="Views of the task">${Object.keys(TABS).map((tab) => this._tabLink(tab, task))}</nav>
       ${problem(this.error)} ${this._lost ? html`<p class="note" role="status">${this._lost}</p>` : null}
       <section aria-label=${TABS[this.tab]}>${this._tabs[this.tab].template(task)}</section>
-      ${scrubber(this)}
+      ${scrubber(this, task)}
     </div>`;
   }
 

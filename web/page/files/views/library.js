@@ -134,14 +134,21 @@ function listing(documents, remove) {
     ? html`<h2>${count(documents.length, "document")}</h2>`
     : html`<h2>The sample library</h2>
         <p class="quiet">It is searched until you add a document of your own.</p>`;
-  return html`${lead}<ul class="rows">${documents.map((one) => row(one, remove))}</ul>`;
+  const names = new Set();
+  const isOlder = ({ name }) => {
+    const isKnown = name && names.has(name); // The newest come first.
+    names.add(name);
+    return isKnown;
+  };
+  return html`${lead}<ul class="rows">${documents.map((one) => row(one, isOlder(one), remove))}</ul>`;
 }
 
-const row = (one, remove) => html`<li>
+const row = (one, isOlder, remove) => html`<li>
   <a href=${address(["documents", one.document_id])} dir="auto">${line(one.title)}</a>
   ${one.name ? html`<span class="path" dir="auto">${line(one.name)}</span>` : null}
   <span class="quiet">
     ${mediaKind(one.media_type)} · ${size(one.bytes)} · ${count(one.passages, "passage")} · ${day(one.created_at)}
+    ${isOlder ? " · older than another of this name" : null}
     ${one.notes.length ? html` · ${count(one.notes.length, "note")}` : null}
     ${one.sample ? null : html`<button class="plain" @click=${() => remove(one)} aria-label=${`Remove ${line(one.title)}`}>Remove</button>`}
   </span>

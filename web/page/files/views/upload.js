@@ -34,9 +34,10 @@ export class Uploads {
     if (!this._all.length && !this._leftOut.size) return null;
     const of = (...states) => this._all.filter((one) => states.includes(one.state));
     const [failed, done, open] = [of("failed"), of("added", "known"), of("sending", "waiting")];
+    const known = of("known").length;
     return html`<section class="uploads" aria-label="Uploads">
       <p>
-        ${done.length} of ${count(this._all.length, "file")} added${failed.length ? `, ${failed.length} not` : ""}
+        ${done.length} of ${count(this._all.length, "file")} added${failed.length ? `, ${failed.length} not` : ""}${known ? ` (${known} there already)` : ""}
         ${open.length ? html`<progress max=${this._all.length} value=${this._progress()} aria-label="Uploads"></progress>` : null}
       </p>
       ${this._leftOut.size ? leftOut(this._leftOut) : null}
