@@ -44,8 +44,8 @@ export class MarkdownView {
     const tokens = lex(this._text.slice(start));
     tokens.forEach((token, index) => {
       const old = this._blocks[kept + index];
-      const block = old?.raw === token.raw ? old : this._made(token, start);
-      if (block !== old) this._put(kept + index, block);
+      if (old?.raw === token.raw) old.start = start; // A block before it may have grown.
+      else this._put(kept + index, this._made(token, start));
       start += token.raw.length;
     });
     this._keep(kept + tokens.length);
