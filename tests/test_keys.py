@@ -203,6 +203,7 @@ def test_keys_are_kept_as_hashes_and_end(tmp_path: Path):
     assert found is not None and found.name == "a" and secret not in repr(found)
     later = Keys(tmp_path, lambda: now + timedelta(days=90))
     assert later.principal(secret) is None and later.required
+    assert later.ended(secret).startswith("expired on 20") and later.ended(f"{secret}x") == ""
 
 
 def test_a_name_is_given_once_and_a_revoked_one_only_to_take_over(tmp_path: Path):

@@ -198,8 +198,8 @@ async def test_names_of_sections_that_are_damaged_stop_no_rebuild(tmp_path: Path
         assert await found(library, "zebra") == ["id-1"]
 
 
-def test_the_steps_of_the_schema_are_those_of_the_releases_and_four_more() -> None:
-    assert len(SCHEMA.steps) == max(OLD_STEPS) + 4
+def test_the_steps_of_the_schema_are_those_of_the_releases_and_five_more() -> None:
+    assert len(SCHEMA.steps) == max(OLD_STEPS) + 5
 
 
 async def test_one_transaction_holds_no_more_text_than_its_bound(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from web.api.views import (
     sourced_view,
     task_view,
 )
-from web.service import Outcome
+from web.service import Outcome, outcome_of
 from web.settings.model import ServerSettings
 
 PAGE_DOCUMENTS = 200
@@ -122,5 +122,5 @@ class LocalService:
         added = await self._system.library.add(
             body, media_type=media_type, file_name=file_name, source=source
         )
-        outcome: Outcome = "updated" if added.updated else "unchanged"
-        return added_view(added), "added" if added.created else outcome
+        document = added_view(added)
+        return document, outcome_of(document, created=added.created)

@@ -28,6 +28,7 @@ from actors.library.documents import (
     Hits,
     ParsedDocument,
     Ranker,
+    name_of,
     parsed_document,
 )
 from actors.library.encoders.encoder import LoadEncoder
@@ -158,19 +159,19 @@ class Library:
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
         identity = statements.Identity(sha256, owner)
-        declared = Declared(*declared_by(media_type))
+        declared, name = Declared(*declared_by(media_type)), name_of(file_name, source)
         is_unread = partial(
             statements.needs_parsing, identity=identity, declared=declared, source=source, by=by
         )
         if not await _query(self._database, is_unread):
-            place = partial(statements.place, identity=identity, source=source, by=by)
+            place = partial(statements.place, identity=identity, source=source, by=by, name=name)
             there = await self._database.write(place)
             if there is not None:
                 self._changed()
-                return Added(there, created=False)
+                return Added(there[0], created=False, replaced=there[1])
         job = Job(body, media_type or kind, title, file_name)
         async with self._places.place(len(body)):
-            parsed = replace(await self._read(job, kind, identity), declared=declared)
+            parsed = replace(await self._read(job, kind, identity, name), declared=declared)
             insert = partial(statements.insert, parsed=parsed, source=source, by=by)
             added = Added(*await self._database.write(insert))
             del parsed, insert  # They take several times what the body takes.
@@ -341,11 +342,11 @@ class Library:
         return kind, await self._database.compute(lambda: hashlib.sha256(body).hexdigest())
 
     async def _read(
-        self, job: Job, kind: MediaType, identity: statements.Identity
+        self, job: Job, kind: MediaType, identity: statements.Identity, name: str = ""
     ) -> ParsedDocument:
         parsed = await self._parser.parse(job)
         size, now = len(job.body), self._now()
-        return parsed_document(parsed, kind, size, identity.sha256, now, identity.owner)
+        return parsed_document(parsed, kind, size, identity.sha256, now, identity.owner, name)
 
     async def identify(self, name: str) -> str | None:
         """The id of the document with this id, source or title, whichever is found first."""

@@ -24,7 +24,7 @@ from actors.library.documents import PARSER, Declared, Document, ParsedDocument
 from actors.library.readers import EVERYTHING, Reader
 from actors.sqlite_errors import checked_text, is_damage
 
-_COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at, notes"
+_COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at, notes, name"
 
 
 class Identity(NamedTuple):
@@ -40,13 +40,13 @@ _IS = "sha256 = :sha256 AND ifnull(owner, '') = ifnull(:owner, '')"
 
 def insert(
     db: sqlite3.Connection, parsed: ParsedDocument, source: str | None, by: str | None = None
-) -> tuple[Document, bool, bool]:
+) -> tuple[Document, bool, bool, bool]:
     """Add a document unless its bytes are there; it replaces the one that its source had before.
 
     `by` is whoever adds it. Sources are paths and URLs as each of them knows them.
 
-    Returns the document, whether it is new, and whether it was there from an older parser and has
-    been parsed again under its id.
+    Returns the document, whether it is new, whether it was there from an older parser and has been
+    parsed again under its id, and whether its source had other bytes before.
     """
     identity = Identity(parsed.document.sha256, parsed.owner)
     number = _number(db, identity)
@@ -57,19 +57,23 @@ def insert(
     elif needs_parsing(db, identity, parsed.declared, source, by):
         updated = True
         _replace_content(db, number, parsed)
-    _place(db, number, source, by)
-    return _numbered(db, number), created, updated
+    replaced = _place(db, number, source, by, parsed.document.name)
+    return _numbered(db, number), created, updated, replaced
 
 
 def place(
-    db: sqlite3.Connection, identity: Identity, source: str | None, by: str | None = None
-) -> Document | None:
-    """The document with these bytes, noted to come from `source`, too."""
+    db: sqlite3.Connection,
+    identity: Identity,
+    source: str | None,
+    by: str | None = None,
+    name: str = "",
+) -> tuple[Document, bool] | None:
+    """The document with these bytes, noted to come from `source`, too; whether others did before."""
     number = _number(db, identity)
     if number is None:
         return None
-    _place(db, number, source, by)
-    return _numbered(db, number)
+    replaced = _place(db, number, source, by, name)
+    return _numbered(db, number), replaced
 
 
 def added_by(db: sqlite3.Connection, document_id: str, reader: Reader = EVERYTHING) -> str | None:
@@ -244,9 +248,10 @@ def counts(db: sqlite3.Connection, reader: Reader = EVERYTHING) -> dict[str, int
 
 
 def _document(row: Sequence[Any]) -> Document:
-    document_id, title, media_type, size, sha256, passages, created_at, notes = row
+    document_id, title, media_type, size, sha256, passages, created_at, notes, name = row
+    said = tuple(json.loads(notes))
     return Document(
-        document_id, title, media_type, size, sha256, passages, created_at, tuple(json.loads(notes))
+        document_id, title, media_type, size, sha256, passages, created_at, said, name=name
     )
 
 
@@ -276,11 +281,11 @@ def _numbered(db: sqlite3.Connection, number: int) -> Document:
 def _insert_document(db: sqlite3.Connection, parsed: ParsedDocument) -> int:
     document = parsed.document
     sql = f"""INSERT INTO documents ({_COLUMNS}, parser, language, owner, charset)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
     row = (
         *(document.document_id, document.title, document.media_type, document.bytes),
         *(document.sha256, document.passages, document.created_at),
-        *(json.dumps(document.notes), PARSER, parsed.language, parsed.owner),
+        *(json.dumps(document.notes), document.name, PARSER, parsed.language, parsed.owner),
         parsed.declared.charset,
     )
     number = db.execute(sql, row).lastrowid
@@ -307,11 +312,19 @@ def _replace_content(db: sqlite3.Connection, number: int, parsed: ParsedDocument
     delete_encodings(db, contents)
 
 
-def _place(db: sqlite3.Connection, number: int, source: str | None, by: str | None = None) -> None:
-    """Note the source of a document, and remove the one that came from there before."""
+def _place(
+    db: sqlite3.Connection, number: int, source: str | None, by: str | None, name: str
+) -> bool:
+    """Note the source of a document and its name, which a key changes for its own documents only.
+
+    Removes the document that came from there before; returns whether there was another.
+    """
+    if name:
+        sql = "UPDATE documents SET name = ? WHERE number = ? AND added_by IS ?"
+        db.execute(sql, (name, number, by))
     if source is None:
         db.execute("UPDATE documents SET kept = 1 WHERE number = ?", (number,))
-        return
+        return False
     (owner,) = db.execute(
         "SELECT coalesce(?, owner, '') FROM documents WHERE number = ?", (by, number)
     ).fetchone()
@@ -319,8 +332,10 @@ def _place(db: sqlite3.Connection, number: int, source: str | None, by: str | No
         "SELECT number FROM sources WHERE owner = ? AND source = ?", (owner, source)
     ).fetchone()
     db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (owner, source, number))
-    if old is not None and old[0] != number and _is_orphan(db, old[0]):
+    replaced = old is not None and old[0] != number
+    if replaced and _is_orphan(db, old[0]):
         _delete_document(db, old[0])
+    return replaced
 
 
 def _is_orphan(db: sqlite3.Connection, number: int) -> bool:

@@ -136,13 +136,24 @@ class Keys:
         """Whose key this is, if it is valid. Takes the same time for any text."""
         if hmac.compare_digest(_hash(secret), _hash(self.token)):
             return LOCAL
+        found = self._found(secret)
+        if found is None or not found.is_valid(self._now()):
+            return None
+        return Principal(found.name, found.scope, secret)
+
+    def ended(self, secret: str) -> str:
+        """How a key of ours has ended, for who holds it; "" if it is none or has not ended."""
+        found = self._found(secret)
+        if found is None or found.is_valid(self._now()):
+            return ""
+        return "was revoked" if found.revoked_at else f"expired on {(found.expires_at or '')[:10]}"
+
+    def _found(self, secret: str) -> Key | None:
         found, digest = None, _hash(secret)
         for key in self._keys.values():
             if hmac.compare_digest(key.sha256, digest):
                 found = key
-        if found is None or not found.is_valid(self._now()):
-            return None
-        return Principal(found.name, found.scope, secret)
+        return found
 
     def still_opens(self, principal: Principal) -> bool:
         """Whether who was let in as `principal` would be let in now."""
