@@ -241,6 +241,15 @@ async def test_documents_keep_whose_they_are_when_the_setting_changes(tmp_path: 
         assert mine["document_id"] not in await found(they.a)
 
 
+async def test_a_new_ingest_of_the_same_file_makes_a_shared_document_private(tmp_path: Path):
+    async with team(tmp_path, private=False) as they:
+        await add(they.a, source="/pond.md")
+        assert len(await found(they.b)) == 1
+    async with team(tmp_path, private=True) as they:
+        mine = await add(they.a, source="/pond.md")
+        assert (await found(they.a), await found(they.b)) == ([mine["document_id"]], [])
+
+
 async def test_documents_of_a_folder_from_before_there_were_owners_are_shared(tmp_path: Path):
     schema = replace(SCHEMA, steps=SCHEMA.steps[:4])
     async with open_database(schema, tmp_path / FILE_NAME) as database:

@@ -2,7 +2,8 @@
 
 Rule: a document without an owner is there for everyone, one with an owner for that owner, and all of
 them for a reader that sees all. For others it is as if it had never been added: they find it in no list,
-count or search, and it changes neither what their searches weigh nor the words that they lack.
+count or search, and it changes neither what their words weigh nor which of them are unknown. Only the
+order of matches that are about equal may change, as FTS5's BM25 counts the words of all documents.
 """
 
 from __future__ import annotations
