@@ -22,7 +22,7 @@ thousands. That is why a stream is sent by the server once the app has returned.
 Rule: a client that is lost ends a stream at once. An app that still runs gets `http.disconnect` and
 `disconnect_grace_s` to return, and is cancelled then. TCP cannot tell a client that has gone from one
 that has only closed its side (`nc -N`). The latter does that right after its request: before the
-response begins, or within `HALF_CLOSED_S`, it counts as present until the response pauses for as long.
+response begins, or within `AT_ONCE_S`, it counts as present until the response pauses for `HALF_CLOSED_S`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ import trio
 
 from web.http.connection_table import ConnectionTable
 from web.http.limits import (
-    HALF_CLOSED_S,
+    AT_ONCE_S,
     NEVER,
     ClientState,
     Expiry,
@@ -293,7 +293,7 @@ class Connection:
     def _half_close(self) -> None:
         self._half_closed = True
         begun = self._cycle is not None and self._cycle.begun
-        late = trio.current_time() >= self._since + HALF_CLOSED_S
+        late = trio.current_time() >= self._since + AT_ONCE_S
         if begun and late and self._http.our_state is h11.SEND_BODY and not self._ahead:
             raise ClientLost("the client has left")
         if self._cycle is not None:
