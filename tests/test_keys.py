@@ -222,10 +222,57 @@ def test_a_name_is_given_once_and_a_revoked_one_only_to_take_over(tmp_path: Path
 
 
 def test_keys_that_cannot_be_read_keep_the_server_from_starting(tmp_path: Path):
+    none = Keys(tmp_path)
     (tmp_path / "keys.json").write_text("{")
 
     with pytest.raises(FolderUnusable, match="keys.json"):
         Keys(tmp_path)
+    for _ in range(2):  # The first keys of a server that runs.
+        with pytest.raises(FolderUnusable):
+            none.refresh()
+
+
+DAMAGES = {
+    "name": (None, 7, "a b"),
+    "scope": ("god", ["admin"], None),
+    "sha256": (5, "é" * 64, ""),
+    "created_at": ("", None),
+    "expires_at": ("soon", 5, "2030-01-01T00:00:00"),
+    "revoked_at": (False, ""),
+}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    ["{", "[]", "{}", '{"keys": null}', '{"keys": [[]]}', '{"keys": []}', None]
+    + [{field: value} for field, values in DAMAGES.items() for value in values],
+    ids=str,
+)
+def test_a_file_of_keys_that_is_damaged_while_the_server_runs_changes_nothing(
+    tmp_path: Path, damaged: str | dict[str, Any] | None
+):
+    file = tmp_path / "keys.json"
+    keys = Keys(tmp_path)
+    _, secret = keys.add("a", "write", None)
+    kept = json.loads(file.read_text())["keys"]
+    file.unlink()
+    if damaged is not None:
+        one = {**kept[0], **damaged} if isinstance(damaged, dict) else {}
+        file.write_text(json.dumps({"keys": [one]}) if one else str(damaged))
+
+    keys.refresh()
+
+    found = keys.principal(secret)
+    assert keys.required and found is not None and (found.name, found.scope) == ("a", "write")
+    assert damaged is None or is_refused_at_a_start(tmp_path)
+
+
+def is_refused_at_a_start(folder: Path) -> bool:
+    """Or names no key at all."""
+    try:
+        return not Keys(folder).required
+    except FolderUnusable:
+        return True
 
 
 @pytest.mark.parametrize("text", ["", "0d", "90", "-1d", "9999999d", "1y"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 import os
 import re
 import secrets
@@ -17,7 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from actors.clock import rfc3339, wall_clock
 from actors.errors import IllegalState, InvalidRequest, StorageUnavailable
@@ -34,21 +37,33 @@ KEY_BYTES = 32
 MAX_KEYS = 1_000
 MAX_EXPIRY = timedelta(days=3_650)
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+_SHA256 = re.compile(r"^[0-9a-f]{64}$")
 _LIFETIME = re.compile(r"([0-9]{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+log = logging.getLogger("terzetto.keys")
+
+
+def _time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("It has no time zone.")
+    return text
+
+
+Time = Annotated[str, AfterValidator(_time)]
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
     """A key as it is kept. Times are RFC 3339."""
 
-    name: str
+    name: Annotated[str, Field(pattern=_NAME)]
     scope: Scope
-    sha256: str
-    created_at: str
-    expires_at: str | None = None
-    revoked_at: str | None = None
+    sha256: Annotated[str, Field(pattern=_SHA256)]
+    created_at: Time
+    expires_at: Time | None = None
+    revoked_at: Time | None = None
 
     def is_valid(self, now: datetime) -> bool:
         """Whether it opens the server at this time."""
@@ -60,6 +75,15 @@ class Key:
         shown = asdict(self)
         del shown["sha256"]
         return shown | ({"key": secret} if secret else {})
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    keys: list[Key]
+
+
+_FILE = TypeAdapter(_File)
+"""What `keys.json` holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,26 +236,30 @@ class Keys:
     def refresh(self) -> None:
         """Read the file again if another process has changed it.
 
-        A file that is gone changes nothing: without keys, the server would be open.
+        A file that is gone, is damaged or names no key changes nothing while the server runs: without
+        keys, the server would be open.
         """
         if self._file is None:
             return
         try:
             seen = _state(os.stat(self._path))  # For each request: `Path.stat` takes longer.
-            if seen == self._seen:
-                return
-            raw = json.loads(self._file.read_text(encoding="utf-8"))
-            keys = [Key(**one) for one in raw["keys"]]
-        except FileNotFoundError:
+        except OSError:
             return
-        except (OSError, ValueError, TypeError, KeyError):
-            if self._seen is not None:
-                return  # The keys that were read stay in force.
-            raise FolderUnusable(
-                f"{self._file} cannot be read. Restore it, or delete it to end all keys."
-            ) from None
-        self._keys = {key.name: key for key in keys}
+        if seen == self._seen:
+            return
+        try:
+            keys = _FILE.validate_json(self._file.read_bytes()).keys
+        except (OSError, ValueError):
+            keys = []
+            if self._seen is None:
+                raise FolderUnusable(
+                    f"{self._file} cannot be read. Restore it, or delete it: then no keys are needed."
+                ) from None
         self._seen = seen
+        if keys or not self._keys:
+            self._keys = {key.name: key for key in keys}
+        else:
+            log.warning("%s holds no keys that can be read; those of before stay.", self._file)
 
     def _known(self, name: str) -> Key:
         if name not in self._keys:
