@@ -20,6 +20,7 @@ from scripted import Cast, scripted_system
 from actors.errors import IllegalState, InvalidRequest
 from actors.library.library import Library, open_library
 from actors.settings import Settings
+from web.access.audit import audited
 from web.access.keys import Keys, lifetime
 from web.api.app import create_app
 from web.data_folder import FolderUnusable
@@ -165,6 +166,23 @@ async def test_with_keys_any_host_is_answered_and_without_only_names_of_this_mac
         assert "allowed_hosts" in refused.json()["detail"]
     async with with_keys(allowed_hosts=("team.example.org",)) as (http, _):
         assert (await http.get("/tasks", headers=elsewhere)).status_code == 200
+
+
+async def test_refusals_cannot_push_changes_out_of_the_audit_log(tmp_path: Path):
+    with audited(tmp_path):
+        async with with_keys(("a", "write"), ("r", "read")) as (http, key):
+            await http.get("/tasks/" + "x" * 10_000)
+            await http.post("/tasks", json=NEW, headers=key["a"])
+            await http.post("/tasks", json=NEW, headers=key["r"])
+
+    changes, refusals = (
+        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("audit.log", "refused.log")
+    )
+    assert [(one["who"], one["outcome"]) for one in changes] == [("a", 201)]
+    assert [(one["who"], one["outcome"]) for one in refusals] == [(None, 401), ("r", 403)]
+    assert len(refusals[0]["action"]) == 200
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
 
 async def test_pages_of_allowed_origins_may_use_the_server_after_a_preflight():

@@ -29,7 +29,8 @@ WATCHED = {LOCK, SERVER, f"{SERVER}.new", *DATABASES} | {
     f"{name}-{end}" for name in DATABASES for end in ("wal", "shm", "journal")
 }
 """The files that stay the same while a process uses the folder."""
-OURS = WATCHED | {"keys.json", "keys.json.new", "audit.log", "audit.log.1"}
+OURS = WATCHED | {"keys.json", "keys.json.new"}
+OURS |= {f"{name}.log{end}" for name in ("audit", "refused") for end in ("", ".1")}
 """The names of all files of a data folder."""
 
 LOOK_S = 0.5

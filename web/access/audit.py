@@ -1,6 +1,7 @@
-"""The audit log: who changed something, and who was refused, as lines of JSON in `audit.log`.
+"""The audit logs: who changed something (`audit.log`), and who was refused (`refused.log`), as lines of JSON.
 
-Rule: no line holds a key, a body or a query. The log is bounded: it has two files at most.
+Rule: no line holds a key, a body or a query, and none is long. Each log is bounded: it has two files at
+most. Refusals have a log of their own, because anyone can cause them, and would push out the changes.
 """
 
 from __future__ import annotations
@@ -9,32 +10,46 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 from actors.clock import rfc3339, wall_clock
 
-FILE = "audit.log"
 MAX_BYTES = 16 * 1024 * 1024
+MAX_ACTION = 200
+"""Characters: a path may be as long as the head of a request."""
 
-log = logging.getLogger("terzetto.audit")
-log.propagate = False
+_changes, _refusals = (logging.getLogger(f"terzetto.{name}") for name in ("audit", "refused"))
+_LOGS = {"audit.log": _changes, "refused.log": _refusals}
+for _log in _LOGS.values():
+    _log.propagate = False
 
 
-def record(who: str | None, client: str, action: str, outcome: Any) -> None:
+def record(
+    who: str | None, client: str, action: str, outcome: Any, *, is_refusal: bool = False
+) -> None:
     """Write a line, if a file is open. `who` is the name of a key."""
+    log = _refusals if is_refusal else _changes
     if log.handlers:
         line = {"at": rfc3339(wall_clock()), "who": who, "client": client}
-        log.warning(json.dumps(line | {"action": action, "outcome": outcome}))
+        log.warning(json.dumps(line | {"action": action[:MAX_ACTION], "outcome": outcome}))
 
 
 @contextmanager
 def audited(folder: Path) -> Iterator[None]:
-    """Write the log of this folder inside the block."""
-    os.close(os.open(folder / FILE, os.O_CREAT | os.O_WRONLY, 0o600))
-    handler = _Private(folder / FILE, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8")
+    """Write the logs of this folder inside the block."""
+    with ExitStack() as opened:
+        for name, log in _LOGS.items():
+            opened.enter_context(_written(folder / name, log))
+        yield
+
+
+@contextmanager
+def _written(file: Path, log: logging.Logger) -> Iterator[None]:
+    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+    handler = _Private(file, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8")
     log.addHandler(handler)
     try:
         yield

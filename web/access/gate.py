@@ -213,10 +213,11 @@ class Gate:
     def _audit(self, passage: Passage, status: int) -> None:
         """Who changed something, and who was refused."""
         reads = passage.method in ("GET", "HEAD", "OPTIONS")
-        if self._keys.required and (status in AUDITED_REFUSALS or not reads):
+        refused = status in AUDITED_REFUSALS
+        if self._keys.required and (refused or not reads):
             who = passage.principal.name or "(data folder)" if passage.principal else None
             action = f"{passage.method} {inner_path(passage.scope)}"
-            audit.record(who, passage.client, action, status)
+            audit.record(who, passage.client, action, status, is_refusal=refused)
 
 
 @lru_cache(maxsize=1_024)
