@@ -20,7 +20,7 @@ from scripted import Cast, scripted_system
 from actors.errors import IllegalState, InvalidRequest
 from actors.library.library import Library, open_library
 from actors.settings import Settings
-from web.access.audit import audited
+from web.access.audit import audited, record
 from web.access.keys import Keys, lifetime
 from web.api.app import create_app
 from web.data_folder import FolderUnusable
@@ -183,6 +183,16 @@ async def test_refusals_cannot_push_changes_out_of_the_audit_log(tmp_path: Path)
     assert [(one["who"], one["outcome"]) for one in refusals] == [(None, 401), ("r", 403)]
     assert len(refusals[0]["action"]) == 200
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+
+
+def test_an_audit_log_that_another_process_has_put_away_is_begun_again(tmp_path: Path):
+    with audited(tmp_path):
+        record("a", "", "first", 201)
+        (tmp_path / "audit.log").rename(tmp_path / "audit.log.1")
+        record("a", "", "second", 201)
+
+    assert "second" not in (tmp_path / "audit.log.1").read_text()
+    assert json.loads((tmp_path / "audit.log").read_text())["action"] == "second"
 
 
 async def test_pages_of_allowed_origins_may_use_the_server_after_a_preflight():

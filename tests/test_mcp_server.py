@@ -19,6 +19,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import CallToolResult
 
 from actors.errors import StorageUnavailable, TaskNotFound
+from web.access.keys import Keys
 from web.command import main
 from web.data_folder import FolderHeld, hold
 from web.mcp.server import IDLE_S, SharedService, mcp_server, open_shared
@@ -180,6 +181,24 @@ async def test_over_http_it_answers_this_machine_and_no_web_page(tmp_path: Path)
     assert found.structured_content["results"]
     assert (rebound.status_code, page.status_code) == (403, 403)
     assert status == 0
+
+
+async def test_over_http_the_audit_log_has_who_called_and_who_was_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    _, secret = Keys(folder).add("a", "write", None)
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    async with listening(command(tmp_path, "--http", "127.0.0.1:0")) as (process, url):
+        async with httpx.AsyncClient(trust_env=False) as http:
+            for headers in ({"X-API-Key": secret}, {}):
+                await http.post(url, json=ping, headers=headers)
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+    [called] = map(json.loads, (folder / "audit.log").read_text().splitlines())
+    [refused] = map(json.loads, (folder / "refused.log").read_text().splitlines())
+    assert (called["who"], called["action"]) == ("a", "POST /mcp")
+    assert (refused["who"], refused["outcome"]) == (None, 401)
 
 
 async def run_until_it_writes(client: Client) -> None:

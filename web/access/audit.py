@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from actors.clock import rfc3339, wall_clock
 
@@ -48,8 +48,7 @@ def audited(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _written(file: Path, log: logging.Logger) -> Iterator[None]:
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
-    handler = _Private(file, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8")
+    handler = _Private(file, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8", delay=True)
     log.addHandler(handler)
     try:
         yield
@@ -59,8 +58,24 @@ def _written(file: Path, log: logging.Logger) -> Iterator[None]:
 
 
 class _Private(RotatingFileHandler):
-    """Its files are private, also the one after a change of files."""
+    """Its files are private, also the one after a change of files, and may be others' at the same time.
+
+    `terzetto mcp --http` writes beside a server: whoever finds the file changed goes on in the new one.
+    """
 
     def _open(self) -> Any:
         flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND
         return open(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")
+
+    def shouldRollover(self, record: logging.LogRecord) -> int:
+        if self.stream is not None and not _is_at(self.baseFilename, self.stream):
+            self.stream.close()
+            self.stream = self._open()
+        return super().shouldRollover(record)
+
+
+def _is_at(path: str, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False

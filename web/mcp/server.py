@@ -128,6 +128,7 @@ async def _serve_stdio(server: Server[Any]) -> None:
 
 
 async def _serve_http(server: Server[Any], settings: ServerSettings) -> None:
+    from web.access.audit import audited
     from web.access.gate import Gate
     from web.server import check_bind, serve  # Only here, because it loads the whole HTTP API.
 
@@ -135,9 +136,10 @@ async def _serve_http(server: Server[Any], settings: ServerSettings) -> None:
     check_bind(settings, keys)
     sdk_app = server.streamable_http_app(streamable_http_path=PATH, transport_security=NO_CHECKS)
     app = Gate(sdk_app, settings, keys)
-    async with trio.open_nursery() as nursery:
-        (url, *_) = await nursery.start(serve, app, settings)
-        say(f"Terzetto speaks MCP at {url}{PATH} (Ctrl-C stops it)")
+    with audited(settings.data_dir):
+        async with trio.open_nursery() as nursery:
+            (url, *_) = await nursery.start(serve, app, settings)
+            say(f"Terzetto speaks MCP at {url}{PATH} (Ctrl-C stops it)")
 
 
 async def _stop_at_signal(signals: AsyncIterator[int], serving: trio.CancelScope) -> None:
