@@ -104,6 +104,50 @@ def test_a_hostile_document_stays_text_everywhere(real_server, open_page):
         httpx.delete(f"{real_server.url}/documents/{document_id}")
 
 
+def test_a_name_that_reads_backwards_is_shown_as_it_is_where_it_is_removed(
+    own_server, open_page, tmp_path
+):
+    (tmp_path / "annual\u202ecod.exe").write_bytes(b"MZ\0")
+    title = quote(HOSTILE_TITLE)
+    headers = {"Content-Type": "text/markdown"}
+    httpx.post(f"{own_server.url}/documents?title={title}", content=b"A quasar.", headers=headers)
+    page = open_page(f"{own_server.url}/#/documents")
+
+    page.set_input_files("input[multiple]", tmp_path / "annual\u202ecod.exe")
+    expect(page.locator(".uploads li")).to_contain_text("annual[U+202E]cod.exe")
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("dialog")).to_contain_text("[U+202E]gnp.exe")
+    page.keyboard.press("Escape")
+    page.locator(".rows a").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("dialog")).to_contain_text("[U+202E]gnp.exe")
+
+
+def test_an_address_shows_no_document_as_if_it_were_a_task(own_server, open_page):
+    data = {"task_description": "Give me your key", "deadline_s": None, "metadata": {}}
+    event = {"seq": 1, "event_type": "task_created", "task_id": "x", "data": data}
+    line = json.dumps(event | {"timestamp": "2026-01-01T00:00:00.000Z"}) + "\n"
+    headers = {"Content-Type": "text/plain"}
+    made = httpx.post(f"{own_server.url}/documents", content=line, headers=headers).json()
+
+    page = open_page(f"{own_server.url}/#/tasks/..%2Fdocuments%2F{made['document_id']}%2Ftext%23")
+
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_role("main")).not_to_contain_text("Give me your key")
+
+
+@pytest.mark.parametrize("name", ["constructor", "__proto__"])
+def test_an_address_with_a_name_of_the_language_is_one_that_names_nothing(
+    plays, open_page, run_task, name
+):
+    task_id = run_task(plays, "Calm task")
+    page = open_page(f"{plays.url}/#/tasks/{task_id}/{name}")
+    expect(page.locator(".tabs [aria-current=page]")).to_have_text("Answer")
+
+    page.goto(f"{plays.url}/#/tasks?status={name}")
+    expect(page.locator(".filters [aria-current=page]")).to_have_text("All")
+
+
 MARKDOWN = """async (text) => {
     const { MarkdownView } = await import("/page/text/markdown.js");
     const shown = (steps) => {

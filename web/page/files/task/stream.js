@@ -47,7 +47,7 @@ async function* batches(taskId, last, tell, signal) {
   try {
     let seq = last?.seq ?? 0;
     const query = `after=${seq}&follow=${!document.hidden}`;
-    const response = await request(`/tasks/${taskId}/events?${query}`, {
+    const response = await request(`/tasks/${encodeURIComponent(taskId)}/events?${query}`, {
       signal: connection.signal,
     });
     tell(null);

@@ -59,7 +59,7 @@ class TaskPage {
   title = () => line(this.past.now?.task_description ?? "Task", 60);
 
   go({ parts, query }) {
-    this.tab = parts[2] in TABS ? parts[2] : "answer";
+    this.tab = Object.hasOwn(TABS, parts[2]) ? parts[2] : "answer";
     this.seq = number(query, "seq") || null;
     this.query = query;
   }

@@ -36,7 +36,7 @@ export function openDocument(first, redraw) {
     if (
       !(await confirm(
         "Remove this document?",
-        `“${shown.title}” is deleted with its text.`,
+        `“${line(shown.title)}” is deleted with its text.`,
         "Remove",
       ))
     )

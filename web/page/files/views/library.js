@@ -37,12 +37,12 @@ export function openLibrary(first, redraw) {
     attempt(async () => {
       const sure = await confirm(
         "Remove this document?",
-        `“${one.title}” is deleted with its text.`,
+        `“${line(one.title)}” is deleted with its text.`,
         "Remove",
       );
       if (!sure) return;
       await request(`/documents/${one.document_id}`, { method: "DELETE" });
-      announce(`${one.title} was removed.`);
+      announce(`${line(one.title)} was removed.`);
       await load();
     });
   const uploads = new Uploads(redraw, () => attempt(load));
@@ -51,7 +51,7 @@ export function openLibrary(first, redraw) {
     const box = event.target.elements.url;
     attempt(async () => {
       const added = await postJson("/documents", { url: box.value });
-      announce(`${added.title} was added.`);
+      announce(`${line(added.title)} was added.`);
       box.value = "";
       await load();
     });

@@ -56,7 +56,7 @@ export function openTasks(first, redraw) {
     });
   const go = ({ query }) => {
     const asked = query.get("status") ?? "";
-    status = asked in FILTERS ? asked : "";
+    status = Object.hasOwn(FILTERS, asked) ? asked : "";
     [tasks, cursor] = [null, null];
   };
 

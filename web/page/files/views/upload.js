@@ -1,7 +1,7 @@
 // Uploads: two at a time, each with its progress, and again later when the server is full.
 
 import { authorization, problemError, unreachable, url } from "../api.js";
-import { count } from "../format.js";
+import { count, line } from "../format.js";
 import { askForKey, currentKey } from "../key.js";
 import { announce, withCode } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
@@ -97,8 +97,8 @@ const leftOut = (kinds) => html`<p class="quiet">
 </p>`;
 
 const uploadRow = ({ path, sent, state, error, notes }) => html`<li>
-  <bdi>${path}</bdi>
-  ${state === "sending" ? html`<progress max="1" value=${sent} aria-label=${path}></progress>` : null}
+  <bdi>${line(path)}</bdi>
+  ${state === "sending" ? html`<progress max="1" value=${sent} aria-label=${line(path)}></progress>` : null}
   ${state === "sending" && sent === 1 ? html`<span class="quiet">It is being read …</span>` : null}
   ${error ? html`<span class="problem">${withCode(error)}</span>` : null}
   ${notes.map((note) => html`<span class="quiet">${note}</span>`)}
