@@ -71,6 +71,58 @@ def test_a_folder_is_dropped_searched_and_removed(own_server, open_page, tmp_pat
     assert set(documents(own_server)) == {"herons"}
 
 
+def test_the_zone_shows_that_files_are_taken_while_they_are_dragged(
+    real_server, open_page, tmp_path
+):
+    page = open_page(f"{real_server.url}/#/documents")
+    zone = page.locator(".drop")
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(tmp_path)], "dragOperationsMask": 1}
+    colour = "(zone) => getComputedStyle(zone).backgroundColor"
+    plain = zone.evaluate(colour)
+
+    for kind in ("dragEnter", "dragOver"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 9, "y": 9, "data": data})
+    expect(zone).not_to_have_css("background-color", plain)
+    page.evaluate("document.body.dispatchEvent(new DragEvent('dragleave', { bubbles: true }))")
+    expect(zone).to_have_css("background-color", plain)
+
+
+def test_the_library_says_how_many_documents_it_has_and_not_how_many_are_listed(
+    own_server, open_page
+):
+    for n in range(101):
+        headers = {"Content-Type": "text/plain"}
+        httpx.post(f"{own_server.url}/documents", content=f"Frog {n}", headers=headers)
+
+    page = open_page(f"{own_server.url}/#/documents")
+
+    expect(page.get_by_role("heading", name="101 documents")).to_be_visible()
+    expect(page.locator(".rows li")).to_have_count(100)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".rows li")).to_have_count(101)
+
+
+def test_a_late_answer_to_an_earlier_search_is_not_shown(real_server, open_page):
+    page = open_page(f"{real_server.url}/#/documents")
+    late = []
+    page.route("**/documents/search?q=threads*", lambda route: late.append(route))
+    with page.expect_request("**/documents/search?q=threads*"):
+        page.fill("#q", "threads")
+        page.press("#q", "Enter")
+    expect(page.locator(".rows")).to_have_count(0)
+    page.fill("#q", "caching")
+    page.press("#q", "Enter")
+    expect(page.locator("#results")).to_contain_text("for “caching”")
+    found = page.locator(".passages li").count()
+
+    with page.expect_response("**/documents/search?q=threads*"):
+        late[0].fulfill(json={"results": []})
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+
+    expect(page.locator(".passages li")).to_have_count(found)
+
+
 def choose(page, folder):
     page.set_input_files("input[webkitdirectory]", folder)
 

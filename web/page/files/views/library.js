@@ -10,6 +10,7 @@ import { Uploads } from "./upload.js";
 
 export function openLibrary(first, redraw) {
   let documents = null;
+  let total = 0;
   let cursor = null;
   let found = null;
   let asked = "";
@@ -25,8 +26,8 @@ export function openLibrary(first, redraw) {
     redraw();
   };
   const load = async () => {
-    const page = await getJson("/documents?limit=100");
-    [documents, cursor] = [page.documents, page.next_cursor];
+    const [page, health] = await Promise.all([getJson("/documents?limit=100"), getJson("/health")]);
+    [documents, cursor, total] = [page.documents, page.next_cursor, health.library.documents];
   };
   const more = () =>
     attempt(async () => {
@@ -61,14 +62,14 @@ export function openLibrary(first, redraw) {
     location.hash = address(["documents"], { q: event.target.elements.q.value });
   };
   const go = ({ query }) => {
-    asked = query.get("q") ?? "";
-    found = null;
-    if (!asked) return;
+    const words = query.get("q") ?? "";
+    [asked, found] = [words, null];
+    if (!words) return;
     attempt(async () => {
       const { results } = await getJson(
-        `/documents/search?${new URLSearchParams({ q: asked, limit: 20 })}`,
+        `/documents/search?${new URLSearchParams({ q: words, limit: 20 })}`,
       );
-      found = results;
+      if (words === asked) found = results; // A slow answer may come after the next one.
     });
   };
   const upload = async (found) => {
@@ -76,37 +77,47 @@ export function openLibrary(first, redraw) {
     files.forEach((file) => uploads.add(file));
     uploads.leave(leftOut);
   };
+  let isOver = false;
+  const hover = (is) => {
+    if (is === isOver) return;
+    isOver = is;
+    redraw();
+  };
   const drop = (event) => {
     event.preventDefault();
+    hover(false);
     upload(droppedFiles(event.dataTransfer));
   };
 
   // A file that misses the zone by a little must not replace the page.
-  const over = (event) => event.preventDefault();
-  window.addEventListener("dragover", over);
-  window.addEventListener("drop", drop);
+  const over = (event) => {
+    event.preventDefault();
+    hover(true);
+  };
+  const leave = ({ relatedTarget }) => relatedTarget || hover(false); // It has left the window.
+  const listeners = { dragover: over, dragleave: leave, drop };
+  for (const [type, heard] of Object.entries(listeners)) window.addEventListener(type, heard);
   go(first);
   attempt(load);
   return {
     title: () => "Library",
     go,
     close() {
-      window.removeEventListener("dragover", over);
-      window.removeEventListener("drop", drop);
+      for (const [type, heard] of Object.entries(listeners)) window.removeEventListener(type, heard);
     },
     template: () => html`<h1>Library</h1>
-      ${dropZone(uploads, upload)} ${pageForm(fetchPage)} ${uploads.template()} ${problem(error)}
+      ${dropZone(uploads, upload, isOver)} ${pageForm(fetchPage)} ${uploads.template()} ${problem(error)}
       <form class="inline" role="search" @submit=${search}>
         <label for="q">Search the library</label>
         <span class="row"><input id="q" name="q" type="search" .value=${asked} dir="auto" /><button>Search</button></span>
       </form>
       ${asked && found ? results(asked, found) : null}
-      ${documents && !asked ? listing(documents, remove) : null}
+      ${documents && !asked ? listing(documents, total, remove) : null}
       ${cursor && !asked ? html`<p><button @click=${more}>Show more documents</button></p>` : null}`,
   };
 }
 
-const dropZone = (uploads, upload) => html`<div class="drop">
+const dropZone = (uploads, upload, isOver) => html`<div class=${isOver ? "drop over" : "drop"}>
   <p><strong>Drop files or folders anywhere on this page</strong></p>
   <p class="row">
     <label class="button">Choose files<input type="file" multiple class="unseen"
@@ -128,10 +139,10 @@ const pageForm = (fetchPage) => html`<form class="inline" @submit=${fetchPage}>
   <span class="row"><input id="url" name="url" type="url" required placeholder="https://" /><button>Add</button></span>
 </form>`;
 
-function listing(documents, remove) {
+function listing(documents, total, remove) {
   const own = documents.filter((one) => !one.sample);
   const lead = own.length
-    ? html`<h2>${count(documents.length, "document")}</h2>`
+    ? html`<h2>${count(total, "document")}</h2>`
     : html`<h2>The sample library</h2>
         <p class="quiet">It is searched until you add a document of your own.</p>`;
   const names = new Set();
