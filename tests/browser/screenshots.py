@@ -137,7 +137,7 @@ def states_with_keys(server: ServerProcess, shoot: Callable[..., None]) -> None:
 
 def give(page: Page, key: str) -> None:
     page.fill("#key-value", key)
-    page.click("text=Go on")
+    page.click("text=Continue")
 
 
 def lost(page: Page, server: ServerProcess) -> None:

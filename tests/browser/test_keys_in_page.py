@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 def give(page, key):
     """Answer the question for a key."""
     page.fill("#key-value", key)
-    page.click("text=Go on")
+    page.click("text=Continue")
 
 
 def run_in(page, description):
@@ -36,7 +36,7 @@ def test_a_server_with_keys_is_asked_with_the_key_of_the_session(own_server, ope
     page.reload()
     expect(page.locator("header .state")).to_have_text("● completed")
     page.click("text=Forget key")
-    expect(page.get_by_role("dialog")).to_contain_text("This server asks for a key")
+    expect(page.get_by_role("dialog")).to_contain_text("This server needs a key")
 
 
 def test_a_task_of_another_key_is_not_there(own_server, open_page):

@@ -128,8 +128,8 @@ class Gate:
         if name is None or not (name in self._hosts or is_loopback(name)):
             raise RequestProblem(
                 "foreign_origin",
-                f"This server does not answer to the name {host}. The setting `allowed_hosts` has "
-                "its further names.",
+                f"This server does not answer requests for the host {host}. If that is a name of this "
+                "machine, add it to the setting `allowed_hosts`.",
             )
 
     def _check_origin(self, passage: Passage) -> HeaderLines | None:
@@ -141,8 +141,8 @@ class Gate:
         if origin.lower() not in self._origins:
             raise RequestProblem(
                 "foreign_origin",
-                f"Pages of {origin} may not use this server. The setting `allowed_origins` has those "
-                "that may; behind a proxy, `trusted_proxies` lets it say the server's own name.",
+                f"Pages of {origin} may not use this server. To allow them, add it to the setting "
+                "`allowed_origins`; if it is this server behind a proxy, set `trusted_proxies`.",
             )
         passage.added = [
             (b"access-control-allow-origin", origin.encode("latin-1")),
@@ -179,8 +179,8 @@ class Gate:
             who = f"The key {principal.name}" if principal.name else "A client without a key"
             raise RequestProblem(
                 "forbidden",
-                f"{who} may not do this; it needs the scope {needs}. Whoever runs the server makes "
-                f"such a key: `terzetto keys add NAME --scope {needs}`.",
+                f"{who} may not do this: the scope {needs} is needed. Ask whoever runs the server for "
+                f"such a key (`terzetto keys add NAME --scope {needs}`).",
             )
         return principal
 

@@ -218,7 +218,7 @@ class Keys:
         old = self._known(name)
         if old.revoked_at is not None:
             raise IllegalState(
-                f"{name} was revoked. Add it with --take-over to give on what it has."
+                f"{name} was revoked. Add it again with --take-over to keep its tasks and documents."
             )
         length = None
         if old.expires_at is not None:

@@ -28,8 +28,8 @@ export function changeKey() {
 }
 
 const FIRST = {
-  title: "This server asks for a key",
-  words: html`Whoever runs it makes one for you: <code>terzetto keys add NAME</code>`,
+  title: "This server needs a key",
+  words: html`Ask whoever runs the server for one. They make it with <code>terzetto keys add NAME</code>.`,
 };
 const CHANGE = {
   title: "Use another key",
@@ -73,7 +73,7 @@ const form = ({ title, words }, keep, goBack) => html`
     <input id="key-value" type="password" autocomplete="off" required autofocus />
     <p class="quiet">It begins with <code>tz_</code>, and is kept in this tab until you close it.</p>
     <p class="row">
-      <button class="main">Go on</button>
+      <button class="main">Continue</button>
       ${goBack ? html`<button type="button" @click=${goBack}>Go back</button>` : null}
     </p>
   </form>

@@ -56,16 +56,16 @@ function notice(task) {
   if (task.status === "failed") {
     return html`<div class="problem" role="alert">
       <p>The task failed: ${withCode(task.error.message)}</p>
-      <p>“Retry” goes on from the first step that is not finished${task.text || task.kept_text ? "; what was written so far stands below" : ""}.</p>
+      <p>“Retry” continues from the first unfinished step.${task.text || task.kept_text ? " What was written so far is below." : ""}</p>
     </div>`;
   }
   if (task.status === "cancelled") {
     return html`<div class="note"><p>The task was cancelled${task.reason ? html`: <bdi>${task.reason}</bdi>` : "."}</p>
-      <p>“Retry” goes on from the first step that is not finished.</p></div>`;
+      <p>“Retry” continues from the first unfinished step.</p></div>`;
   }
   const reasons = task.steps.filter((step) => step.degraded && step.error);
   if (!task.degraded || !reasons.length) return null;
-  return html`<div class="note"><p>Something failed on the way, and the report does without it:</p>
+  return html`<div class="note"><p>A step failed, and the report was written without its result:</p>
     <ul>${reasons.map((step) => html`<li>${kind(step)}: ${withCode(step.error.message)}</li>`)}</ul></div>`;
 }
 

@@ -101,7 +101,7 @@ async function untilNextTry(error, failures, tell, signal) {
   const grown = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
   const least = (error?.retryAfterS ?? 0) * 1000;
   if (failures > 1)
-    tell("The connection is lost. This page goes on as soon as the server answers.");
+    tell("The connection is lost. The page continues as soon as the server answers.");
   await wait(Math.max(least, grown * (0.5 + Math.random() / 2)), signal);
 }
 

@@ -34,7 +34,7 @@ export function openAgents(address, redraw) {
     title: () => "Agents",
     close: () => ends.forEach((end) => end()),
     template: () => html`<h1>Agents</h1>
-      <p class="quiet">Each works through a mailbox of limited size. When one is full, whoever sends to it waits.</p>
+      <p class="quiet">Each agent has a mailbox of limited size. When it is full, senders wait.</p>
       ${problem(error)} ${agents ? html`<ul class="agents">${agents.map(row)}</ul>` : null}
       ${health ? gauges(health) : null}`,
   };

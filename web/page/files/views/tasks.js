@@ -80,7 +80,7 @@ const filter = (one, chosen) => html`<a href=${address(["tasks"], { status: one 
 
 function nothing(status) {
   if (status) return html`<p>No task is in this state. <a href="#/tasks">Show all tasks</a>.</p>`;
-  return html`<p>There are no tasks yet. <a href="#/">Write down what you want to know</a>, and it becomes the first.</p>`;
+  return html`<p>There are no tasks yet. <a href="#/">Start one</a>.</p>`;
 }
 
 export const taskRows = (tasks) => html`<ul class="rows">
