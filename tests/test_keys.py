@@ -73,12 +73,17 @@ async def test_a_scope_includes_the_lesser_ones():
                     ("GET", "/tasks", None),
                     ("POST", "/tasks", NEW),
                     ("GET", "/keys", None),
+                    ("OPTIONS", "/tasks", None),
                 )
             ]
             for name, _ in names
         }
 
-    assert found == {"r": [200, 403, 403], "w": [200, 201, 403], "x": [200, 201, 200]}
+    assert found == {
+        "r": [200, 403, 403, 200],
+        "w": [200, 201, 403, 200],
+        "x": [200, 201, 200, 200],
+    }
 
 
 async def test_a_task_is_there_for_its_key_and_the_admin_only():

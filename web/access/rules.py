@@ -12,7 +12,7 @@ from web.access.keys import Scope
 
 PUBLIC: Final = "public"
 
-_READING = frozenset({"GET", "HEAD"})
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Rule(NamedTuple):
