@@ -42,6 +42,20 @@ def test_a_task_goes_from_the_box_to_a_cited_report(real_server, open_page):
     expect(page.locator(".report")).not_to_contain_text("terzetto ingest")
 
 
+def test_the_start_says_that_the_server_is_gone_only_until_it_is_back(real_server, open_page):
+    page = open_page(real_server.url)
+    expect(page.get_by_text("small sample library")).to_be_visible()
+    page.route("**/*", lambda route: route.abort())
+    page.fill("#task", QUESTION)
+    page.press("#task", "Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+
+    page.unroute("**/*")
+
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert page.input_value("#task") == QUESTION
+
+
 def test_a_citation_shows_its_excerpt_and_leads_to_its_place(real_server, open_page, run_task):
     task_id = run_task(real_server, QUESTION)
     page = open_page(f"{real_server.url}/#/tasks/{task_id}")

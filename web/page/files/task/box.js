@@ -20,6 +20,11 @@ export class TaskBox {
     return this._error !== null;
   }
 
+  // The server has answered: that it could not be reached is not true any more.
+  reached() {
+    if (this._error?.code === "unreachable") this._error = null;
+  }
+
   template() {
     const label = html`<label for="task">${this._label}</label>`;
     return html`<form class="box" @submit=${this._submitted}>

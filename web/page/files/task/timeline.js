@@ -30,7 +30,7 @@ export class Timeline {
       <p class="legend quiet">${Object.entries(LEGEND).map(
         ([name, words]) =>
           html`<span><svg width="26" height="12" aria-hidden="true">${sample(name)}</svg> ${words}</span> `,
-      )}${task.marks.length ? html`<span>The upright line: the task went on after a restart or by “Retry”.</span>` : null}</p>`;
+      )}${task.marks.length ? html`<span>The vertical line marks where the task continued after a restart or “Retry”.</span>` : null}</p>`;
   }
 
   _row(step, task, scale, end) {

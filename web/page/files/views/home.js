@@ -24,6 +24,7 @@ export function openHome(address, redraw) {
     try {
       const [listed, health] = await Promise.all([getJson("/tasks?limit=6"), getJson("/health")]);
       [tasks, library, error] = [listed.tasks, health.library, null];
+      box.reached();
     } catch (caught) {
       error = caught;
     }
