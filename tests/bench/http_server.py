@@ -22,7 +22,7 @@ import trio
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[n]) for n in (0, 1, 2)]
 
-from http_tasks import _cpu_of
+from processes import cpu_s
 
 CHUNK = b'{"seq":7,"event_type":"partial_output","data":{"content":"' + b"x" * 200 + b'"}}\n'
 
@@ -95,9 +95,9 @@ def measure(kind: str, stock: bool, requests: int, connections: int) -> float:
     os.close(done_read)
     url = os.read(ready_read, 200).decode()
     trio.run(client, url, 200, connections)  # Warm up.
-    before = _cpu_of(pid)
+    before = cpu_s(pid)
     trio.run(client, url, requests, connections)
-    cpu = _cpu_of(pid) - before
+    cpu = cpu_s(pid) - before
     os.close(done_write)
     os.waitpid(pid, 0)
     return cpu

@@ -1,0 +1,65 @@
+"""The command line of the suite; see the top of the package."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import burst, cancels, commands, growth, in_process, machine, pipeline, streams, throughput
+from .figures import Aim, Effort, Part, aims_table
+from .plots import bars
+
+PARTS: dict[str, Callable[[Effort], Part]] = {
+    "tasks": throughput.measure,
+    "memory": streams.measure,
+    "burst": burst.measure,
+    "commits": in_process.measure_commits,
+    "asks": in_process.measure_asks,
+    "pipeline": pipeline.measure,
+    "cancels": cancels.measure,
+    "many-tasks": growth.measure_tasks,
+    "replays": growth.measure_replays,
+    "commands": commands.measure,
+}
+QUICK_ROUNDS = 1
+
+
+def write(folder: Path, head: Sequence[str], parts: Sequence[Part]) -> list[Aim]:
+    """Write all that was found so far; the figures with an aim."""
+    aims = [aim for part in parts for aim in part.aims]
+    plots = {file: svg for part in parts for file, svg in part.plots.items()}
+    plots["aims.svg"] = bars("How much of each aim is reached", {a.figure: a.share() for a in aims})
+    for file, svg in plots.items():
+        (folder / file).write_text(svg)
+    top = ["# How fast Terzetto is", "\n".join(head), "## Figures with an aim"]
+    overview = [aims_table(aims).markdown(), "![How much of each aim is reached](aims.svg)"]
+    text = "\n\n".join([*top, *overview, *(part.markdown() for part in parts)])
+    (folder / "speed.md").write_text(f"{text}\n")
+    return aims
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.speed")
+    parser.add_argument("--out", type=Path, required=True, help="folder for speed.md and the plots")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    parser.add_argument("--long", action="store_true", help="also a log with a million tasks")
+    asked = parser.parse_args()
+    effort = Effort(QUICK_ROUNDS if asked.quick else asked.rounds, asked.quick, asked.long)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    head, parts, aims = list(machine.described(effort.rounds)), [], list[Aim]()
+    print(*head, sep="\n", flush=True)
+    for name in asked.only:
+        began = time.monotonic()
+        parts.append(PARTS[name](effort))
+        aims = write(asked.out, head, parts)
+        took = time.monotonic() - began
+        print(f"\n{parts[-1].markdown()}\n\n({name} took {took:.0f} s)", flush=True)
+    print(f"\n{aims_table(aims).markdown()}")
+
+
+if __name__ == "__main__":
+    main()
