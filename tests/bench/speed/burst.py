@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from processes import serving
 
-from .figures import Aim, Effort, Part, Table, number, of_rounds, p50_p99, ratio, quantile
-from .throughput import load
+from .figures import Aim, Effort, Part, Table, number, p50_p99, quantile, ratio
+from .throughput import load, load_share, measured
 
 SERVERS = ("terzetto", "fastapi")
 
@@ -18,7 +20,7 @@ SERVERS = ("terzetto", "fastapi")
 def one_round(name: str, clients: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, serving(name, Path(folder)) as server:
         load(server.url, 50, 10)  # Warm up.
-        return load(server.url, clients, clients)
+        return measured(server, clients, clients)
 
 
 def measure(effort: Effort) -> Part:
@@ -30,15 +32,21 @@ def measure(effort: Effort) -> Part:
     p99 = {name: [quantile(one["heads_s"], 0.99) for one in found[name]] for name in SERVERS}
     rows = []
     for name, rounds in found.items():
-        refused = max(one["refused"] for one in rounds)
-        share = median(one["cpu_s"] / one["wall_s"] for one in rounds)
         heads = p50_p99([one["heads_s"] for one in rounds])
         whole = number(median(one["wall_s"] for one in rounds))
         beside = f"{ratio(p99['terzetto'], p99[name]):.2f}"
-        rows.append([name, str(refused), heads, beside, whole, f"{share:.0%}"])
-    head = ("server", "refused (429, 503)", "head of the answer, ms", "Terzetto / it, p99")
-    note = f"{clients:,} clients; p50 / p99 from connecting to the head of the answer to execute."
-    table = Table((*head, "all ended, s", "load's share of a core"), rows, note)
-    answered = clients - max(one["refused"] for one in found["terzetto"])
+        rows.append([name, refusals(rounds), heads, beside, whole, load_share(rounds)])
+    head = ("server", "refused", "head of the answer, ms", "Terzetto / it, p99", "all ended, s")
+    note = (
+        f"{clients:,} clients. The times are p50 / p99 from connecting to the head of the answer to "
+        "execute. Of the load generator: its share of a core, and in brackets its CPU time beside "
+        "the server's. Refused: the statuses, in all rounds."
+    )
+    answered = clients - max(len(one["refused"]) for one in found["terzetto"])
     aim = Aim(f"answered of a burst of {clients:,}", answered, clients, "tasks")
-    return Part("A burst of clients", [table], [aim])
+    return Part("A burst of clients", [Table((*head, "load generator"), rows, note)], [aim])
+
+
+def refusals(rounds: Sequence[dict[str, Any]]) -> str:
+    counts = Counter(status for one in rounds for status in one["refused"])
+    return ", ".join(f"{count} × {status}" for status, count in counts.items()) or "none"

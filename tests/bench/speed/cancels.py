@@ -12,7 +12,7 @@ import trio
 from load.cancel import LoadTest
 from processes import in_child
 
-from .figures import Aim, Effort, Part, Table, number, p50_p99, of_rounds
+from .figures import Aim, Effort, Part, Table, number, of_rounds, p50_p99
 from .load import allow_many_sockets
 
 COUNTS = {1_000: 5, 5_000: 15}

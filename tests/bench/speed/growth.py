@@ -24,7 +24,10 @@ def measure_tasks(effort: Effort) -> Part:
     rows = [
         [
             f"{tasks:,}",
-            *(number(seconds * 1e3) for seconds in (one.start_s, one.list_s, one.task_s, one.cpu_s)),
+            *(
+                number(seconds * 1e3)
+                for seconds in (one.start_s, one.list_s, one.task_s, one.cpu_s)
+            ),
             f"{one.cpu_s / first.cpu_s:.2f}",
         ]
         for tasks, one in found.items()
@@ -57,6 +60,9 @@ def measure_replays(effort: Effort) -> Part:
     table = Table((*head, "first status, ms", "memory, MiB"), rows, "64 events in a commit.")
     aim = Aim(f"replay of {sizes[-1]:,} events", rates[-1][0], REPLAY_AIM, "MB per CPU s")
     steps = [f"{events:,} events" for events in sizes]
-    curves = {"per CPU second": [rate[0] for rate in rates], "over HTTP": [rate[1] for rate in rates]}
+    curves = {
+        "per CPU second": [rate[0] for rate in rates],
+        "over HTTP": [rate[1] for rate in rates],
+    }
     plot = lines("Replay of a task", "MB/s", steps, curves)
     return Part("Replay", [table], [aim], {"replay.svg": plot})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from speed.load import Client, allow_many_sockets
+from speed.load import Client, allow_many_sockets, was_streamed
 from speed.servers import EVENTS_OPEN
 
 AT_ONCE = 64
@@ -25,7 +25,7 @@ async def main(url: str, count: int) -> None:
     async def hold(client: Client) -> bool:
         async with opening:
             await client.connect()
-            return bool(await client.execute(events=EVENTS_OPEN))
+            return was_streamed(await client.execute(events=EVENTS_OPEN))
 
     print(sum(await asyncio.gather(*map(hold, clients))), flush=True)
     await asyncio.to_thread(sys.stdin.read)

@@ -26,14 +26,14 @@ class Load:
     """Seconds until the first event and the end of each task; seconds of the whole.
 
     `heads_s` is the time until the head of the answer to the execute request, and unlike the others
-    it includes the connecting before a first task.
+    it includes the connecting before a first task. `refused` has the statuses of other answers.
     """
 
     heads_s: list[float] = field(default_factory=list)
     first_s: list[float] = field(default_factory=list)
     whole_s: list[float] = field(default_factory=list)
     events: int = 0
-    refused: int = 0
+    refused: list[str] = field(default_factory=list)
     wall_s: float = 0.0
     cpu_s: float = 0.0
 
@@ -97,17 +97,20 @@ class Client:
         _, self.connection = await loop.create_connection(Connection, self._host, self._port)
 
     async def execute(self, *, events: int | None = None) -> bytes:
-        """The answer of the execute request of a new task; empty if either was refused.
+        """The answer of the execute request of a new task, or that of a create that was refused.
 
         With `events` the stream is left open after so many, and its task ends with its connection.
         """
         created = await self.connection.request("/tasks", self._name, CREATE)
         if not created.startswith(b"HTTP/1.1 201"):
-            return b""
+            return created
         task_id = json.loads(created.partition(b"\r\n\r\n")[2])["task_id"]
         target = f"/tasks/{task_id}/execute" + ("?on_disconnect=cancel" if events else "")
-        streamed = await self.connection.request(target, self._name, b"", events=events)
-        return streamed if streamed.startswith(b"HTTP/1.1 200") else b""
+        return await self.connection.request(target, self._name, b"", events=events)
+
+
+def was_streamed(answer: bytes) -> bool:
+    return answer.startswith(b"HTTP/1.1 200")
 
 
 async def worker(load: Load, url: str, left: list[int]) -> None:
@@ -117,15 +120,15 @@ async def worker(load: Load, url: str, left: list[int]) -> None:
     while left:
         left.pop()  # A list is a counter that all workers share.
         began = time.perf_counter()
-        streamed = await client.execute()
+        answer = await client.execute()
         load.heads_s.append(before + client.connection.head_at - began)
         before = 0.0
-        if streamed:
+        if was_streamed(answer):
             load.first_s.append(client.connection.first_at - began)
             load.whole_s.append(time.perf_counter() - began)
-            load.events += streamed.count(b'"seq"')
+            load.events += answer.count(b'"seq"')
         else:
-            load.refused += 1
+            load.refused.append(answer[9:12].decode())
     client.connection.transport.close()
 
 

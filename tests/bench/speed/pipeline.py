@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -32,8 +32,8 @@ class ByTask(trio.abc.Instrument):
     """CPU seconds of the event loop by the actor or the run that they were for."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
-        self._since = 0.0
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._since = time.thread_time()
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._since = time.thread_time()
@@ -99,7 +99,9 @@ def measure(effort: Effort) -> Part:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         in_child(partial(trio.run, fill, folder, passages, Language(Random(SEED))))
-        rounds = [in_child(partial(trio.run, one_round, folder, asked)) for _ in range(effort.rounds)]
+        rounds = [
+            in_child(partial(trio.run, one_round, folder, asked)) for _ in range(effort.rounds)
+        ]
     rate = median(one[0] for one in rounds)
     loop = median(one[1] for one in rounds)
     rows = [["tasks per CPU second", number(rate)], ["CPU of a task, ms", number(1e3 / rate)]]

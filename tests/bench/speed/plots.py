@@ -32,7 +32,9 @@ def bars(title: str, ratios: Mapping[str, float]) -> str:
     return _svg(height, shapes)
 
 
-def lines(title: str, unit: str, steps: Sequence[str], curves: Mapping[str, Sequence[float]]) -> str:
+def lines(
+    title: str, unit: str, steps: Sequence[str], curves: Mapping[str, Sequence[float]]
+) -> str:
     """A curve for each name over the steps, the values on a logarithmic scale."""
     height, left, top, bottom = 420, 70, 40, 380
     values = [max(value, 1e-6) for curve in curves.values() for value in curve]
@@ -82,4 +84,6 @@ def _svg(height: float, shapes: Iterable[str]) -> str:
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}"'
     style = 'font-family="sans-serif" font-size="13"'
     ground = '<rect width="100%" height="100%" fill="#ffffff"/>'
-    return "\n".join([f'{head} width="{WIDTH}" height="{height:g}" {style}>', ground, *shapes, "</svg>\n"])
+    return "\n".join(
+        [f'{head} width="{WIDTH}" height="{height:g}" {style}>', ground, *shapes, "</svg>\n"]
+    )

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -82,15 +83,21 @@ def times(found: Found) -> Table:
 def shares(found: Found) -> Table:
     """That the load is not what limits the servers."""
     rows = [
-        [name, *(f"{median(_share(one[many]) for one in rounds):.0%}" for many in CONCURRENCIES)]
+        [name, *(load_share([one[many] for one in rounds]) for many in CONCURRENCIES)]
         for name, rounds in found.items()
     ]
-    head = ["server", *(f"at {many}" for many in CONCURRENCIES)]
-    return Table(head, rows, "Share of a core that the load generator took.")
+    head = ("load generator", *(f"at {many}" for many in CONCURRENCIES))
+    note = (
+        "The share of a core that it took; in brackets its CPU time beside the server's, which is "
+        "its share if the server has a core of its own."
+    )
+    return Table(head, rows, note)
 
 
-def _share(seen: dict[str, Any]) -> float:
-    return float(seen["cpu_s"] / seen["wall_s"])
+def load_share(seen: Sequence[dict[str, Any]]) -> str:
+    of_core = median(one["cpu_s"] / one["wall_s"] for one in seen)
+    of_server = median(one["cpu_s"] / one["server_s"] for one in seen)
+    return f"{of_core:.0%} ({of_server:.0%})"
 
 
 def plot(found: Found) -> str:
