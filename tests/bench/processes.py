@@ -101,7 +101,7 @@ def in_child(work: Callable[[], Any]) -> Any:
                 result.write(repr(work()))
             os._exit(0)
         finally:
-            sys.excepthook(*sys.exc_info()) 
+            sys.excepthook(*sys.exc_info())
             os._exit(1)
     os.close(write)
     with open(read) as result:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from . import burst, cancels, commands, growth, in_process, machine, pipeline, streams, throughput
-from .figures import Aim, Effort, Part, aims_table
-from .plots import bars
+from .figures import Aim, Effort, Part, aims_table, write
 
 PARTS: dict[str, Callable[[Effort], Part]] = {
     "tasks": throughput.measure,
@@ -24,20 +23,6 @@ PARTS: dict[str, Callable[[Effort], Part]] = {
     "commands": commands.measure,
 }
 QUICK_ROUNDS = 1
-
-
-def write(folder: Path, head: Sequence[str], parts: Sequence[Part]) -> list[Aim]:
-    """Write all that was found so far; the figures with an aim."""
-    aims = [aim for part in parts for aim in part.aims]
-    plots = {file: svg for part in parts for file, svg in part.plots.items()}
-    plots["aims.svg"] = bars("How much of each aim is reached", {a.figure: a.share() for a in aims})
-    for file, svg in plots.items():
-        (folder / file).write_text(svg)
-    top = ["# How fast Terzetto is", "\n".join(head), "## Figures with an aim"]
-    overview = [aims_table(aims).markdown(), "![How much of each aim is reached](aims.svg)"]
-    text = "\n\n".join([*top, *overview, *(part.markdown() for part in parts)])
-    (folder / "speed.md").write_text(f"{text}\n")
-    return aims
 
 
 def main() -> None:

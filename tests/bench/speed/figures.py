@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
+
+from .plots import bars
 
 Rounds = Sequence[Sequence[float]]
 
@@ -74,6 +77,20 @@ class Part:
 
 def aims_table(aims: Sequence[Aim]) -> Table:
     return Table(("figure", "measured", "aim", "reached"), [aim.cells() for aim in aims])
+
+
+def write(folder: Path, head: Sequence[str], parts: Sequence[Part]) -> list[Aim]:
+    """Write all that was found so far; the figures with an aim."""
+    aims = [aim for part in parts for aim in part.aims]
+    plots = {file: svg for part in parts for file, svg in part.plots.items()}
+    plots["aims.svg"] = bars("How much of each aim is reached", {a.figure: a.share() for a in aims})
+    for file, svg in plots.items():
+        (folder / file).write_text(svg)
+    top = ["# How fast Terzetto is", "\n".join(head), "## Figures with an aim"]
+    overview = [aims_table(aims).markdown(), "![How much of each aim is reached](aims.svg)"]
+    text = "\n\n".join([*top, *overview, *(part.markdown() for part in parts)])
+    (folder / "speed.md").write_text(f"{text}\n")
+    return aims
 
 
 def number(value: float) -> str:
