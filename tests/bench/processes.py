@@ -6,6 +6,7 @@ Rule: whoever starts a process ends it, by its own pid, when the block ends.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 SPEED = Path(__file__).resolve().parent / "speed"
 START_S = 60.0
 QUIET_S = 15.0
+CHILD_S = 900
 """Hang guards, never results."""
 
 
@@ -45,11 +47,15 @@ class Server:
 
 @contextmanager
 def serving(name: str, folder: Path, *flags: str) -> Iterator[Server]:
-    """One of the servers of `speed/servers.py`; it is killed when the block ends."""
+    """One of the servers of `speed/servers.py`; it is killed when the block ends.
+
+    It also ends with this process, when its stdin is closed.
+    """
     command = [sys.executable, str(SPEED / "servers.py"), name, str(folder), *flags]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with (
         (folder / "stderr").open("w") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child,
+        subprocess.Popen(command, **pipes, stderr=errors, text=True) as child,
     ):
         try:
             assert child.stdout
@@ -96,6 +102,7 @@ def in_child(work: Callable[[], Any]) -> Any:
     child = os.fork()
     if child == 0:
         try:
+            signal.alarm(CHILD_S)
             os.close(read)
             with open(write, "w") as result:
                 result.write(repr(work()))

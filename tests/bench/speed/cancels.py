@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import resource
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,6 @@ from load.cancel import LoadTest
 from processes import in_child
 
 from .figures import Aim, Effort, Part, Table, number, of_rounds, p50_p99
-from .load import allow_many_sockets
 
 COUNTS = {1_000: 5, 5_000: 15}
 """The aims in milliseconds for the p99 of a cancel."""
@@ -29,7 +29,8 @@ Cancels = tuple[list[float], float]
 
 def one_round(tasks: int) -> Cancels:
     gc.disable()  # The pauses of the client are not the server's.
-    allow_many_sockets()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory() as folder:
         test = LoadTest(Path(folder), tasks, SINGLES, PAUSE_S)
         trio.run(test.run, ["singles", "request"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from speed.load import Client, allow_many_sockets, was_streamed
+from speed.load import Client, prepare, was_streamed
 from speed.servers import EVENTS_OPEN
 
 AT_ONCE = 64
@@ -34,5 +34,5 @@ async def main(url: str, count: int) -> None:
 if __name__ == "__main__":
     import uvloop
 
-    allow_many_sockets()
+    prepare()
     uvloop.run(main(sys.argv[1], int(sys.argv[2])))

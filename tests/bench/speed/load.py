@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import signal
 import sys
 import time
 from dataclasses import asdict, dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
 
+LIMIT_S = 300
 CREATE = b'{"task_description":"frogs"}'
 
 
@@ -141,7 +143,9 @@ async def run(url: str, tasks: int, concurrency: int) -> Load:
     return load
 
 
-def allow_many_sockets() -> None:
+def prepare() -> None:
+    """Allow many sockets; and end in any case, as a server may hang."""
+    signal.alarm(LIMIT_S)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -149,5 +153,5 @@ def allow_many_sockets() -> None:
 if __name__ == "__main__":
     import uvloop
 
-    allow_many_sockets()
+    prepare()
     print(json.dumps(asdict(uvloop.run(run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))))

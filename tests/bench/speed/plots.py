@@ -35,7 +35,10 @@ def bars(title: str, ratios: Mapping[str, float]) -> str:
 def lines(
     title: str, unit: str, steps: Sequence[str], curves: Mapping[str, Sequence[float]]
 ) -> str:
-    """A curve for each name over the steps, the values on a logarithmic scale."""
+    """A curve for each name over the steps, the values on a logarithmic scale.
+
+    Each two curves share a colour, and the second of them is dashed.
+    """
     height, left, top, bottom = 420, 70, 40, 380
     values = [max(value, 1e-6) for curve in curves.values() for value in curve]
     low, high = _decades(values)

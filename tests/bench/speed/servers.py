@@ -17,9 +17,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import resource
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -194,6 +196,12 @@ def free_port() -> int:
     return port
 
 
+def end_with_the_parent() -> None:
+    """Wait until stdin is closed, so that no server is left behind."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
 def main() -> None:
     import trio
 
@@ -204,6 +212,7 @@ def main() -> None:
     asked = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
     match asked.name:
         case "fastapi":
             fastapi(partial(plain_lines, stays_open=asked.open > 0))

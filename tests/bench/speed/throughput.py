@@ -100,16 +100,16 @@ def load_share(seen: Sequence[dict[str, Any]]) -> str:
     return f"{of_core:.0%} ({of_server:.0%})"
 
 
-def plot(found: Found) -> str:
+def plot(found: Found, title: str, what: str) -> str:
     curves = {
         f"{name} p{share * 100:.0f}": [
-            of_rounds(of_all(rounds, many, "first_s"), share) * 1e3 for many in CONCURRENCIES
+            of_rounds(of_all(rounds, many, what), share) * 1e3 for many in CONCURRENCIES
         ]
         for name, rounds in found.items()
         for share in (0.5, 0.99)
     }
     steps = [f"{many} at once" for many in CONCURRENCIES]
-    return lines("Time to the first event", "ms", steps, curves)
+    return lines(title, "ms", steps, curves)
 
 
 def aims(found: Found) -> list[Aim]:
@@ -132,4 +132,8 @@ def measure(effort: Effort) -> Part:
         for name, rounds in found.items():
             rounds.append(one_round(name, effort.of(300, 60)))
     tables = [rates(found), times(found), shares(found)]
-    return Part("Streamed tasks", tables, aims(found), {"first_event.svg": plot(found)})
+    plots = {
+        "first_event.svg": plot(found, "Time to the first event", "first_s"),
+        "whole_task.svg": plot(found, "Time of a whole task", "whole_s"),
+    }
+    return Part("Streamed tasks", tables, aims(found), plots)
