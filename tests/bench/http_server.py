@@ -39,6 +39,7 @@ async def chunks(scope: Any, receive: Any, send: Any) -> None:
 async def serve(kind: str, stock: bool, ready: int, done: int) -> None:
     from http_raw import plain, stock_serve
     from quart_trio.asgi import TrioASGIHTTPConnection
+    from quart_trio.wrappers import TrioRequest
     from scripted import scripted_system
 
     from web.api.app import create_app
@@ -51,6 +52,7 @@ async def serve(kind: str, stock: bool, ready: int, done: int) -> None:
         livez = create_app(system, settings)
         if stock:
             livez.asgi_http_class = TrioASGIHTTPConnection
+            livez.request_class = TrioRequest
         apps = {"chunks": chunks, "small": plain(), "livez": livez}
         (url, *_) = await nursery.start(partial(serving, apps[kind], settings))
         os.write(ready, url.encode())

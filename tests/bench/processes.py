@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 SPEED = Path(__file__).resolve().parent / "speed"
 START_S = 60.0
-QUIET_S = 15.0
+QUIET_S = 60.0
 CHILD_S = 900
 """Hang guards, never results."""
 
