@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,14 +38,22 @@ def main() -> None:
     effort = Effort(QUICK_ROUNDS if asked.quick else asked.rounds, asked.quick, asked.long)
     asked.out.mkdir(parents=True, exist_ok=True)
     head, parts, aims = list(machine.described(effort.rounds)), [], list[Aim]()
+    failed: list[str] = []
     print(*head, sep="\n", flush=True)
     for name in asked.only:
         began = time.monotonic()
-        parts.append(PARTS[name](effort))
+        try:
+            parts.append(PARTS[name](effort))
+        except Exception:  # noqa: BLE001 - the other parts are worth having without it.
+            traceback.print_exc()
+            failed.append(name)
+            continue
         aims = write(asked.out, head, parts)
         took = time.monotonic() - began
         print(f"\n{parts[-1].markdown()}\n\n({name} took {took:.0f} s)", flush=True)
     print(f"\n{aims_table(aims).markdown()}")
+    if failed:
+        sys.exit(f"These parts have failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
