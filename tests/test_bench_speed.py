@@ -70,7 +70,7 @@ def test_a_table_is_markdown() -> None:
 def test_a_report_links_the_plots_that_stand_beside_it(tmp_path: Path) -> None:
     table = Table(("", "ms"), [["a", "1"]])
     parts = [
-        Part("First", [table], [Aim("fast", 1, 2)], {"first.svg": bars("first", {"a": 1.0})}),
+        Part("First", [table], [Aim("fast", 1, 2)], {"first_event.svg": bars("first", {"a": 1.0})}),
         Part("Second", [table], [Aim("small", 1, 2, "MiB", at_most=True)]),
     ]
 
@@ -82,11 +82,13 @@ def test_a_report_links_the_plots_that_stand_beside_it(tmp_path: Path) -> None:
         "# How fast Terzetto is\n\n- today\n- here\n\n## Figures with an aim\n"
     )
     assert (
-        report.index("## First") < report.index("![First](first.svg)") < report.index("## Second")
+        report.index("## First")
+        < report.index("![first event](first_event.svg)")
+        < report.index("## Second")
     )
     assert sorted(file.name for file in tmp_path.iterdir() if file.name in report) == [
         "aims.svg",
-        "first.svg",
+        "first_event.svg",
     ]
 
 

@@ -42,7 +42,7 @@ def measure(effort: Effort) -> Part:
     counts = {100: 5} if effort.quick else COUNTS
     found: dict[int, list[Cancels]] = {}
     for tasks in counts:  # Thousands of streams take minutes, so fewer rounds of them.
-        times = max(1, effort.rounds * 1_000 // max(tasks, 1_000))
+        times = max(1, min(effort.rounds, 3_000 // tasks))
         found[tasks] = [in_child(partial(one_round, tasks)) for _ in range(times)]
     rows, aims = [], []
     for tasks, rounds in found.items():

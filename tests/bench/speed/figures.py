@@ -70,7 +70,7 @@ class Part:
     plots: dict[str, str] = field(default_factory=dict)
 
     def markdown(self) -> str:
-        pictures = [f"![{self.title}]({file})" for file in self.plots]
+        pictures = [f"![{Path(file).stem.replace('_', ' ')}]({file})" for file in self.plots]
         tables = [table.markdown() for table in self.tables]
         return "\n\n".join([f"## {self.title}", *tables, *pictures])
 
