@@ -14,6 +14,7 @@ from typing import Any
 from processes import SPEED, Server, serving
 
 from .figures import Aim, Effort, Part, Table, number, of_rounds, p50_p99, ratio
+from .machine import fsync_ms
 from .plots import lines
 
 SERVERS = ("terzetto", "memory", "fastapi", "fastapi-log", "quart")
@@ -69,7 +70,7 @@ def rates(found: Found) -> Table:
     return Table(head, rows, note)
 
 
-def times(found: Found) -> Table:
+def times(found: Found, fsync: float) -> Table:
     columns = [(what, many) for many in CONCURRENCIES for what in ("first_s", "whole_s")]
     named = {"first_s": "first event", "whole_s": "whole task"}
     rows = [
@@ -77,7 +78,7 @@ def times(found: Found) -> Table:
         for name, rounds in found.items()
     ]
     head = ["server", *(f"{named[what]} at {many}" for what, many in columns)]
-    return Table(head, rows, "p50 / p99 in milliseconds.")
+    return Table(head, rows, f"p50 / p99 in milliseconds. An fsync took {fsync:.2f} ms meanwhile.")
 
 
 def shares(found: Found) -> Table:
@@ -128,10 +129,12 @@ def aims(found: Found) -> list[Aim]:
 
 def measure(effort: Effort) -> Part:
     found: Found = {name: [] for name in SERVERS}
+    fsyncs = []
     for _ in range(effort.rounds):
+        fsyncs.append(fsync_ms())
         for name, rounds in found.items():
             rounds.append(one_round(name, effort.of(300, 60)))
-    tables = [rates(found), times(found), shares(found)]
+    tables = [rates(found), times(found, median(fsyncs)), shares(found)]
     plots = {
         "first_event.svg": plot(found, "Time to the first event", "first_s"),
         "whole_task.svg": plot(found, "Time of a whole task", "whole_s"),
