@@ -1,13 +1,13 @@
 """How fast Terzetto is beside what people would write, all measured in turn in one run.
 
     pip install fastapi 'uvicorn[standard]' aiosqlite
-    python -m tests.bench.speed --out FOLDER [--rounds 5] [--only NAME ...] [--quick] [--long]
+    python -m tests.bench.speed --out FOLDER [--rounds 5] [--only NAME ...] [--quick]
 
 Each part measures one subject and yields tables, figures with an aim, and plots. Where a ratio is made,
 a round measures each side in turn, so that a busy machine is unfair to all alike, and the median of the
 rounds counts. CPU times are those of the server alone, over all its threads. FOLDER gets `speed.md` and
-the plots. A run takes about a quarter of an hour, with `--quick` some minutes (for figures that tell
-little); `--long` adds a log with a million tasks. Everything talks to 127.0.0.1 only.
+the plots. A run takes a quarter of an hour on a machine that does nothing else; `--quick`, with figures
+that tell little, a minute or two. Everything talks to 127.0.0.1 only.
 """
 
 from __future__ import annotations

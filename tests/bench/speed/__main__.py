@@ -33,9 +33,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
-    parser.add_argument("--long", action="store_true", help="also a log with a million tasks")
     asked = parser.parse_args()
-    effort = Effort(QUICK_ROUNDS if asked.quick else asked.rounds, asked.quick, asked.long)
+    effort = Effort(QUICK_ROUNDS if asked.quick else asked.rounds, asked.quick)
     asked.out.mkdir(parents=True, exist_ok=True)
     head, parts, aims = list(machine.described(effort.rounds)), [], list[Aim]()
     failed: list[str] = []

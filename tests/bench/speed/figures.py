@@ -18,7 +18,6 @@ class Effort:
 
     rounds: int = 5
     quick: bool = False
-    long: bool = False
 
     def of(self, whole: int, quick: int) -> int:
         """A number of things to do."""
