@@ -240,7 +240,14 @@ class System:
 
     # --- documents --------------------------------------------------------------------------
 
-    async def add_page(self, url: str, *, title: str | None = None, by: str | None = None) -> Added:
+    async def add_page(
+        self,
+        url: str,
+        *,
+        title: str | None = None,
+        owner: str | None = None,
+        by: str | None = None,
+    ) -> Added:
         """Fetch a web page into the library; it replaces what came from this URL before.
 
         Raises what `Library.add` does, `FetchRefused`, `FetchFailed` and `Overloaded`.
@@ -256,6 +263,7 @@ class System:
             title=title,
             file_name=page.file_name,
             source=page.url,
+            owner=owner,
             by=by,
         )
 
@@ -317,7 +325,7 @@ class System:
         return {
             "running_tasks": tasks.running,
             "queued_tasks": len(tasks.queue),
-            "pending_tasks": tasks.pending,
+            "pending_tasks": tasks.pending.total(),
             **self._view.gauges(),
             **self.library.gauges(),
         }

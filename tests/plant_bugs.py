@@ -124,7 +124,7 @@ BUGS = [
             Edit(
                 SUPERVISOR,
                 "await self._flush(live, pending=1)",
-                "self._tasks.runs.start_soon(self._flush, live); self._tasks.pending += 1",
+                "self._tasks.runs.start_soon(self._flush, live); self._tasks.pending[None] += 1",
             )
         ],
     ),

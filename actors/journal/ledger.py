@@ -8,7 +8,6 @@ Rule: `record` decides and never waits; no answer is given before `flush` has re
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -59,7 +58,7 @@ class Ledger:
         self._now = now
         self._window = window
         self._snapshot_every = snapshot_every
-        self._ahead: deque[tuple[Record, Task]] = deque()
+        self._ahead: list[tuple[Record, Task]] = []  # A deque takes 700 bytes more.
         self._ahead_bytes = 0
         self._sent_bytes = 0
         self._unsent: Append | None = None
@@ -200,14 +199,13 @@ class Ledger:
 
     def _batch(self) -> Append:
         records: list[Record] = []
-        while self._ahead:
-            record, decided = self._ahead[0]
+        for record, decided in self._ahead:
             if self._sent_bytes + len(record.line) > MAX_LINE_BYTES:
                 break
-            self._ahead.popleft()
             self._sent_bytes += len(record.line)
             records.append(record)
             task = decided
+        del self._ahead[: len(records)]
         return Append(task, self.committed, tuple(records), self._snapshot(task))
 
     def _snapshot(self, task: Task) -> bytes | None:

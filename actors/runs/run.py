@@ -104,6 +104,7 @@ class Run:
         self._ledger = ledger
         self._agents = agents
         self._limits = limits
+        self._budget = ledger.task.budget.within(limits.budget)
         self._outputs = dict(resume.outputs)
         self._resume = resume
         self._retries = retries
@@ -369,7 +370,7 @@ class Run:
             step,
             task,
             self._outputs,
-            task.budget.within(self._limits.budget),
+            self._budget,
             self._agents.tool_options,
             self._resume.context,
             kept,

@@ -168,7 +168,7 @@ class Gate:
         if needs == PUBLIC:
             return principal or Principal("", "read")
         if principal is None:
-            raise RequestProblem("unauthorized", _why_unauthorized(passage.headers))
+            raise RequestProblem("unauthorized", self._why_unauthorized(passage.headers))
         if principal.name is not None:
             passage.retry_after_s = self._rates.wait_s(principal.name)
             if passage.retry_after_s:
@@ -177,8 +177,21 @@ class Gate:
                 )
         if not principal.may(needs):
             who = f"The key {principal.name}" if principal.name else "A client without a key"
-            raise RequestProblem("forbidden", f"{who} may not do this; it needs the scope {needs}.")
+            raise RequestProblem(
+                "forbidden",
+                f"{who} may not do this; it needs the scope {needs}. Whoever runs the server makes "
+                f"such a key: `terzetto keys add NAME --scope {needs}`.",
+            )
         return principal
+
+    def _why_unauthorized(self, headers: dict[str, str]) -> str:
+        secret = _secret(headers)
+        if not secret:
+            return "This server wants a key: send `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
+        ended = self._keys.ended(secret)
+        return (
+            f"This key {ended}." if ended else "This key is not known; it may have been replaced."
+        )
 
     # --- what responses carry -------------------------------------------------------------------
 
@@ -230,12 +243,6 @@ def _secret(headers: dict[str, str]) -> str:
     if scheme.lower() == "bearer":
         return secret.strip()
     return headers.get("x-api-key", "")
-
-
-def _why_unauthorized(headers: dict[str, str]) -> str:
-    if _secret(headers):
-        return "This key is not valid: it may have been revoked, replaced, or have expired."
-    return "This server wants a key: send `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
 
 
 def _host_name(url: str) -> str | None:

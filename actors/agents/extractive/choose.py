@@ -46,7 +46,6 @@ NOTHING_AT, CLOSEST_AT = (0.05, 0.05), (0.10, 0.075)
 """Coverage below a + b lg n, n the excerpts of the library: no answer; no direct answer. By chance
 more words of a question meet in one excerpt of a large library."""
 
-
 MOSTLY_UNKNOWN = 0.5
 """Words that stand nowhere are named if they have more than this share of the question's weight:
 what shares only the other words with the question may be about something else."""
@@ -144,8 +143,8 @@ def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
         if number % EXCERPTS_PER_SLICE == 0:
             yield
         own = frozenset(terms(excerpt.text))
-        heading, everything = around(excerpt.headings), around((*excerpt.headings, excerpt.title))
-        everything |= own
+        heading = around(excerpt.headings)
+        everything = own | around((*excerpt.headings, excerpt.title))
 
         def covered(by: frozenset[str]) -> float:
             return sum(w for term, w in evidence.weights.items() if term in by) / total
