@@ -57,6 +57,7 @@ from actors.runtime import (
     Request,
     spawn,
 )
+from actors.runtime.fairness import APPENDS_PER_TICK
 from actors.runtime.loop_watch import watched_loop
 from actors.settings import Settings
 from actors.tasks.budget import NO_BUDGET, Budget
@@ -405,6 +406,7 @@ async def open_system(
                 lambda: Journal(view),
                 capacity=JOURNAL_MAILBOX,
                 limit=NO_RESTARTS,
+                calls_per_tick=APPENDS_PER_TICK,
             )
             handles = {
                 name: spawn(

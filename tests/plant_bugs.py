@@ -336,7 +336,7 @@ BUGS = [
     ),
     Bug(
         "a busy actor lets nobody else go on",
-        [Edit(ACTOR, "taken % CALLS_PER_TICK == 0", "False")],
+        [Edit(ACTOR, "taken % self._calls_per_tick == 0", "False")],
         by="test_regressions_load.py::a_busy_actor",
     ),
     Bug(
