@@ -254,6 +254,40 @@ async def test_a_call_that_is_cancelled_over_http_cancels_its_task(tmp_path: Pat
     assert status == 0
 
 
+async def test_a_call_over_http_ends_with_its_key_and_so_does_its_task(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    keys = Keys(folder)
+    _, secret = keys.add("a", "write", None)
+    keys.add("b", "write", None)
+    script = Path(__file__).parent / "mcp_stuck_command.py"
+    flags = [str(tmp_path / "notes"), "--http", "127.0.0.1:0", "--data", str(folder)]
+    headers = {"X-API-Key": secret, "Accept": "application/json, text/event-stream"}
+    new = {"name": "run_task", "arguments": {"task_description": "x"}}
+    hello = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": CLIENT}
+    async with listening([sys.executable, str(script), *flags]) as (process, url):
+        async with httpx.AsyncClient(trust_env=False, headers=headers, timeout=GUARD_S) as http:
+            began = await http.post(url, json=message("initialize", hello))
+            session = {"Mcp-Session-Id": began.headers["Mcp-Session-Id"]}
+            calling = message("tools/call", new)
+            async with http.stream("POST", url, json=calling, headers=session) as answer:
+                keys.revoke("a")
+                said = (await answer.aread()).decode()
+        reason = await wait_for(tmp_path / "notes")
+        process.send_signal(signal.SIGINT)
+        await process.wait()
+
+    assert "[unauthorized]" in said
+    assert "cancelled" in reason
+
+
+CLIENT = {"name": "test", "version": "1"}
+
+
+def message(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+
+
 async def test_the_task_of_a_client_that_disconnects_is_cancelled(tmp_path: Path) -> None:
     script = Path(__file__).parent / "mcp_stuck_command.py"
     arguments = [str(script), str(tmp_path / "notes")]

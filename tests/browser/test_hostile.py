@@ -124,7 +124,11 @@ def test_a_name_that_reads_backwards_is_shown_as_it_is_where_it_is_removed(
 
 
 def test_an_address_shows_no_document_as_if_it_were_a_task(own_server, open_page):
-    data = {"task_description": "Give me your key", "deadline_s": None, "metadata": {}}
+    data: dict[str, object] = {
+        "task_description": "Give me your key",
+        "deadline_s": None,
+        "metadata": {},
+    }
     event = {"seq": 1, "event_type": "task_created", "task_id": "x", "data": data}
     line = json.dumps(event | {"timestamp": "2026-01-01T00:00:00.000Z"}) + "\n"
     headers = {"Content-Type": "text/plain"}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -48,6 +48,9 @@ NO_CHECKS = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 PRINCIPAL = "terzetto.principal"
 """As in `web.access.gate`, which stdio does not need."""
 
+KEY_CHECK_S = 1.0
+"""How long a call may go on after its key has ended."""
+
 IDLE_S = 3.0
 """How long the service stays open after the last call."""
 
@@ -59,8 +62,8 @@ CallContext = ServerRequestContext[Any, Any]
 Opening = Callable[[], AbstractAsyncContextManager[Service]]
 
 
-def mcp_server(shared: SharedService) -> Server[Any]:
-    """A server of the protocol that serves `TOOLS`."""
+def mcp_server(shared: SharedService, keys: Keys | None = None) -> Server[Any]:
+    """A server of the protocol that serves `TOOLS`. A call over HTTP ends with its key."""
     tools = {tool.name: tool for tool in TOOLS}
 
     async def list_tools(
@@ -75,9 +78,14 @@ def mcp_server(shared: SharedService) -> Server[Any]:
         if tool is None:
             return refusal("invalid_request", f"There is no tool {params.name[:MAX_NAME]!r}.")
         report = context.session.report_progress
+        principal = _principal(context.request)
+        run = partial(
+            call, tool, partial(_used_by, shared, principal), params.arguments or {}, report
+        )
         try:
-            opened = partial(_used_by, shared, _principal(context.request))
-            return await call(tool, opened, params.arguments or {}, report)
+            return await (
+                run() if keys is None or principal is None else _while_valid(keys, principal, run)
+            )
         except Exception as bug:  # A bug ends its call only, not the server.
             log.error("the tool %s has failed", tool.name, exc_info=bug)
             return refusal(
@@ -100,6 +108,25 @@ def _principal(request: Any) -> Principal | None:
     return None if request is None else request.scope[PRINCIPAL]
 
 
+async def _while_valid(
+    keys: Keys, principal: Principal, run: Callable[[], Awaitable[types.CallToolResult]]
+) -> types.CallToolResult:
+    """The result of a call, which is cancelled once its key has ended."""
+    result = refusal("unauthorized", "The key of this call has ended.")
+
+    async def watch(scope: trio.CancelScope) -> None:
+        while keys.still_opens(principal):
+            await trio.sleep(KEY_CHECK_S)
+            keys.refresh()
+        scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch, nursery.cancel_scope)
+        result = await run()
+        nursery.cancel_scope.cancel()
+    return result
+
+
 @asynccontextmanager
 async def _used_by(shared: SharedService, principal: Principal | None) -> AsyncIterator[Service]:
     async with shared.use() as service:
@@ -116,7 +143,7 @@ async def serve_mcp(opening: Opening, http: ServerSettings | None) -> int:
                 if http is None:
                     await _serve_stdio(mcp_server(shared))
                 else:
-                    await _serve_http(mcp_server(shared), http)
+                    await _serve_http(shared, http)
             watch.cancel_scope.cancel()
     return 0
 
@@ -127,13 +154,14 @@ async def _serve_stdio(server: Server[Any]) -> None:
         await server.run(incoming, outgoing, server.create_initialization_options())
 
 
-async def _serve_http(server: Server[Any], settings: ServerSettings) -> None:
+async def _serve_http(shared: SharedService, settings: ServerSettings) -> None:
     from web.access.audit import audited
     from web.access.gate import Gate
     from web.server import check_bind, serve  # Only here, because it loads the whole HTTP API.
 
     keys = Keys(settings.data_dir)
     check_bind(settings, keys)
+    server = mcp_server(shared, keys)
     sdk_app = server.streamable_http_app(streamable_http_path=PATH, transport_security=NO_CHECKS)
     app = Gate(sdk_app, settings, keys)
     with audited(settings.data_dir):
