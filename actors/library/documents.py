@@ -7,6 +7,7 @@ its owner, so that the same document has the same id everywhere.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -92,8 +93,8 @@ class ParsedText:
 
     title: str
     text: str
-    passages: tuple[PassageCut, ...]
-    excerpts: tuple[ExcerptCut, ...]
+    passages: Collection[PassageCut]
+    excerpts: Collection[ExcerptCut]
     notes: tuple[str, ...] = ()
     language: str = ""
 
@@ -104,8 +105,8 @@ class ParsedDocument:
 
     document: Document
     text: str
-    passages: tuple[PassageCut, ...]
-    excerpts: tuple[ExcerptCut, ...]
+    passages: Collection[PassageCut]
+    excerpts: Collection[ExcerptCut]
     language: str = ""
     owner: str | None = None
     declared: Declared = Declared()
