@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from actors.clock import rfc3339, wall_clock
 FILE = "audit.log"
 MAX_BYTES = 16 * 1024 * 1024
 
+service_log = logging.getLogger(__name__)
 log = logging.getLogger("terzetto.audit")
 log.propagate = False
 
@@ -40,11 +42,29 @@ def audited(folder: Path) -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # It writes what could not be written before.
+            handler.close()
 
 
 class _Private(RotatingFileHandler):
-    """Its files are private, also the one after a change of files."""
+    """Its files are private, also the one after a change of files.
+
+    A line that cannot be written is lost: the first of them is reported, until one can be again.
+    """
+
+    _failing = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._failed = False
+        super().emit(record)
+        self._failing = self._failed
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self._failed = True
+        if not self._failing:
+            reason = sys.exc_info()[1]
+            said = reason.strerror if isinstance(reason, OSError) else type(reason).__name__
+            service_log.warning("%s cannot be written: %s", self.baseFilename, said)
 
     def _open(self) -> Any:
         flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND

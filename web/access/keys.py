@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 import os
 import re
 import secrets
@@ -23,6 +24,8 @@ from actors.clock import rfc3339, wall_clock
 from actors.errors import IllegalState, InvalidRequest, StorageUnavailable
 from web.data_folder import FolderUnusable
 
+log = logging.getLogger(__name__)
+
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 """From the least to the most; each includes those before it."""
@@ -34,6 +37,7 @@ MAX_KEYS = 1_000
 MAX_EXPIRY = timedelta(days=3_650)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LIFETIME = re.compile(r"([0-9]{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -200,12 +204,14 @@ class Keys:
             if seen == self._seen:
                 return
             raw = json.loads(self._file.read_text(encoding="utf-8"))
-            keys = [Key(**one) for one in raw["keys"]]
+            keys = [_read(one) for one in raw["keys"]]
         except FileNotFoundError:
             return
         except (OSError, ValueError, TypeError, KeyError):
             if self._seen is not None:
-                return  # The keys that were read stay in force.
+                log.warning("%s cannot be read; the keys that it had stay in force", self._file)
+                self._seen = seen
+                return
             raise FolderUnusable(
                 f"{self._file} cannot be read. Restore it, or delete it to end all keys."
             ) from None
@@ -235,6 +241,18 @@ class Keys:
             except OSError as error:
                 raise StorageUnavailable(f"The keys cannot be kept: {error.strerror}.") from None
         self._keys = keys
+
+
+def _read(raw: dict[str, Any]) -> Key:
+    """A key as it was kept; raises `ValueError` and `TypeError` if it is damaged."""
+    key = Key(**raw)
+    times = (key.created_at, key.expires_at, key.revoked_at)
+    zones = [datetime.fromisoformat(time).tzinfo for time in times if time is not None]
+    if None in zones or key.scope not in SCOPES:
+        raise ValueError
+    if not (_NAME.fullmatch(key.name) and _SHA256.fullmatch(key.sha256)):
+        raise ValueError
+    return key
 
 
 def _hash(secret: str) -> str:
