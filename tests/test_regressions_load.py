@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
@@ -66,6 +67,30 @@ async def test_nobody_is_told_that_a_task_is_gone_before_the_log_has_forgotten_i
         with pytest.raises(TaskNotFound):
             await system.start(task_id)
         assert trio.current_time() == 5
+
+
+async def test_who_waits_for_a_delete_is_answered_although_another_delete_comes(
+    autojump_clock: object,
+) -> None:
+    disk = FaultyStore(MemoryStore())
+    gone_at = []
+
+    async def find_gone(ask: Callable[[str], Awaitable[object]]) -> None:
+        with pytest.raises(TaskNotFound):
+            await ask(task_id)
+        gone_at.append(trio.current_time())
+
+    async with scripted_system(Cast(), store=disk) as system:
+        task_id = (await system.create("frogs")).task_id
+        disk.faults.append(Delay(5))
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(system.delete, task_id)
+                for ask in (system.start, system.cancel, system.delete, system.delete):
+                    await trio.sleep(1)
+                    nursery.start_soon(find_gone, ask)
+
+    assert gone_at == [5, 5, 5, 5]
 
 
 async def test_a_task_that_is_being_deleted_stays_one_task(autojump_clock: object) -> None:

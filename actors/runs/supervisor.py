@@ -384,6 +384,8 @@ class Supervisor:
                 raise IllegalState(
                     f"The task is {live.task.status}. Cancel it before you delete it."
                 )
+            if isinstance(live.ledger.failed, TaskNotFound):
+                raise live.ledger.failed  # Another delete came first; `hold` waits for its end.
             was_pending = live.task.status == "pending"
             live.ledger.failed = TaskNotFound(f"There is no task {task_id}.")
             live.forgotten = trio.Event()
