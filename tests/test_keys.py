@@ -133,6 +133,20 @@ async def test_an_open_stream_ends_with_its_key(change: tuple[str, str]):
         assert last["data"] == {"reason": "unauthorized", "resume_after": None}
 
 
+async def test_an_open_stream_shows_nothing_that_happens_after_its_keys_end():
+    async with with_keys(("a", "write"), ("x", "admin"), heartbeat_s=60.0) as (http, key):
+        path = (await http.post("/tasks", json=NEW, headers=key["a"])).headers["location"]
+        async with http.stream("GET", f"{path}/events?follow=true", headers=key["a"]) as stream:
+            lines = stream.aiter_lines()
+            assert json.loads(await anext(lines))["event_type"] == "task_created"
+            (await http.delete("/keys/a", headers=key["x"])).raise_for_status()
+            (await http.post(f"{path}/cancel", headers=key["x"])).raise_for_status()
+            with trio.fail_after(10):
+                rest = [json.loads(line)["event_type"] async for line in lines]
+
+    assert rest == ["stream_closing"]
+
+
 async def test_idempotency_keys_are_apart():
     async with with_keys(("a", "write"), ("b", "write")) as (http, key):
         ids = [
