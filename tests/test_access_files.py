@@ -84,9 +84,13 @@ def test_the_doctor_names_a_damaged_file_of_keys(
     assert main(["ingest", str(document), *folder]) == 0
     assert main(["doctor", *folder]) == 0
     damaged(tmp_path, {"scope": "god"})
+    capsys.readouterr()
 
     assert main(["doctor", *folder]) == 1
-    assert "keys.json: file: it cannot be read" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "keys.json: file: it cannot be read" in out
+    assert "--repair" not in err  # A repair cannot bring the keys back.
+    assert main(["doctor", "--repair", *folder]) == 1
 
 
 @contextmanager

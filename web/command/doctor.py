@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from actors.doctor.doctor import Report, examine
+from actors.doctor.doctor import DATABASES, Report, examine
 from actors.doctor.findings import Finding
 from web.access import keys
 from web.access.keys import Keys
@@ -55,7 +55,7 @@ def _print(report: Report) -> None:
         say(f"What was damaged stays in {aside}; all the rest is in use again.")
     if not report.findings:
         say("Nothing is damaged.")
-    elif not report.set_aside:
+    elif any(one.file in DATABASES for one in report.findings) and not report.set_aside:
         say(
             f"Damaged: {len(report.findings)}. To set it aside, end the server and run: terzetto "
             "doctor --repair"
