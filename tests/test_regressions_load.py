@@ -73,7 +73,7 @@ async def test_who_waits_for_a_delete_is_answered_although_another_delete_comes(
     autojump_clock: object,
 ) -> None:
     disk = FaultyStore(MemoryStore())
-    gone_at = []
+    gone_at: list[float] = []
 
     async def find_gone(ask: Callable[[str], Awaitable[object]]) -> None:
         with pytest.raises(TaskNotFound):
