@@ -106,6 +106,18 @@ async def test_a_task_that_is_being_deleted_stays_one_task(autojump_clock: objec
             await system.start(task_id)
 
 
+async def test_a_key_makes_a_task_at_every_moment_of_the_deletion_of_its_last_one(
+    autojump_clock: object,
+) -> None:
+    for checkpoints in range(40):
+        async with scripted_system() as system, trio.open_nursery() as nursery:
+            task_id = (await system.create("frogs", idempotency_key="k")).task_id
+            nursery.start_soon(system.delete, task_id)
+            for _ in range(checkpoints):
+                await trio.lowlevel.checkpoint()
+            assert (await system.create("frogs", idempotency_key="k")).status == "pending"
+
+
 async def test_a_run_leaves_nothing_for_the_garbage_collector(autojump_clock: object) -> None:
     """Cycles of garbage are what long pauses are made of when a thousand tasks are cancelled."""
     async with scripted_system(Cast(writes=[None, HANG])) as system:

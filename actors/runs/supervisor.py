@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -119,8 +120,12 @@ class Supervisor:
         if new.idempotency_key is None:
             task_id = str(uuid.uuid4())
             self._tasks.put(task_id, None)  # A random id cannot exist yet.
-        else:
-            task_id = _keyed_id(new.owner, new.idempotency_key)
+            return await self._create_as(task_id, new)
+        while True:
+            with suppress(TaskNotFound):  # The last task of this key was just deleted.
+                return await self._create_as(_keyed_id(new.owner, new.idempotency_key), new)
+
+    async def _create_as(self, task_id: str, new: Create) -> Task:
         async with self._tasks.hold(task_id, create=True) as live:
             if live.ledger.exists:
                 _check_same(live.task, new)
