@@ -106,16 +106,36 @@ async def test_a_task_that_is_being_deleted_stays_one_task(autojump_clock: objec
             await system.start(task_id)
 
 
+@pytest.mark.parametrize("apart", range(4))
 async def test_a_key_makes_a_task_at_every_moment_of_the_deletion_of_its_last_one(
-    autojump_clock: object,
+    apart: int, autojump_clock: object
 ) -> None:
-    for checkpoints in range(40):
-        async with scripted_system() as system, trio.open_nursery() as nursery:
-            task_id = (await system.create("frogs", idempotency_key="k")).task_id
-            nursery.start_soon(system.delete, task_id)
-            for _ in range(checkpoints):
-                await trio.lowlevel.checkpoint()
-            assert (await system.create("frogs", idempotency_key="k")).status == "pending"
+    for begun in range(40):
+        assert await made_while_deleted(begun, apart) == ["pending"] * 3, f"begun after {begun}"
+
+
+async def made_while_deleted(begun: int, apart: int) -> list[str]:
+    """What three get that make a task, so many checkpoints after its deletion has begun."""
+    made: list[str] = []
+
+    async def make() -> None:
+        made.append((await system.create("frogs", idempotency_key="k")).status)
+
+    async with scripted_system() as system, trio.open_nursery() as nursery:
+        task_id = (await system.create("frogs", idempotency_key="k")).task_id
+        nursery.start_soon(system.delete, task_id)
+        await checkpoints(begun)
+        for _ in range(3):
+            nursery.start_soon(make)
+            await checkpoints(apart)
+        await checkpoints(400)
+        nursery.cancel_scope.cancel()
+    return made
+
+
+async def checkpoints(count: int) -> None:
+    for _ in range(count):
+        await trio.lowlevel.checkpoint()
 
 
 async def test_a_run_leaves_nothing_for_the_garbage_collector(autojump_clock: object) -> None:

@@ -397,6 +397,7 @@ class Supervisor:
             try:
                 await self._tasks.journal.ask(Delete(task_id))
                 self._tasks.pending -= was_pending
+                self._tasks.drop(live)
             except (StorageUnavailable, TaskUnreadable) as refused:
                 live.ledger.failed = refused
                 raise
