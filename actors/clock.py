@@ -29,7 +29,8 @@ def virtual_clock() -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 with milliseconds and a `Z`: "2026-01-31T12:00:00.123Z"."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{moment.isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
 
 
 MAX_RETRY_AFTER_S = 3_600.0

@@ -38,11 +38,15 @@ class Analyze(Request[Plan]):
 
 @dataclass(frozen=True, slots=True)
 class Retrieve(Request[Evidence]):
-    """Find passages on this question in the library and in the pages at `urls` that the task names."""
+    """Find passages on this question in the library and in the pages at `urls` that the task names.
+
+    The library is read as the task's `owner` sees it; None: only what is shared.
+    """
 
     key: str
     question: Question
     urls: tuple[str, ...] = ()
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

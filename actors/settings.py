@@ -157,13 +157,16 @@ class Settings(BaseModel):
         default=256, ge=1, le=65_536, description="Tasks that run at the same time."
     )
     max_queued_tasks: int = Field(
-        default=1_024, ge=0, le=1_000_000, description="Tasks that wait for a slot; past it: 503."
+        default=1_024,
+        ge=0,
+        le=1_000_000,
+        description="Tasks that wait for a slot; past it: 503, but for a key below its share.",
     )
     max_pending_tasks: int = Field(
         default=100_000,
         ge=1,
         le=10_000_000,
-        description="Tasks created and not yet executed; past it: 503.",
+        description="Tasks created and not yet executed; past it: 503, but for a key below its share.",
     )
 
     key_running_tasks: int | None = Field(

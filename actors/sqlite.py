@@ -105,7 +105,16 @@ class Database(Protocol):
 
 def transaction(connection: sqlite3.Connection, work: Work[T], *, references: bool = True) -> T:
     """Run work as one transaction, which is rolled back if the work raises."""
-    connection.execute(f"PRAGMA foreign_keys = {references:d}")
+    if references:
+        return _transaction(connection, work)
+    connection.execute("PRAGMA foreign_keys = OFF")
+    try:
+        return _transaction(connection, work)
+    finally:  # Not before each transaction: SQLite prepares all statements anew after it.
+        connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _transaction(connection: sqlite3.Connection, work: Work[T]) -> T:
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         return work(connection)
@@ -300,6 +309,7 @@ def _connect(uri: str) -> sqlite3.Connection:
         uri, timeout=BUSY_TIMEOUT_S, uri=True, isolation_level=None, check_same_thread=False
     )
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+    connection.execute("PRAGMA foreign_keys = ON")
     return connection
 
 

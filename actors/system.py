@@ -57,6 +57,7 @@ from actors.runtime import (
     Request,
     spawn,
 )
+from actors.runtime.fairness import APPENDS_PER_TICK
 from actors.runtime.loop_watch import watched_loop
 from actors.settings import Settings
 from actors.tasks.budget import NO_BUDGET, Budget
@@ -240,7 +241,14 @@ class System:
 
     # --- documents --------------------------------------------------------------------------
 
-    async def add_page(self, url: str, *, title: str | None = None, by: str | None = None) -> Added:
+    async def add_page(
+        self,
+        url: str,
+        *,
+        title: str | None = None,
+        owner: str | None = None,
+        by: str | None = None,
+    ) -> Added:
         """Fetch a web page into the library; it replaces what came from this URL before.
 
         Raises what `Library.add` does, `FetchRefused`, `FetchFailed` and `Overloaded`.
@@ -256,6 +264,7 @@ class System:
             title=title,
             file_name=page.file_name,
             source=page.url,
+            owner=owner,
             by=by,
         )
 
@@ -317,7 +326,7 @@ class System:
         return {
             "running_tasks": tasks.running,
             "queued_tasks": len(tasks.queue),
-            "pending_tasks": tasks.pending,
+            "pending_tasks": tasks.pending.total(),
             **self._view.gauges(),
             **self.library.gauges(),
         }
@@ -397,6 +406,7 @@ async def open_system(
                 lambda: Journal(view),
                 capacity=JOURNAL_MAILBOX,
                 limit=NO_RESTARTS,
+                calls_per_tick=APPENDS_PER_TICK,
             )
             handles = {
                 name: spawn(

@@ -35,7 +35,17 @@ STEP_FIELDS = {
 }
 PLANNED_FIELDS = {"step_id", "step", "agent_type", "description", "depends_on"}
 DOCUMENT_FIELDS = {
-    *("document_id", "title", "media_type", "bytes", "sha256", "passages", "created_at", "sample"),
+    *(
+        "document_id",
+        "title",
+        "name",
+        "media_type",
+        "bytes",
+        "sha256",
+        "passages",
+        "created_at",
+        "sample",
+    ),
     "notes",
 }
 PASSAGE_FIELDS = {"document_id", "title", "section", "position", "start", "end", "text"}

@@ -124,7 +124,7 @@ BUGS = [
             Edit(
                 SUPERVISOR,
                 "await self._flush(live, pending=1)",
-                "self._tasks.runs.start_soon(self._flush, live); self._tasks.pending += 1",
+                "self._tasks.runs.start_soon(self._flush, live); self._tasks.pending[None] += 1",
             )
         ],
     ),
@@ -336,7 +336,7 @@ BUGS = [
     ),
     Bug(
         "a busy actor lets nobody else go on",
-        [Edit(ACTOR, "taken % CALLS_PER_TICK == 0", "False")],
+        [Edit(ACTOR, "taken % self._calls_per_tick == 0", "False")],
         by="test_regressions_load.py::a_busy_actor",
     ),
     Bug(

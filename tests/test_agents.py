@@ -18,6 +18,7 @@ from actors.agents.retriever import RetrieverAgent
 from actors.agents.writer import WriterAgent
 from actors.errors import StorageUnavailable
 from actors.library.library import Library
+from actors.library.readers import Reader
 from actors.library.retrieval import Found, Query
 from actors.messages import Analyze, Retrieve, Write
 from actors.tasks.evidence import Evidence, Passage
@@ -75,10 +76,12 @@ async def test_the_retriever_asks_for_the_question_its_context_and_its_sides() -
     )
 
     evidence = await RetrieverAgent(cast(Library, library), limit=6).handle(
-        Retrieve("k", question), Slot()
+        Retrieve("k", question, owner="ann"), Slot()
     )
 
-    assert library.asked == [(Query("frogs or toads", "ponds", ("frogs", "toads")), 6)]
+    assert library.asked == [
+        (Query("frogs or toads", "ponds", ("frogs", "toads"), Reader("ann")), 6)
+    ]
     assert evidence == Evidence(question, library.passages, weights={"frog": 2.0}, units=7)
 
 

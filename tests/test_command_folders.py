@@ -262,10 +262,12 @@ async def test_a_changed_file_replaces_its_document(
     for path in notes.rglob("*.md"):
         path.write_text(f"# Note new {path.name}\n\nOther.")
 
+    write(notes, "e.md")
+
     result = await ingest(notes)
 
-    assert (result.added, result.removed, result.unpruned) == (4, [], [])
-    assert await library(service) == {"new a.md", "new b.md", "new c.md", "new d.md"}
+    assert (result.changed, result.added, result.removed, result.unpruned) == (4, 1, [], [])
+    assert await library(service) == {"e.md", "new a.md", "new b.md", "new c.md", "new d.md"}
 
 
 async def test_only_known_sources_can_be_forgotten(service: Service) -> None:

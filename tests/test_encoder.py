@@ -25,7 +25,8 @@ from actors.library.encoders.vectors import VectorIndex, cosines, packed
 from actors.library.encoders.worker import EncoderWorker
 from actors.library.library import Library, open_library
 from actors.library.parsing.inline import InlineParser
-from actors.library.retrieval import Query
+from actors.library.readers import Reader
+from actors.library.retrieval import EXCERPTS_FOUND, Query
 from actors.library.schema import FILE_NAME, SCHEMA
 from actors.runtime.cooperative import at_once
 from actors.settings import Settings
@@ -145,6 +146,34 @@ async def test_a_search_ranks_by_words_and_by_meaning_and_names_both(library: Li
     assert [one.text for one in both.passages] == [PARIS.decode()]
     assert words.passages == ()
     assert [one.text for one in meaning.passages] == [PARIS.decode()]
+
+
+async def test_vectors_of_hidden_documents_take_no_place_of_those_that_are_there() -> None:
+    async with opened(None, WordEncoder()) as library:
+        for number in range(3 * EXCERPTS_FOUND):
+            await library.add(f"Paris {number}: the capital of France.".encode(), owner="b")
+        await library.add(b"Paris, or another large town in the north.", owner="a")
+        await library.encode_all()
+        found = await library.find(Query(TOWN, reader=Reader("a")), limit=5)
+        meaning = await library.search(TOWN, limit=5, rankers=["encoder"], reader=Reader("a"))
+        counts = await library.counts(reader=Reader("a"))
+
+    assert [one.text[:9] for one in found.excerpts] == ["Paris, or"]
+    assert [one.text[:9] for one in meaning.passages] == ["Paris, or"]
+    assert (counts["documents"], counts["encoded"]) == (1, 1)
+
+
+async def test_of_documents_with_the_same_text_only_those_that_are_there_are_found() -> None:
+    async with opened(None, WordEncoder()) as library:
+        for name in "abcde":
+            await library.add(PARIS, owner=name)
+        mine = (await library.add(PARIS, owner="a")).document.document_id
+        await library.encode_all()
+        found = await library.find(Query(TOWN, reader=Reader("a")), limit=5)
+        hits = await library.search(TOWN, limit=5, rankers=["encoder"], reader=Reader("a"))
+
+    assert {one.document_id for one in (*found.passages, *hits.passages)} == {mine}
+    assert [one.document_id for one in found.excerpts] == [mine]
 
 
 async def test_without_an_encoder_words_decide() -> None:

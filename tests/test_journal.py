@@ -5,6 +5,7 @@ Tests that take a `store` run on both, the one in memory and the one on disk.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -224,8 +225,8 @@ class KeepsDeletedSnapshots(MemoryStore):
 
 
 class CountsAll(MemoryStore):
-    async def count(self, status: TaskStatus) -> int:
-        return len(self._tasks)
+    async def counts(self, status: TaskStatus) -> Counter[str | None]:
+        return Counter(task.owner for task in self._tasks.values())
 
 
 class OldestFirst(MemoryStore):

@@ -204,7 +204,7 @@ async def test_one_that_was_deleted_while_it_was_parsed_again_is_added(
 
     insert = partial(statements.insert, parsed=parsed, source=None)
 
-    assert await database.write(insert) == (parsed.document, True, False)
+    assert await database.write(insert) == (parsed.document, True, False, False)
 
 
 RUSSIAN = "Каждую ночь мы сохраняем базу данных, и отчёт отправляется администратору."
@@ -242,3 +242,41 @@ async def test_two_files_of_the_same_bytes_are_not_read_in_turn(library: Library
     for _ in range(2):
         assert not (await library.add(ZEBRA, media_type="text/plain", source="/a.txt")).updated
         assert not (await library.add(ZEBRA, media_type="text/markdown", source="/a.md")).updated
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"source": "/home/ann/notes/frogs.md"}, "notes/frogs.md"),
+        ({"source": "C:\\Users\\ann\\notes\\frogs.md", "file_name": "x.md"}, "notes/frogs.md"),
+        ({"source": "https://ex.org/frogs?p=1", "file_name": "frogs"}, "https://ex.org/frogs?p=1"),
+        ({"file_name": "notes/frogs\ud800\n.md"}, "notes/frogs .md"),
+        ({}, ""),
+    ],
+)
+async def test_a_document_is_named_by_its_url_or_the_end_of_its_path(
+    library: Library, given: dict[str, str], name: str
+) -> None:
+    added = await library.add(b"Frogs sing.", media_type="text/plain", **given)
+
+    assert added.document.name == name
+    assert (await library.document(added.document.document_id)).name == name
+
+
+async def test_a_name_follows_its_file_and_is_changed_by_whoever_added_it(library: Library) -> None:
+    async def name(file_name: str, by: str) -> str:
+        added = await library.add(ZEBRA, file_name=file_name, by=by)
+        return added.document.name
+
+    assert [await name("a.md", "ann"), await name("b.md", "bob")] == ["a.md", "a.md"]
+    assert await name("c.md", "ann") == "c.md"
+
+
+async def test_a_source_whose_bytes_change_is_replaced(library: Library) -> None:
+    add = partial(library.add, media_type="text/plain", source="/a.txt")
+    other = await library.add(b"Three.", media_type="text/plain", source="/b.txt")
+
+    replaced = [(await add(text)).replaced for text in (b"One.", b"Two.", b"Two.", b"Three.")]
+
+    assert replaced == [False, True, False, True]
+    assert (await library.documents(limit=9, cursor=None)).documents == (other.document,)

@@ -95,7 +95,7 @@ async def starting(tasks: int) -> int:
             await system.create("toads")
         store = Counting(database)
         async with scripted_system(store=store) as system:
-            assert system._tasks.pending == 1
+            assert system.gauges()["pending_tasks"] == 1
             return store.instructions
 
 

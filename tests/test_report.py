@@ -133,12 +133,20 @@ def test_a_listing_stands_under_its_lead_in_with_all_its_lines() -> None:
     text = "Feed them so:\n\n    frog.feed(3)\n    \n    # `*` ``` [9]"
 
     assert body(text, "paragraph") == (
-        "Feed them so: [1]\n\n````\nfrog.feed(3)\n\n# `*` ``` [9]\n````\n\n"
+        "Feed them so: [1]\n\n````\nfrog.feed(3)\n\n# `*` ``` [9]\n````\n\n[1]\n\n"
     )
 
 
 def test_a_listing_alone_has_a_citation_of_its_own() -> None:
     assert body("    frog.feed(3)", "code") == "```\nfrog.feed(3)\n```\n\n[1]\n\n"
+
+
+def test_listings_in_a_row_have_one_citation_and_text_between_has_its_own() -> None:
+    text = "Call it:\n\n    a()\n\n    1\n\nThen:\n\n    b()"
+
+    assert body(text, "paragraph") == (
+        "Call it: [1]\n\n```\na()\n```\n\n```\n1\n```\n\n[1]\n\nThen: [1]\n\n```\nb()\n```\n\n[1]\n\n"
+    )
 
 
 def test_a_long_listing_says_that_it_goes_on() -> None:
@@ -170,6 +178,15 @@ def test_rows_of_one_table_stand_under_one_header() -> None:
     )
 
 
+def test_a_table_has_its_header_once_whatever_stands_between_its_rows() -> None:
+    rows = [Finding(f"| Animal | Legs |\n| {name} | 4 |", 0, kind="row") for name in "AB"]
+    between = Finding("Frogs sing.", 1)
+
+    text = written(Section(FROGS, (rows[0], between, rows[1])))
+
+    assert "| --- | --- |\n| A | 4 [1] |\n| B | 4 [1] |\n\nFrogs sing. [2]" in text
+
+
 def test_a_row_without_a_header_is_a_line() -> None:
     assert body("| Frog | 4 |", "row") == "Frog | 4 [1]\n\n"
 
@@ -186,7 +203,7 @@ def test_a_definition_shows_its_term_and_its_text() -> None:
     text = "frog.feed(*slugs)\n  Feeds it.\n\n    frog.feed(3)"
 
     assert body(text, "definition") == (
-        "**frog.feed(\\*slugs)**  \nFeeds it. [1]\n\n```\nfrog.feed(3)\n```\n\n"
+        "**frog.feed(\\*slugs)**  \nFeeds it. [1]\n\n```\nfrog.feed(3)\n```\n\n[1]\n\n"
     )
 
 

@@ -20,7 +20,7 @@ from actors.fetching.fetcher import Page
 from actors.library.parsing.media_types import media_type_of_file
 from web.access.keys import Principal
 from web.ndjson import LineSplitter, event_of, is_ending
-from web.service import Outcome, ServerUnreachable, UnexpectedAnswer
+from web.service import Outcome, ServerUnreachable, UnexpectedAnswer, outcome_of
 
 RECONNECT_DELAYS_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 UNKNOWN_TYPE = "application/octet-stream"
@@ -145,8 +145,7 @@ class HttpService:
         form = {"file": (name, content, kind)}
         response = await self._send("POST", "/documents", files=form, params={"source": source})
         document = _json(response)["documents"][0]
-        outcome: Outcome = "updated" if document.get("updated") else "unchanged"
-        return document, "added" if response.status_code == 201 else outcome
+        return document, outcome_of(document, created=response.status_code == 201)
 
     async def documents_from(self, source: str) -> list[dict[str, Any]]:
         """GET /documents with `source`, page by page."""

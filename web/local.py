@@ -25,7 +25,7 @@ from web.api.views import (
     sourced_view,
     task_view,
 )
-from web.service import Outcome
+from web.service import Outcome, outcome_of
 from web.settings.model import ServerSettings
 
 PAGE_DOCUMENTS = 200
@@ -87,7 +87,8 @@ class LocalService:
             await check_seen(self._system, self._principal, task_id)
 
     async def search(self, q: str, limit: int = 10) -> list[dict[str, Any]]:
-        hits = await self._system.library.search(q, limit=limit)
+        reader = self._principal.reader
+        hits = await self._system.library.search(q, limit=limit, reader=reader)
         return [as_view(PassageView, passage) for passage in hits.passages]
 
     async def add(self, path: Path) -> tuple[dict[str, Any], Outcome]:
@@ -121,5 +122,5 @@ class LocalService:
         added = await self._system.library.add(
             body, media_type=media_type, file_name=file_name, source=source
         )
-        outcome: Outcome = "updated" if added.updated else "unchanged"
-        return added_view(added), "added" if added.created else outcome
+        document = added_view(added)
+        return document, outcome_of(document, created=added.created)

@@ -5,7 +5,7 @@ Rule: both answer with the objects of the HTTP API, and refuse with an `ActorErr
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -26,8 +26,16 @@ class UnexpectedAnswer(ActorError):
     code = "unexpected_answer"
 
 
-Outcome = Literal["added", "updated", "unchanged"]
-"""What adding did; "updated": the same bytes were parsed again by a newer parser."""
+Outcome = Literal["added", "changed", "updated", "unchanged"]
+"""What adding did; "changed": the source had other bytes before. "updated": the same bytes were
+parsed again by a newer parser."""
+
+
+def outcome_of(added: Mapping[str, Any], *, created: bool) -> Outcome:
+    """What adding did, by the document that it answered with."""
+    if added.get("replaced"):
+        return "changed"
+    return "added" if created else "updated" if added.get("updated") else "unchanged"
 
 
 class Service(Protocol):

@@ -10,6 +10,7 @@ from typing import Any
 
 from actors.agents.named_pages import NamedPages
 from actors.library.library import Library
+from actors.library.readers import Reader
 from actors.library.retrieval import Found, Query
 from actors.messages import Retrieve
 from actors.runtime.call import Call
@@ -43,7 +44,7 @@ class RetrieverAgent:
         If a page could be read, the sample library is left out.
         """
         question = request.question
-        query = Query(question.query, question.context, question.sides)
+        query = Query(question.query, question.context, question.sides, Reader(request.owner))
         found = await self._library.find(query, limit=self._limit)
         if self._pages is None or not request.urls:
             return _evidence(request, found)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from actors.doctor.findings import Finding, numbers
 from actors.errors import DocumentUnreadable
-from actors.library import statements
+from actors.library import contents
 from actors.library.damage import readable
 from actors.library.schema import FILE_NAME, SCHEMA
 from actors.sqlite import prepare, transaction
@@ -95,4 +95,4 @@ def _take(db: sqlite3.Connection, number: int) -> None:
             f"INSERT INTO main.{table} SELECT * FROM old.{table} WHERE number = ?", (number,)
         )
     if db.execute("SELECT 1 FROM main.documents WHERE number = ?", (number,)).fetchone():
-        statements.index(db, number)
+        contents.index(db, number)

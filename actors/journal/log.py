@@ -6,6 +6,7 @@ is refused unless the task's log is at the position that the writer expects.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -129,8 +130,8 @@ class Index(Protocol):
     async def unfinished(self) -> list[str]:
         """The ids of executing, then of queued tasks, each longest waiting first."""
 
-    async def count(self, status: TaskStatus) -> int:
-        """How many tasks are in this state, without a look at the others."""
+    async def counts(self, status: TaskStatus) -> Counter[str | None]:
+        """How many tasks of each owner are in this state, without a look at the others."""
 
 
 class Store(Log, Index, Protocol):

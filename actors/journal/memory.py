@@ -6,6 +6,7 @@ Rule: no thread and no clock, so that it works in virtual time.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 
 import trio
@@ -121,6 +122,6 @@ class MemoryStore:
         found.sort(key=lambda task: (order.index(task.status), task.updated_at))
         return [task.task_id for task in found]
 
-    async def count(self, status: TaskStatus) -> int:
+    async def counts(self, status: TaskStatus) -> Counter[str | None]:
         await trio.lowlevel.checkpoint()
-        return sum(task.status == status for task in self._tasks.values())
+        return Counter(task.owner for task in self._tasks.values() if task.status == status)

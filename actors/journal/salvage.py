@@ -7,6 +7,7 @@ cannot be read hides nothing else.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, cast
@@ -46,9 +47,9 @@ def unfinished(reader: sqlite3.Connection) -> list[str]:
     return [str(row["task_id"]) for row in rows]
 
 
-def count(reader: sqlite3.Connection, status: TaskStatus) -> int:
-    """As `Index.count`."""
-    return sum(row["status"] == status for row in index_rows(reader))
+def counts(reader: sqlite3.Connection, status: TaskStatus) -> Counter[str | None]:
+    """As `Index.counts`."""
+    return Counter(row["owner"] for row in index_rows(reader) if row["status"] == status)
 
 
 def forget(writer: sqlite3.Connection, task_id: str) -> TaskStatus | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import datetime
@@ -228,13 +229,12 @@ class SqliteStore:
 
         return await self._read_index(work, salvage.unfinished)
 
-    async def count(self, status: TaskStatus) -> int:
-        def work(reader: sqlite3.Connection) -> int:
-            sql = "SELECT count(*) FROM tasks WHERE status = ?"
-            ((found,),) = reader.execute(sql, (status,)).fetchall()
-            return int(found)
+    async def counts(self, status: TaskStatus) -> Counter[str | None]:
+        def work(reader: sqlite3.Connection) -> Counter[str | None]:
+            sql = "SELECT owner, count(*) FROM tasks WHERE status = ? GROUP BY owner"
+            return Counter(dict(map(tuple, reader.execute(sql, (status,)).fetchall())))
 
-        return await self._read_index(work, partial(salvage.count, status=status))
+        return await self._read_index(work, partial(salvage.counts, status=status))
 
     async def _read_index(self, work: Work[T], salvaged: Work[T]) -> T:
         """Read the index, and around the damage if a page of it is damaged."""

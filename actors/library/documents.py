@@ -6,18 +6,21 @@ its owner, so that the same document has the same id everywhere.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
 from actors.library.excerpts import ExcerptCut
+from actors.library.parsing.blocks import titled
 from actors.library.passages import PassageCut
 from actors.tasks.evidence import Passage
 
 Ranker = Literal["bm25", "encoder"]
 
+MAX_NAME = 1_000
 PARSER = 1
 """The version of the parsers. It grows when documents should be parsed again."""
 
@@ -28,7 +31,8 @@ _DOCUMENTS = uuid.UUID("0b5a4c5e-6a3f-5d1e-9d57-2f3a1f0c7e11")
 class Document:
     """One document; `sample` if it belongs to the sample library.
 
-    `notes` are sentences about what its parser left out or could not read. `sources` are the paths
+    `notes` are sentences about what its parser left out or could not read. `name` is the end of its
+    path, or its URL, by which documents of the same title are told apart. `sources` are the paths
     and URLs that it came from, and `uploaded` says that it was also added without one; only a list of
     the documents of a source has these two.
     """
@@ -44,6 +48,7 @@ class Document:
     sample: bool = False
     sources: tuple[str, ...] = ()
     uploaded: bool = False
+    name: str = field(default="", compare=False)  # It follows the file, as a rename shows.
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,13 @@ class Added:
     """The answer to adding; `created` is false if the same bytes were there already.
 
     `updated`: they were there, but read by an older parser, or as another type or charset than is
-    declared now, so they were parsed again.
+    declared now, so they were parsed again. `replaced`: other bytes came from the same source before.
     """
 
     document: Document
     created: bool
     updated: bool = False
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,7 @@ def parsed_document(
     sha256: str,
     now: datetime,
     owner: str | None = None,
+    name: str = "",
 ) -> ParsedDocument:
     """A parsed document of `size` bytes, created `now`."""
     created_at = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -131,7 +138,18 @@ def parsed_document(
         passages=len(parsed.passages),
         created_at=created_at,
         notes=parsed.notes,
+        name=name,
     )
     return ParsedDocument(
         document, parsed.text, parsed.passages, parsed.excerpts, parsed.language, owner
     )
+
+
+def name_of(file_name: str | None, source: str | None) -> str:
+    """What a document is called beside its title: its URL, the end of its path, or its file name.
+
+    A path is cut to its folder and file, since others see it whom the rest does not concern.
+    """
+    if source and "://" not in source:
+        source = "/".join(re.split(r"[/\\]+", source)[-2:])
+    return titled(source or file_name or "")[:MAX_NAME]

@@ -28,6 +28,7 @@ from actors.library.documents import (
     Hits,
     ParsedDocument,
     Ranker,
+    name_of,
     parsed_document,
 )
 from actors.library.encoders.encoder import LoadEncoder
@@ -38,6 +39,7 @@ from actors.library.parsing.frames import Job
 from actors.library.parsing.media_types import MediaType, declared_by, media_type_of
 from actors.library.parsing.places import ParsePlaces
 from actors.library.parsing.process import Parser, open_parser
+from actors.library.readers import EVERYTHING, Reader
 from actors.library.rebuilding import rebuild
 from actors.library.retrieval import Found, Query
 from actors.library.sample_library import build_sample_database
@@ -157,19 +159,19 @@ class Library:
         """
         kind, sha256 = await self._identified(body, media_type, file_name)
         identity = statements.Identity(sha256, owner)
-        declared = Declared(*declared_by(media_type))
+        declared, name = Declared(*declared_by(media_type)), name_of(file_name, source)
         is_unread = partial(
             statements.needs_parsing, identity=identity, declared=declared, source=source, by=by
         )
         if not await _query(self._database, is_unread):
-            place = partial(statements.place, identity=identity, source=source, by=by)
+            place = partial(statements.place, identity=identity, source=source, by=by, name=name)
             there = await self._database.write(place)
             if there is not None:
                 self._changed()
-                return Added(there, created=False)
+                return Added(there[0], created=False, replaced=there[1])
         job = Job(body, media_type or kind, title, file_name)
         async with self._places.place(len(body)):
-            parsed = replace(await self._read(job, kind, identity), declared=declared)
+            parsed = replace(await self._read(job, kind, identity, name), declared=declared)
             insert = partial(statements.insert, parsed=parsed, source=source, by=by)
             added = Added(*await self._database.write(insert))
             del parsed, insert  # They take several times what the body takes.
@@ -192,6 +194,7 @@ class Library:
         cursor: str | None,
         source: str | None = None,
         by: str | None = None,
+        reader: Reader = EVERYTHING,
     ) -> DocumentPage:
         """A page of documents, newest first; raises `InvalidRequest` for a bad cursor.
 
@@ -201,22 +204,26 @@ class Library:
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
         before = cursors.decode(cursor)
-        database, _, sample = await self._current()
-        page = partial(statements.page, limit=limit, before=before, source=source, by=by)
+        database, _, sample = await self._current(reader)
+        page = partial(
+            statements.page, limit=limit, before=before, source=source, by=by, reader=reader
+        )
         found, more = await _query(database, page)
         documents = tuple(replace(document, sample=sample) for document in found)
         return DocumentPage(documents, cursors.encode(more))
 
-    async def document(self, document_id: str) -> Document:
+    async def document(self, document_id: str, *, reader: Reader = EVERYTHING) -> Document:
         """One document; raises `DocumentNotFound`."""
-        database, _, sample = await self._current()
-        found = await _query(database, partial(statements.get, document_id=document_id))
-        return replace(found, sample=sample)
+        database, _, sample = await self._current(reader)
+        get = partial(statements.get, document_id=document_id, reader=reader)
+        return replace(await _query(database, get), sample=sample)
 
-    async def text(self, document_id: str) -> str:
+    async def text(self, document_id: str, *, reader: Reader = EVERYTHING) -> str:
         """The text that was read from a document; raises `DocumentNotFound`."""
-        database, _, _ = await self._current()
-        return await _query(database, partial(statements.text, document_id=document_id))
+        database, _, _ = await self._current(reader)
+        return await _query(
+            database, partial(statements.text, document_id=document_id, reader=reader)
+        )
 
     async def delete(self, document_id: str) -> None:
         """Forget a document; raises `DocumentNotFound`, and `IllegalState` for a sample."""
@@ -236,10 +243,12 @@ class Library:
                 await database.write(forget, references=False)
         self._changed()
 
-    async def added_by(self, document_id: str) -> str | None:
+    async def added_by(self, document_id: str, *, reader: Reader = EVERYTHING) -> str | None:
         """Who added a document first; None: the person. Raises `DocumentNotFound`."""
-        database, _, _ = await self._current()
-        return await _query(database, partial(statements.added_by, document_id=document_id))
+        database, _, _ = await self._current(reader)
+        return await _query(
+            database, partial(statements.added_by, document_id=document_id, reader=reader)
+        )
 
     async def forget_source(self, source: str, by: str | None = None) -> tuple[Document, ...]:
         """Note that nothing comes from this source any more; the documents that this removed.
@@ -257,10 +266,10 @@ class Library:
 
         If the encoder does not finish in its time, words decide alone.
         """
-        database, encodings, sample = await self._current()
+        database, encodings, sample = await self._current(query.reader)
         find = partial(retrieval.find, query=query, limit=limit)
         with readable():
-            found = await encodings.find(query.text, find) if encodings else None
+            found = await encodings.find(query, find) if encodings else None
         if found is None:
             found = await _query(database, find)
         return replace(found, sample=sample)
@@ -272,16 +281,21 @@ class Library:
         return await self._encodings.compared(query, excerpts)
 
     async def search(
-        self, query: str, *, limit: int, rankers: Collection[Ranker] = ALL_RANKERS
+        self,
+        query: str,
+        *,
+        limit: int,
+        rankers: Collection[Ranker] = ALL_RANKERS,
+        reader: Reader = EVERYTHING,
     ) -> Hits:
         """The passages that match best. Any text is a query; with no words in it, no hits.
 
-        The score of a passage is that of BM25; with an encoder, that of fused ranks.
-        `actors.library.selection` leaves some out.
+        The score of a passage is that of BM25; with an encoder, or while documents are hidden from the
+        reader, that of fused ranks. `actors.library.selection` leaves some out.
         """
         if limit < 1:
             raise InvalidRequest("limit must be at least 1.")
-        database, encodings, sample = await self._current()
+        database, encodings, sample = await self._current(reader)
         expression = retrieval.match_expression(query)
         if expression is None:
             return Hits((), sample)
@@ -289,7 +303,7 @@ class Library:
         nearest = None
         if encodings is not None and "encoder" in rankers:
             with readable():
-                nearest = await encodings.nearest_in_time(query, depth)
+                nearest = await encodings.nearest_in_time(query, depth, reader)
         used: tuple[Ranker, ...] = ("bm25",) if "bm25" in rankers or nearest is None else ()
         used += ("encoder",) if nearest else ()
         search = partial(
@@ -297,6 +311,7 @@ class Library:
             expression=expression if "bm25" in used else None,
             depth=depth,
             near=nearest.cosines if nearest else retrieval.NOTHING_NEAR,
+            reader=reader,
         )
         found = await _query(database, search)
         return Hits(await self._database.compute(partial(selected, found, limit)), sample, used)
@@ -305,13 +320,14 @@ class Library:
         """Raise `StorageUnavailable` if there is no room, or writes are refused, as the last was."""
         await self._database.check()
 
-    async def counts(self) -> dict[str, int]:
+    async def counts(self, *, reader: Reader = EVERYTHING) -> dict[str, int]:
         """Documents, excerpts, those that are encoded, and documents to rebuild.
 
         The last were read by an older parser, so they should be sent again.
         """
-        encoded = await self._encodings.count() if self._encodings else 0
-        return {**await _query(self._database, statements.counts), "encoded": encoded}
+        encoded = await self._encodings.count(reader) if self._encodings else 0
+        counts = partial(statements.counts, reader=reader)
+        return {**await _query(self._database, counts), "encoded": encoded}
 
     async def knows(self, sha256: str, *, source: str | None = None) -> bool:
         """Whether the person has a document with these bytes (from this source, if given)."""
@@ -326,11 +342,11 @@ class Library:
         return kind, await self._database.compute(lambda: hashlib.sha256(body).hexdigest())
 
     async def _read(
-        self, job: Job, kind: MediaType, identity: statements.Identity
+        self, job: Job, kind: MediaType, identity: statements.Identity, name: str = ""
     ) -> ParsedDocument:
         parsed = await self._parser.parse(job)
         size, now = len(job.body), self._now()
-        return parsed_document(parsed, kind, size, identity.sha256, now, identity.owner)
+        return parsed_document(parsed, kind, size, identity.sha256, now, identity.owner, name)
 
     async def identify(self, name: str) -> str | None:
         """The id of the document with this id, source or title, whichever is found first."""
@@ -341,9 +357,11 @@ class Library:
         if self._encodings is not None:
             self._encodings.changed()
 
-    async def _current(self) -> tuple[Database, Encodings | None, bool]:
-        """The person's documents, or the sample library and True while there are none."""
-        if not await _query(self._database, statements.is_empty):
+    async def _current(
+        self, reader: Reader = EVERYTHING
+    ) -> tuple[Database, Encodings | None, bool]:
+        """The person's documents, or the sample library and True while there are none for the reader."""
+        if not await _query(self._database, partial(statements.is_empty, reader=reader)):
             return self._database, self._encodings, False
         async with self._building:
             if self._sample is None:

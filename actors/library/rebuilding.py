@@ -7,18 +7,21 @@ warnings only, so the progress of a rebuild is one.
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
+from typing import NamedTuple
 
 import trio
 
 from actors.errors import UnreadableDocument
-from actors.library import statements
+from actors.library import contents, statements
 from actors.library.documents import ParsedText
 from actors.library.parsing.inline import indexed_text
 from actors.library.parsing.stored import stored_blocks
-from actors.library.statements import ToRebuild
 from actors.sqlite import Database
 from actors.sqlite_errors import DamagedRecord, checked_text
 
@@ -31,17 +34,29 @@ PROGRESS_S = 5.0
 """Seconds between two lines of progress."""
 
 
+class ToRebuild(NamedTuple):
+    """A document from before there were excerpts."""
+
+    number: int
+    document_id: str
+    content: bytes | None
+    """Its stored text in UTF-8; None if it is lost."""
+    crc: int | None
+    sections: tuple[str, ...]
+    """The names of its sections."""
+
+
 async def rebuild(database: Database) -> None:
     """Give every old document its passages and excerpts; the log shows the progress."""
-    few = partial(statements.next_rebuilds, documents=DOCUMENTS_AT_ONCE, text_bytes=BYTES_AT_ONCE)
+    few = partial(next_rebuilds, documents=DOCUMENTS_AT_ONCE, text_bytes=BYTES_AT_ONCE)
     done, next_line = 0, trio.current_time()
     while olds := await database.read(few):
         if trio.current_time() >= next_line:
-            left = await database.read(statements.rebuilds_left)
+            left = await database.read(_rebuilds_left)
             log.warning("rebuilding the library: %s documents to go", f"{left:,}")
             next_line = trio.current_time() + PROGRESS_S
         rebuilt = await database.compute(partial(_rebuilt, olds))
-        await database.write(partial(statements.rebuild, rebuilt=rebuilt))
+        await database.write(partial(_store, rebuilt=rebuilt))
         done += len(olds)
     if done:
         log.warning("the library is rebuilt: %s documents", f"{done:,}")
@@ -73,3 +88,48 @@ def _parsed(old: ToRebuild) -> ParsedText | None:
             error.message,
         )
         return None
+
+
+# --- statements ---------------------------------------------------------------------------------
+
+
+def next_rebuilds(db: sqlite3.Connection, documents: int, text_bytes: int) -> list[ToRebuild]:
+    """The next documents without excerpts, until there are so many or their texts so long."""
+    sql = """SELECT number, document_id, CAST(text AS BLOB), crc, CAST(sections AS BLOB)
+        FROM rebuilds JOIN documents USING (number) LEFT JOIN texts USING (number)
+        ORDER BY number LIMIT ?"""
+    found: list[ToRebuild] = []
+    with closing(db.execute(sql, (documents,))) as rows:
+        for number, document_id, content, crc, names in rows:
+            sections = tuple(json.loads(names.decode(errors="replace")))
+            found.append(ToRebuild(number, document_id, content, crc, sections))
+            text_bytes -= len(content or b"")
+            if text_bytes <= 0:
+                break
+    return found
+
+
+def _store(db: sqlite3.Connection, rebuilt: Mapping[int, ParsedText | None]) -> None:
+    """Give documents from before there were excerpts their passages and excerpts.
+
+    One without a text is kept as a document without passages.
+    """
+    for number, parsed in rebuilt.items():
+        if parsed is not None:
+            sql = "SELECT title FROM documents WHERE number = ?"
+            (title,) = db.execute(sql, (number,)).fetchone()
+            contents.delete_content(db, number)
+            contents.insert_content(
+                db, number, title, parsed.text, parsed.passages, parsed.excerpts
+            )
+        _end(db, number, len(parsed.passages) if parsed else 0)
+
+
+def _rebuilds_left(db: sqlite3.Connection) -> int:
+    """How many documents are still to be rebuilt."""
+    return int(db.execute("SELECT count(*) FROM rebuilds").fetchone()[0])
+
+
+def _end(db: sqlite3.Connection, number: int, passages: int) -> None:
+    db.execute("UPDATE documents SET passages = ? WHERE number = ?", (passages, number))
+    db.execute("DELETE FROM rebuilds WHERE number = ?", (number,))

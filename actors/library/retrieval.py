@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from actors.library.readers import EVERYTHING, Reader
+from actors.library.statements import counts
 from actors.sqlite_errors import checked_text
 from actors.tasks.evidence import Excerpt, Passage
 from actors.tasks.words import (
@@ -55,11 +57,13 @@ MAX_TERMS, MAX_CONTEXT_TERMS = 64, 12
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to find: a question, text that narrows it down, and the sides that it compares."""
+    """What to find, and for whom: a question, text that narrows it down, and the sides that it
+    compares."""
 
     text: str
     context: str = ""
     sides: tuple[str, ...] = ()
+    reader: Reader = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,29 +108,29 @@ def find(
     fused by rank.
     """
     with snapshot(db):
-        weights, units, unknown = _weights(db, query)
+        reader = query.reader.within(db)
+        weights, units, unknown = _weights(db, query, reader)
         expression = match_expression(query.text, query.context)
         if expression is None:
             return Found((), (), weights, units, unknown=unknown)
-        passages = _best(db, "passage_terms", expression, limit)
-        excerpts = _best(db, "excerpt_terms", expression, EXCERPTS_FOUND)
+        passages = _best(db, "passage_terms", expression, limit, reader)
+        wanted: set[int] = set()
         order: dict[int, float] = {}
         if near:
-            by_meaning = _near_excerpts(db, near)
-            excerpts |= _scores(
-                db, "excerpt_terms", expression, by_meaning.keys() - excerpts.keys()
-            )
+            by_meaning = _near_excerpts(db, near, reader)
+            wanted |= by_meaning.keys()
             order = fused([passages, by_meaning.values()], limit)
             passages = _scores(db, "passage_terms", expression, order.keys())
         for side in filter(None, map(match_expression, query.sides)):
-            more = _best(db, "passage_terms", side, PASSAGES_PER_SIDE)
+            more = _best(db, "passage_terms", side, PASSAGES_PER_SIDE, reader)
             passages |= _scores(db, "passage_terms", expression, more.keys() - passages.keys())
-            more = _best(db, "excerpt_terms", side, EXCERPTS_PER_SIDE)
-            excerpts |= _scores(db, "excerpt_terms", expression, more.keys() - excerpts.keys())
+            wanted |= _best(db, "excerpt_terms", side, EXCERPTS_PER_SIDE, reader).keys()
+        wanted |= _excerpts_within(db, passages)
+        excerpts = _best(db, "excerpt_terms", expression, EXCERPTS_FOUND, reader, wanted)
         read = _passages(db, passages)
         return Found(
             tuple(_in_order(read, order)),
-            tuple(_excerpts(db, passages.keys(), excerpts, expression, read)),
+            tuple(_excerpts(db, excerpts, read, reader)),
             weights,
             units,
             unknown=unknown,
@@ -138,15 +142,18 @@ def matching_passages(
     expression: str | None,
     depth: int,
     near: Mapping[int, float] = NOTHING_NEAR,
+    reader: Reader = EVERYTHING,
 ) -> list[Passage]:
     """At most `depth` passages by words, by meaning, or by both, best first.
 
-    `expression` is None if words do not count.
+    `expression` is None if words do not count. BM25 counts words in all documents. Its scores would say
+    which words stand in those that are hidden from the reader, so they are replaced by ranks.
     """
     with snapshot(db):
-        scores = _best(db, "passage_terms", expression, depth) if expression else {}
-        if near:
-            scores = fused([scores, _near_excerpts(db, near).values()], depth)
+        reader = reader.within(db)
+        scores = _best(db, "passage_terms", expression, depth, reader) if expression else {}
+        if near or not reader.sees_all:
+            scores = fused([scores, _near_excerpts(db, near, reader).values()], depth)
         read = _passages(db, scores)
     return sorted(read.values(), key=lambda passage: -passage.score)
 
@@ -166,12 +173,15 @@ def _in_order(read: Mapping[int, Passage], ranks: Mapping[int, float]) -> list[P
     return [read[number] for number in numbers]
 
 
-def _near_excerpts(db: sqlite3.Connection, near: Mapping[int, float]) -> dict[int, int]:
+def _near_excerpts(
+    db: sqlite3.Connection, near: Mapping[int, float], reader: Reader
+) -> dict[int, int]:
     """The excerpts with these encodings and the passage of each, nearest first, no furniture."""
-    sql = """SELECT encoding, excerpt, passage, number FROM encodings JOIN excerpts USING (content)
-        JOIN passages USING (number, position) WHERE encoding IN (SELECT value FROM json_each(?))
+    sql = f"""SELECT encoding, excerpt, passage, number FROM encodings JOIN excerpts USING (content)
+        JOIN passages USING (number, position) JOIN documents USING (number)
+        WHERE encoding IN (SELECT value FROM json_each(:numbers)) AND {reader.sees}
         ORDER BY excerpt"""
-    rows = _among(db, sql, near)
+    rows = _among(db, sql, near, reader)
     documents: defaultdict[int, set[int]] = defaultdict(set)
     for encoding, _, _, number in rows:
         documents[encoding].add(number)
@@ -185,7 +195,8 @@ def openings(db: sqlite3.Connection, count: int) -> Found:
         sql = "SELECT passage FROM passages WHERE NOT links AND position <= ?"
         first = {number: 0.0 for (number,) in db.execute(sql, (count,)).fetchall()}
         read = _passages(db, first)
-        excerpts = tuple(_excerpts(db, first.keys(), {}, None, read))
+        within = dict.fromkeys(_excerpts_within(db, first), 0.0)
+        excerpts = tuple(_excerpts(db, within, read, EVERYTHING))
     return Found(tuple(read.values()), excerpts)
 
 
@@ -197,13 +208,19 @@ def snapshot(db: sqlite3.Connection) -> Iterator[None]:
         yield
 
 
-def _weights(db: sqlite3.Connection, query: Query) -> tuple[dict[str, float], int, tuple[str, ...]]:
+def _weights(
+    db: sqlite3.Connection, query: Query, reader: Reader
+) -> tuple[dict[str, float], int, tuple[str, ...]]:
     """The terms of a query with importance times IDF, the number of excerpts, and unknown words."""
-    (units,) = db.execute("SELECT count(*) FROM excerpts").fetchone()
-    sql = "SELECT doc FROM excerpt_vocabulary WHERE term = ?"
+    units = counts(db, reader)["excerpts"]
+    in_all = "SELECT doc FROM excerpt_vocabulary WHERE term = :term"
+    in_seen = f"""SELECT count(*) FROM excerpt_terms WHERE excerpt_terms MATCH :match
+        {_of_seen("excerpt_terms", reader)}"""
 
     def held_by(term: str) -> int:
-        row = db.execute(sql, (term,)).fetchone()
+        row = db.execute(in_all, {"term": term}).fetchone()
+        if row and not reader.sees_all:
+            row = db.execute(in_seen, {"match": f'"{term}"', **reader.values}).fetchone()
         return row[0] if row else 0
 
     def idf(held: int) -> float:
@@ -220,11 +237,35 @@ def _weights(db: sqlite3.Connection, query: Query) -> tuple[dict[str, float], in
     return weights, units, words_with(unknown, query.text)
 
 
-def _best(db: sqlite3.Connection, table: str, expression: str, most: int) -> dict[int, float]:
-    """The rows that match best: their numbers with scores, higher for a better match."""
-    sql = f"""SELECT rowid, -bm25({table}, {WEIGHTS[table]}) FROM {table} WHERE {table} MATCH ?
-        ORDER BY 2 DESC, 1 LIMIT ?"""
-    return dict(db.execute(sql, (expression, most)).fetchall())
+def _best(
+    db: sqlite3.Connection,
+    table: str,
+    expression: str,
+    most: int,
+    reader: Reader,
+    wanted: Collection[int] = (),
+) -> dict[int, float]:
+    """The rows that match best, and those wanted in any case, with scores: higher for a better match.
+
+    A wanted row that does not match scores 0. They are found in the same pass: a query for given rows
+    takes as long for each of them as this does for a hundred.
+    """
+    sql = f"""SELECT rowid, -bm25({table}, {WEIGHTS[table]}) FROM {table}
+        WHERE {table} MATCH :match {_of_seen(table, reader)}
+        ORDER BY rowid IN (SELECT value FROM json_each(:wanted)) DESC, 2 DESC, 1 LIMIT :most"""
+    values = {"match": expression, "most": most + len(wanted), "wanted": json.dumps(sorted(wanted))}
+    found = dict(db.execute(sql, {**values, **reader.values}).fetchall())
+    best = sorted(found, key=lambda number: (-found[number], number))[:most]
+    return {number: found.get(number, 0.0) for number in dict.fromkeys([*best, *wanted])}
+
+
+def _of_seen(table: str, reader: Reader) -> str:
+    """The condition that a row of a full-text table is of a document that is there for the reader."""
+    if reader.sees_all:
+        return ""
+    unit = table.removesuffix("_terms")
+    return f"""AND EXISTS (SELECT 1 FROM {unit}s JOIN documents USING (number)
+        WHERE {unit} = {table}.rowid AND {reader.sees})"""
 
 
 def _scores(
@@ -245,7 +286,7 @@ def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, 
     sql = """SELECT passage, document_id, title, position, begin, finish,
             CAST(headings || char(0) || text AS BLOB), crc
         FROM passages JOIN documents USING (number)
-        WHERE passage IN (SELECT value FROM json_each(?))"""
+        WHERE passage IN (SELECT value FROM json_each(:numbers))"""
     found = {}
     for number, document_id, title, position, begin, finish, content, crc in _among(
         db, sql, scores
@@ -258,28 +299,29 @@ def _passages(db: sqlite3.Connection, scores: Mapping[int, float]) -> dict[int, 
     return found
 
 
+def _excerpts_within(db: sqlite3.Connection, passages: Iterable[int]) -> set[int]:
+    sql = """SELECT excerpt FROM excerpts JOIN passages USING (number, position)
+        WHERE passage IN (SELECT value FROM json_each(:numbers))"""
+    return {number for (number,) in _among(db, sql, passages)}
+
+
 def _excerpts(
     db: sqlite3.Connection,
-    passages: Iterable[int],
     scores: Mapping[int, float],
-    expression: str | None,
     read: Mapping[int, Passage],
+    reader: Reader,
 ) -> Iterator[Excerpt]:
-    """The excerpts of the passages and those that match by themselves, in the order of the text."""
-    within = """SELECT excerpt FROM excerpts JOIN passages USING (number, position)
-        WHERE passage IN (SELECT value FROM json_each(?))"""
-    within_passages = {row[0] for row in _among(db, within, passages)} - scores.keys()
-    rest = _scores(db, "excerpt_terms", expression, within_passages)
-    scores = {**scores, **rest}
+    """These excerpts but the furniture, in the order of the text. `read` has the passages found."""
     by_place = {(one.document_id, one.position): one.score for one in read.values()}
-    sql = """SELECT excerpt, document_id, title, position, begin, finish, kind, lead,
+    sql = f"""SELECT excerpt, document_id, title, position, begin, finish, kind, lead,
             CAST(headings || char(0) || text AS BLOB), crc
         FROM excerpts AS one JOIN documents USING (number)
-        WHERE excerpt IN (SELECT value FROM json_each(?)) AND (
+        WHERE excerpt IN (SELECT value FROM json_each(:numbers)) AND (
             SELECT count(DISTINCT number) FROM (SELECT number FROM excerpts AS other
-                WHERE other.digest = one.digest LIMIT 64)) <= ?
+                JOIN documents USING (number)
+                WHERE other.digest = one.digest AND {reader.sees} LIMIT 64)) <= {FURNITURE}
         ORDER BY number, begin"""
-    for row in db.execute(sql, (json.dumps(sorted(scores)), FURNITURE)).fetchall():
+    for row in _among(db, sql, scores, reader):
         number, document_id, title, position, begin, finish, kind, lead, content, crc = row
         name = f"Document {document_id}, excerpt at {begin},"
         headings, _, text = checked_text(content, crc, name).partition("\0")
@@ -298,12 +340,15 @@ def _excerpts(
         )
 
 
-def _among(db: sqlite3.Connection, sql: str, numbers: Iterable[int]) -> list[Any]:
+def _among(
+    db: sqlite3.Connection, sql: str, numbers: Iterable[int], reader: Reader = EVERYTHING
+) -> list[Any]:
     """All rows of a statement over these numbers.
 
     All are fetched: a cursor that an error leaves open would keep its state of the file.
     """
-    return db.execute(sql, (json.dumps(sorted(numbers)),)).fetchall()
+    values = {"numbers": json.dumps(sorted(numbers)), **reader.values}
+    return db.execute(sql, values).fetchall()
 
 
 def bm25(text: str, weights: Mapping[str, float]) -> float:

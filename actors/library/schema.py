@@ -166,6 +166,7 @@ _CHARSET = """
     """
 
 _ADDED_BY = "ALTER TABLE documents ADD COLUMN added_by TEXT; -- a name; NULL: the person"
+_NAMES = "ALTER TABLE documents ADD COLUMN name TEXT NOT NULL DEFAULT ''; -- a path or URL"
 
 SCHEMA = Schema(
     noun="library",
@@ -179,5 +180,6 @@ SCHEMA = Schema(
         _ERASING,
         _CHARSET,
         _ADDED_BY,
+        _NAMES,
     ),
 )

@@ -8,40 +8,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import blake2b
-from itertools import islice
-from typing import Any, NamedTuple, TypeVar
-from zlib import crc32
+from typing import Any, NamedTuple
 
 from actors.errors import DocumentNotFound
+from actors.library.contents import (
+    contents_of,
+    delete_content,
+    delete_encodings,
+    insert_content,
+)
 from actors.library.damage import those_readable
-from actors.library.documents import PARSER, Declared, Document, ParsedDocument, ParsedText
-from actors.library.excerpts import ExcerptCut
-from actors.library.passages import PassageCut
+from actors.library.documents import PARSER, Declared, Document, ParsedDocument
+from actors.library.readers import EVERYTHING, Reader
 from actors.sqlite_errors import checked_text, is_damage
-from actors.tasks.words import terms
 
-T = TypeVar("T")
-
-ROWS_AT_ONCE = 1_000
-
-
-class ToRebuild(NamedTuple):
-    """A document from before there were excerpts."""
-
-    number: int
-    document_id: str
-    content: bytes | None
-    """Its stored text in UTF-8; None if it is lost."""
-    crc: int | None
-    sections: tuple[str, ...]
-    """The names of its sections."""
-
-
-_COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at, notes"
+_COLUMNS = "document_id, title, media_type, bytes, sha256, passages, created_at, notes, name"
 
 
 class Identity(NamedTuple):
@@ -57,13 +40,13 @@ _IS = "sha256 = :sha256 AND ifnull(owner, '') = ifnull(:owner, '')"
 
 def insert(
     db: sqlite3.Connection, parsed: ParsedDocument, source: str | None, by: str | None = None
-) -> tuple[Document, bool, bool]:
+) -> tuple[Document, bool, bool, bool]:
     """Add a document unless its bytes are there; it replaces the one that its source had before.
 
     `by` is whoever adds it. Sources are paths and URLs as each of them knows them.
 
-    Returns the document, whether it is new, and whether it was there from an older parser and has
-    been parsed again under its id.
+    Returns the document, whether it is new, whether it was there from an older parser and has been
+    parsed again under its id, and whether its source had other bytes before.
     """
     identity = Identity(parsed.document.sha256, parsed.owner)
     number = _number(db, identity)
@@ -74,28 +57,28 @@ def insert(
     elif needs_parsing(db, identity, parsed.declared, source, by):
         updated = True
         _replace_content(db, number, parsed)
-    _place(db, number, source, by)
-    return _numbered(db, number), created, updated
+    replaced = _place(db, number, source, by, parsed.document.name)
+    return _numbered(db, number), created, updated, replaced
 
 
 def place(
-    db: sqlite3.Connection, identity: Identity, source: str | None, by: str | None = None
-) -> Document | None:
-    """The document with these bytes, noted to come from `source`, too."""
+    db: sqlite3.Connection,
+    identity: Identity,
+    source: str | None,
+    by: str | None = None,
+    name: str = "",
+) -> tuple[Document, bool] | None:
+    """The document with these bytes, noted to come from `source`, too; whether others did before."""
     number = _number(db, identity)
     if number is None:
         return None
-    _place(db, number, source, by)
-    return _numbered(db, number)
+    replaced = _place(db, number, source, by, name)
+    return _numbered(db, number), replaced
 
 
-def added_by(db: sqlite3.Connection, document_id: str) -> str | None:
+def added_by(db: sqlite3.Connection, document_id: str, reader: Reader = EVERYTHING) -> str | None:
     """Who added a document first; raises `DocumentNotFound`."""
-    sql = "SELECT added_by FROM documents WHERE document_id = ?"
-    row = db.execute(sql, (document_id,)).fetchone()
-    if row is None:
-        raise DocumentNotFound("There is no such document.")
-    name: str | None = row[0]
+    name: str | None = _one(db, "added_by", document_id, reader)[0]
     return name
 
 
@@ -143,20 +126,16 @@ def identify(db: sqlite3.Connection, name: str) -> str | None:
     return row[0] if row else None
 
 
-def get(db: sqlite3.Connection, document_id: str) -> Document:
+def get(db: sqlite3.Connection, document_id: str, reader: Reader = EVERYTHING) -> Document:
     """One document; raises `DocumentNotFound`."""
-    sql = f"SELECT {_COLUMNS} FROM documents WHERE document_id = ?"
-    row = db.execute(sql, (document_id,)).fetchone()
-    if row is None:
-        raise DocumentNotFound("There is no such document.")
-    return _document(row)
+    return _document(_one(db, _COLUMNS, document_id, reader))
 
 
-def text(db: sqlite3.Connection, document_id: str) -> str:
+def text(db: sqlite3.Connection, document_id: str, reader: Reader = EVERYTHING) -> str:
     """The text of a document; raises `DocumentNotFound` and `DamagedRecord`."""
-    sql = """SELECT CAST(text AS BLOB), crc FROM texts JOIN documents USING (number)
-        WHERE document_id = ?"""
-    row = db.execute(sql, (document_id,)).fetchone()
+    (number,) = _one(db, "number", document_id, reader)
+    sql = "SELECT CAST(text AS BLOB), crc FROM texts WHERE number = ?"
+    row = db.execute(sql, (number,)).fetchone()
     if row is None:
         raise DocumentNotFound("There is no such document.")
     content, crc = row
@@ -169,6 +148,7 @@ def page(
     before: int | None,
     source: str | None = None,
     by: str | None = None,
+    reader: Reader = EVERYTHING,
 ) -> tuple[list[Document], int | None]:
     """At most `limit` documents, newest first, and the number of the last if there are more.
 
@@ -176,8 +156,10 @@ def page(
     """
     among = "" if source is None else f"number IN (SELECT number FROM sources WHERE {_BELOW}) AND"
     sql = f"""SELECT number, {_COLUMNS} FROM documents
-        WHERE {among} (:before IS NULL OR number < :before) ORDER BY number DESC LIMIT :limit"""
-    where = {"before": before, "limit": limit + 1, "by": by or "", **_below(source)}
+        WHERE {among} (:before IS NULL OR number < :before) AND {reader.sees}
+        ORDER BY number DESC LIMIT :limit"""
+    where = {"before": before, "limit": limit + 1, "by": by or ""}
+    where |= {**_below(source), **reader.values}
     rows = db.execute(sql, where).fetchall()
     more = int(rows[limit - 1][0]) if len(rows) > limit else None
     whole = those_readable(rows[:limit], lambda row: _document(row[1:]))
@@ -226,11 +208,7 @@ def forget_source(
 
 def delete(db: sqlite3.Connection, document_id: str) -> None:
     """Remove a document with all that was made of it; raises `DocumentNotFound`."""
-    sql = "SELECT number FROM documents WHERE document_id = ?"
-    row = db.execute(sql, (document_id,)).fetchone()
-    if row is None:
-        raise DocumentNotFound("There is no such document.")
-    _delete_document(db, row[0])
+    _delete_document(db, _one(db, "number", document_id)[0])
 
 
 def forget(db: sqlite3.Connection, document_id: str) -> None:
@@ -238,11 +216,8 @@ def forget(db: sqlite3.Connection, document_id: str) -> None:
 
     What is left belongs to no document, so no search shows it. Raises `DocumentNotFound`.
     """
-    sql = "SELECT number FROM documents WHERE document_id = ?"
-    row = db.execute(sql, (document_id,)).fetchone()
-    if row is None:
-        raise DocumentNotFound("There is no such document.")
-    for remove in (_delete_content, _delete_sources):
+    row = _one(db, "number", document_id)
+    for remove in (delete_content, _delete_sources):
         try:
             remove(db, row[0])
         except sqlite3.Error as error:
@@ -251,106 +226,44 @@ def forget(db: sqlite3.Connection, document_id: str) -> None:
     db.execute("DELETE FROM documents WHERE number = ?", row)
 
 
-def is_empty(db: sqlite3.Connection) -> bool:
-    """Whether there is no document."""
-    return db.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None
+def is_empty(db: sqlite3.Connection, reader: Reader = EVERYTHING) -> bool:
+    """Whether there is no document for this reader."""
+    sql = f"SELECT 1 FROM documents WHERE {reader.sees} LIMIT 1"
+    return db.execute(sql, reader.values).fetchone() is None
 
 
-def counts(db: sqlite3.Connection) -> dict[str, int]:
+def counts(db: sqlite3.Connection, reader: Reader = EVERYTHING) -> dict[str, int]:
     """Documents, excerpts, and documents that an older parser read."""
-    sql = """SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM excerpts),
-        (SELECT count(*) FROM documents WHERE parser < ?)"""
-    documents, excerpts, outdated = db.execute(sql, (PARSER,)).fetchone()
-    return {"documents": documents, "excerpts": excerpts, "to_rebuild": outdated}
-
-
-# --- rebuilding -------------------------------------------------------------------------------
-
-
-def next_rebuilds(db: sqlite3.Connection, documents: int, text_bytes: int) -> list[ToRebuild]:
-    """The next documents without excerpts, until there are so many or their texts so long."""
-    sql = """SELECT number, document_id, CAST(text AS BLOB), crc, CAST(sections AS BLOB)
-        FROM rebuilds JOIN documents USING (number) LEFT JOIN texts USING (number)
-        ORDER BY number LIMIT ?"""
-    found: list[ToRebuild] = []
-    with closing(db.execute(sql, (documents,))) as rows:
-        for number, document_id, content, crc, names in rows:
-            sections = tuple(json.loads(names.decode(errors="replace")))
-            found.append(ToRebuild(number, document_id, content, crc, sections))
-            text_bytes -= len(content or b"")
-            if text_bytes <= 0:
-                break
-    return found
-
-
-def rebuild(db: sqlite3.Connection, rebuilt: Mapping[int, ParsedText | None]) -> None:
-    """Give documents from before there were excerpts their passages and excerpts.
-
-    One without a text is kept as a document without passages.
-    """
-    for number, parsed in rebuilt.items():
-        if parsed is not None:
-            sql = "SELECT title FROM documents WHERE number = ?"
-            (title,) = db.execute(sql, (number,)).fetchone()
-            _delete_content(db, number)
-            _insert_content(db, number, title, parsed.text, parsed.passages, parsed.excerpts)
-        _end_rebuild(db, number, len(parsed.passages) if parsed else 0)
-
-
-def to_erase(db: sqlite3.Connection) -> bool:
-    """Whether terms of deleted documents may still be in the full-text index."""
-    row = db.execute("SELECT documents FROM to_erase").fetchone()
-    return row is None or bool(row[0])
-
-
-def merge(db: sqlite3.Connection, table: str, pages: int) -> bool:
-    """Merge about so many pages of a full-text index (all into one if negative); whether there is more.
-
-    FTS5 counts fewer than two changes if there was nothing to merge.
-    """
-    before = db.total_changes
-    db.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (pages,))
-    return db.total_changes - before >= 2
-
-
-def erased(db: sqlite3.Connection) -> None:
-    """Note that no terms of deleted documents are left."""
-    db.execute("UPDATE to_erase SET documents = 0")
-
-
-def index(db: sqlite3.Connection, number: int) -> None:
-    """Add the passages and excerpts of a document to the full-text index, where they are not."""
-    (title,) = db.execute("SELECT title FROM documents WHERE number = ?", (number,)).fetchone()
-    title_terms = " ".join(terms(title))
-    for unit, searched in (("passage", "NOT links"), ("excerpt", "true")):
-        sql = f"SELECT {unit}, headings, text FROM {unit}s WHERE number = ? AND {searched}"
-        db.executemany(
-            f"INSERT INTO {unit}_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)",
-            [
-                (at, title_terms, " ".join(terms(headings)), " ".join(terms(text)))
-                for at, headings, text in db.execute(sql, (number,)).fetchall()
-            ],
-        )
-
-
-def rebuilds_left(db: sqlite3.Connection) -> int:
-    """How many documents are still to be rebuilt."""
-    return int(db.execute("SELECT count(*) FROM rebuilds").fetchone()[0])
-
-
-def _end_rebuild(db: sqlite3.Connection, number: int, passages: int) -> None:
-    db.execute("UPDATE documents SET passages = ? WHERE number = ?", (passages, number))
-    db.execute("DELETE FROM rebuilds WHERE number = ?", (number,))
+    of_documents = f"SELECT count(*) FROM documents WHERE {reader.sees}"
+    excerpts = "SELECT count(*) FROM excerpts"
+    if not reader.sees_all:
+        excerpts += f" JOIN documents USING (number) WHERE {reader.sees}"
+    sql = f"SELECT ({of_documents}), ({excerpts}), ({of_documents} AND parser < :parser)"
+    values = {**reader.values, "parser": PARSER}
+    documents, cut, outdated = db.execute(sql, values).fetchone()
+    return {"documents": documents, "excerpts": cut, "to_rebuild": outdated}
 
 
 # --- rows ---------------------------------------------------------------------------------------
 
 
 def _document(row: Sequence[Any]) -> Document:
-    document_id, title, media_type, size, sha256, passages, created_at, notes = row
+    document_id, title, media_type, size, sha256, passages, created_at, notes, name = row
+    said = tuple(json.loads(notes))
     return Document(
-        document_id, title, media_type, size, sha256, passages, created_at, tuple(json.loads(notes))
+        document_id, title, media_type, size, sha256, passages, created_at, said, name=name
     )
+
+
+def _one(
+    db: sqlite3.Connection, columns: str, document_id: str, reader: Reader = EVERYTHING
+) -> Any:
+    """These columns of a document; raises `DocumentNotFound`, also if it is not there for the reader."""
+    sql = f"SELECT {columns} FROM documents WHERE document_id = :id AND {reader.sees}"
+    row = db.execute(sql, {"id": document_id, **reader.values}).fetchone()
+    if row is None:
+        raise DocumentNotFound("There is no such document.")
+    return row
 
 
 def _number(db: sqlite3.Connection, identity: Identity) -> int | None:
@@ -368,24 +281,24 @@ def _numbered(db: sqlite3.Connection, number: int) -> Document:
 def _insert_document(db: sqlite3.Connection, parsed: ParsedDocument) -> int:
     document = parsed.document
     sql = f"""INSERT INTO documents ({_COLUMNS}, parser, language, owner, charset)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
     row = (
         *(document.document_id, document.title, document.media_type, document.bytes),
         *(document.sha256, document.passages, document.created_at),
-        *(json.dumps(document.notes), PARSER, parsed.language, parsed.owner),
+        *(json.dumps(document.notes), document.name, PARSER, parsed.language, parsed.owner),
         parsed.declared.charset,
     )
     number = db.execute(sql, row).lastrowid
     assert number is not None
-    _insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
+    insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
     return number
 
 
 def _replace_content(db: sqlite3.Connection, number: int, parsed: ParsedDocument) -> None:
     """Parse again: the document keeps its id, its date and its sources."""
     document = parsed.document
-    contents = _contents(db, number)
-    _delete_content(db, number)
+    contents = contents_of(db, number)
+    delete_content(db, number)
     db.execute(
         """UPDATE documents SET title = ?, media_type = ?, passages = ?, notes = ?, parser = ?,
             language = ?, charset = ? WHERE number = ?""",
@@ -395,92 +308,23 @@ def _replace_content(db: sqlite3.Connection, number: int, parsed: ParsedDocument
             *(parsed.declared.charset, number),
         ),
     )
-    _insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
-    _delete_encodings(db, contents)
+    insert_content(db, number, document.title, parsed.text, parsed.passages, parsed.excerpts)
+    delete_encodings(db, contents)
 
 
-def _insert_content(
-    db: sqlite3.Connection,
-    number: int,
-    title: str,
-    text: str,
-    passages: Collection[PassageCut],
-    excerpts: Collection[ExcerptCut],
-) -> None:
-    db.execute("INSERT INTO texts VALUES (?, ?, ?)", (number, text, crc32(text.encode())))
-    title_terms = " ".join(terms(title))
-    _insert_passages(db, number, title_terms, passages)
-    _insert_excerpts(db, number, title, passages, excerpts)
+def _place(
+    db: sqlite3.Connection, number: int, source: str | None, by: str | None, name: str
+) -> bool:
+    """Note the source of a document and its name, which a key changes for its own documents only.
 
-
-def _insert_passages(
-    db: sqlite3.Connection, number: int, title_terms: str, passages: Iterable[PassageCut]
-) -> None:
-    (last,) = db.execute("SELECT ifnull(max(passage), 0) FROM passages").fetchone()
-    for some in _batches(enumerate(passages, start=last + 1)):
-        rows, indexed = [], []
-        for at, cut in some:
-            headings = "\n".join(cut.headings)
-            place = (number, cut.position, cut.start, cut.end, cut.links)
-            rows.append((at, *place, headings, cut.text, content_crc(headings, cut.text)))
-            if not cut.links:
-                indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
-        db.executemany("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        db.executemany(
-            "INSERT INTO passage_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
-        )
-
-
-def _insert_excerpts(
-    db: sqlite3.Connection,
-    number: int,
-    title: str,
-    passages: Iterable[PassageCut],
-    excerpts: Iterable[ExcerptCut],
-) -> None:
-    (last,) = db.execute("SELECT ifnull(max(excerpt), 0) FROM excerpts").fetchone()
-    title_terms = " ".join(terms(title))
-    ahead = iter(passages)
-    passage = next(ahead, None)
-    for some in _batches(enumerate(excerpts, start=last + 1)):
-        rows, indexed = [], []
-        for at, cut in some:
-            while passage is not None and passage.end <= cut.start:
-                passage = next(ahead, None)
-            headings = "\n".join(cut.headings)
-            place = (number, passage.position if passage else 1, cut.start, cut.end)
-            digests = digest(headings, cut.text), digest(title, headings, cut.text)
-            crc = content_crc(headings, cut.text)
-            rows.append((at, *place, cut.kind, cut.lead, headings, cut.text, *digests, crc))
-            indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
-        db.executemany("INSERT INTO excerpts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        db.executemany(
-            "INSERT INTO excerpt_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
-        )
-
-
-def _batches(rows: Iterable[T]) -> Iterator[list[T]]:
-    """A few rows at a time: those of a large document would take more memory than its text."""
-    left = iter(rows)
-    while some := list(islice(left, ROWS_AT_ONCE)):
-        yield some
-
-
-def digest(*parts: str) -> bytes:
-    """The same for the same texts: 16 bytes."""
-    return blake2b("\0".join(parts).encode(), digest_size=16).digest()
-
-
-def content_crc(headings: str, text: str) -> int:
-    """What the checksum of a passage or excerpt covers; neither part holds a NUL."""
-    return crc32(f"{headings}\0{text}".encode())
-
-
-def _place(db: sqlite3.Connection, number: int, source: str | None, by: str | None = None) -> None:
-    """Note the source of a document, and remove the one that came from there before."""
+    Removes the document that came from there before; returns whether there was another.
+    """
+    if name:
+        sql = "UPDATE documents SET name = ? WHERE number = ? AND added_by IS ?"
+        db.execute(sql, (name, number, by))
     if source is None:
         db.execute("UPDATE documents SET kept = 1 WHERE number = ?", (number,))
-        return
+        return False
     (owner,) = db.execute(
         "SELECT coalesce(?, owner, '') FROM documents WHERE number = ?", (by, number)
     ).fetchone()
@@ -488,8 +332,10 @@ def _place(db: sqlite3.Connection, number: int, source: str | None, by: str | No
         "SELECT number FROM sources WHERE owner = ? AND source = ?", (owner, source)
     ).fetchone()
     db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (owner, source, number))
-    if old is not None and old[0] != number and _is_orphan(db, old[0]):
+    replaced = old is not None and old[0] != number
+    if replaced and _is_orphan(db, old[0]):
         _delete_document(db, old[0])
+    return replaced
 
 
 def _is_orphan(db: sqlite3.Connection, number: int) -> bool:
@@ -500,33 +346,12 @@ def _is_orphan(db: sqlite3.Connection, number: int) -> bool:
 
 
 def _delete_document(db: sqlite3.Connection, number: int) -> None:
-    contents = _contents(db, number)
-    _delete_content(db, number)
-    _delete_encodings(db, contents)
+    contents = contents_of(db, number)
+    delete_content(db, number)
+    delete_encodings(db, contents)
     for table in ("sources", "documents"):
         db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
 
 
 def _delete_sources(db: sqlite3.Connection, number: int) -> None:
     db.execute("DELETE FROM sources WHERE number = ?", (number,))
-
-
-def _delete_content(db: sqlite3.Connection, number: int) -> None:
-    for table, key in (("passage_terms", "passage"), ("excerpt_terms", "excerpt")):
-        among = f"SELECT {key} FROM {key}s WHERE number = ?"
-        db.execute(f"DELETE FROM {table} WHERE rowid IN ({among})", (number,))
-    for table in ("excerpts", "passages", "texts"):
-        db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))
-    db.execute("UPDATE to_erase SET documents = documents + 1")
-
-
-def _contents(db: sqlite3.Connection, number: int) -> list[tuple[bytes]]:
-    sql = "SELECT DISTINCT content FROM excerpts WHERE number = ?"
-    return db.execute(sql, (number,)).fetchall()
-
-
-def _delete_encodings(db: sqlite3.Connection, contents: Sequence[tuple[bytes]]) -> None:
-    """Delete the vectors of content that no document has any more."""
-    sql = """DELETE FROM encodings WHERE content = ?1
-        AND NOT EXISTS (SELECT 1 FROM excerpts WHERE content = ?1)"""
-    db.executemany(sql, contents)

@@ -31,6 +31,10 @@ class FairQueue:
         """How many tasks of this owner wait."""
         return len(self._waiting.get(owner, ()))
 
+    def waiting_by_owner(self) -> dict[Owner, int]:
+        """How many tasks of each owner wait."""
+        return {owner: len(tasks) for owner, tasks in self._waiting.items()}
+
     def unfinished(self, owner: Owner) -> int:
         """How many tasks of this owner wait or have a slot."""
         return self.waiting(owner) + self._holding[owner]

@@ -63,7 +63,7 @@ class CancelReason:
 
 @dataclass
 class LiveTasks:
-    """Live tasks by id, the queue for a slot, and the number of slots taken.
+    """Live tasks by id, the queue for a slot, the number of slots taken, and pending tasks by owner.
 
     `stalled` holds the ids of tasks whose log could not be written. A suspect holds `suspects_turn`
     during its attempt.
@@ -78,7 +78,7 @@ class LiveTasks:
     live: dict[str, LiveTask] = field(default_factory=dict)
     queue: FairQueue = field(default_factory=FairQueue)
     running: int = 0
-    pending: int = 0
+    pending: Counter[str | None] = field(default_factory=Counter)
     draining: bool = False
     stalled: set[str] = field(default_factory=set)
     suspects_turn: trio.Lock = field(default_factory=trio.Lock)

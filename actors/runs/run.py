@@ -104,6 +104,7 @@ class Run:
         self._ledger = ledger
         self._agents = agents
         self._limits = limits
+        self._budget = ledger.task.budget.within(limits.budget)
         self._outputs = dict(resume.outputs)
         self._resume = resume
         self._retries = retries
@@ -164,25 +165,28 @@ class Run:
         order = TopologicalSorter({step.step_id: step.depends_on for step in plan.steps})
         order.prepare()
         async with trio.open_nursery() as nursery:
-            self._start_ready(plan, order, nursery)
+            await self._go_on(plan, order, nursery)
 
-    # Not closures of `_walk`: two that refer to each other keep the whole run alive until the
-    # garbage collector finds them, and a thousand such runs stop the loop for a tenth of a second.
+    # Not a closure of `_walk`: one that refers to itself keeps the whole run alive until the garbage
+    # collector finds it, and a thousand such runs stop the loop for a tenth of a second.
 
-    def _start_ready(
+    async def _go_on(
         self, plan: Plan, order: TopologicalSorter[str], nursery: trio.Nursery
     ) -> None:
-        ready = order.get_ready()
-        for step in plan.steps:
-            if step.step_id in ready:
+        """Do what is ready, and then what that makes ready: one step here, the others beside it."""
+        while ready := order.get_ready():
+            first, *others = (step for step in plan.steps if step.step_id in ready)
+            for step in others:
                 nursery.start_soon(self._do_and_go_on, step, plan, order, nursery)
+            await self._do(first, len(plan.steps))
+            order.done(first.step_id)
 
     async def _do_and_go_on(
         self, step: PlannedStep, plan: Plan, order: TopologicalSorter[str], nursery: trio.Nursery
     ) -> None:
         await self._do(step, len(plan.steps))
         order.done(step.step_id)
-        self._start_ready(plan, order, nursery)
+        await self._go_on(plan, order, nursery)
 
     async def _do(self, step: PlannedStep, total_steps: int | None = None) -> Any:
         """Attempt a step until it succeeds or gives up, and return its output."""
@@ -366,7 +370,7 @@ class Run:
             step,
             task,
             self._outputs,
-            task.budget.within(self._limits.budget),
+            self._budget,
             self._agents.tool_options,
             self._resume.context,
             kept,

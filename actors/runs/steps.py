@@ -125,7 +125,7 @@ async def _retrieve(given: StepInput) -> Retrieve | CallTool:
     """Search the library, or call the tool or plugin that the plan names."""
     question, description = given.question, given.task.task_description
     if not question.of:
-        return Retrieve(given.key, question, urls_in(description))
+        return Retrieve(given.key, question, urls_in(description), given.task.owner)
     name = given.step.agent_type
     return CallTool(given.key, name, question, question.arguments, description)
 

@@ -40,6 +40,7 @@ from actors.runs.charges import CHARGES, NO_CHARGES, LastEnd, after_end, load_ch
 from actors.runs.live_tasks import CancelReason, LiveTask, LiveTasks
 from actors.runs.recovery import charge, open_run, resume_state, stored_beside
 from actors.runs.run import Run, RunLimits
+from actors.runs.shares import has_room
 from actors.runs.steps import load_output
 from actors.runtime import Call
 from actors.tasks import events as e
@@ -60,8 +61,8 @@ STORAGE_RETRY_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Admission limits: tasks that run, tasks of one owner that wait for a slot, pending tasks, and
-    unfinished tasks of one owner that has a name (None: any number)."""
+    """Admission limits: tasks that run, that wait for a slot, and that are pending, and unfinished
+    tasks of one owner that has a name (None: any number)."""
 
     running: int
     queued: int
@@ -131,7 +132,7 @@ class Supervisor:
                 _check_same(live.task, new)
                 await live.ledger.flush()
                 return await self._tasks.view.task(task_id)
-            if self._tasks.pending >= self._slots.pending:
+            if not has_room(self._tasks.pending, new.owner, self._slots.pending):
                 raise Overloaded("Too many tasks are pending. Execute or delete some first.")
             followed = new.context_task_id
             context = dump_context(await self._context(followed)) if followed else None
@@ -195,11 +196,12 @@ class Supervisor:
 
     async def _flush(self, live: LiveTask, *, pending: int = 0) -> None:
         """Wait until the decision is committed; if it cannot be, undo it."""
-        self._tasks.pending += pending
+        owner = live.task.owner
+        self._tasks.pending[owner] += pending
         try:
             await live.ledger.flush()
         except StorageUnavailable:
-            self._tasks.pending -= pending
+            self._tasks.pending[owner] -= pending
             self._unqueue(live)
             if live.ledger.committed:  # The log may still have it as queued; then it is resumed.
                 self._stall(live.ledger.task_id)
@@ -219,9 +221,9 @@ class Supervisor:
                 f"{most} of your tasks run or wait, which is the most. The task is unchanged."
             )
         starts = not queue and self._tasks.running < self._slots.running
-        if not starts and (waiting := queue.waiting(owner)) >= self._slots.queued:
+        if not starts and not has_room(queue.waiting_by_owner(), owner, self._slots.queued):
             raise Overloaded(
-                f"All slots are taken and {waiting} tasks wait. The task is unchanged."
+                f"All slots are taken and {len(queue)} tasks wait. The task is unchanged."
             )
         position = 0 if starts else queue.ahead(owner) + 1
         live.ledger.record(e.TaskQueued(position, live.task.run + 1))
@@ -375,8 +377,9 @@ class Supervisor:
             await self._forget_readable(task_id)
         except TaskUnreadable:
             # Nothing works for it, since nothing could be read. Only the index knows its status.
+            owner = await self._tasks.view.store.owner(task_id)
             if await self._tasks.journal.ask(Delete(task_id)) == "pending":
-                self._tasks.pending -= 1
+                self._tasks.pending[owner] -= 1
 
     async def _forget_readable(self, task_id: str) -> None:
         async with self._tasks.hold(task_id) as live:
@@ -396,7 +399,7 @@ class Supervisor:
             live.forgotten = trio.Event()
             try:
                 await self._tasks.journal.ask(Delete(task_id))
-                self._tasks.pending -= was_pending
+                self._tasks.pending[live.task.owner] -= was_pending
                 self._tasks.drop(live)
             except (StorageUnavailable, TaskUnreadable) as refused:
                 live.ledger.failed = refused
@@ -409,7 +412,7 @@ class Supervisor:
     async def _recover(self) -> int:
         """Queue what was executing, then what was queued."""
         tasks = self._tasks
-        tasks.pending = await tasks.view.store.count("pending")
+        tasks.pending = await tasks.view.store.counts("pending")
         unfinished = await tasks.view.store.unfinished()
         lives = []
         for task_id in unfinished:

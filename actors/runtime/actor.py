@@ -76,9 +76,12 @@ def spawn(
     capacity: int,
     concurrency: int = 1,
     limit: RestartLimit | None = None,
+    calls_per_tick: int = CALLS_PER_TICK,
 ) -> ActorHandle:
     """Start an actor in `nursery`; requests may be sent at once."""
-    handle = ActorHandle(name, factory, capacity, concurrency, limit or RestartLimit())
+    handle = ActorHandle(
+        name, factory, capacity, concurrency, limit or RestartLimit(), calls_per_tick
+    )
     nursery.start_soon(handle._serve, name=f"actor {name}")
     return handle
 
@@ -93,11 +96,13 @@ class ActorHandle(Ref):
         capacity: int,
         concurrency: int,
         limit: RestartLimit,
+        calls_per_tick: int,
     ) -> None:
         super().__init__(name, Mailbox(capacity, CONTROL_CAPACITY))
         self._factory = factory
         self._concurrency = concurrency
         self._limit = limit
+        self._calls_per_tick = calls_per_tick
         self._instance: Actor | None = None
         self._background = trio.CancelScope()
         self._rebuilt = trio.lowlevel.ParkingLot()
@@ -145,7 +150,7 @@ class ActorHandle(Ref):
                 taken = 0
                 while not scope.cancel_called:
                     taken += 1
-                    call = await self._next(lane, yields=taken % CALLS_PER_TICK == 0)
+                    call = await self._next(lane, yields=taken % self._calls_per_tick == 0)
                     call.take(self._open)
                     while self._instance is None:
                         await self._rebuilt.park()
@@ -181,7 +186,8 @@ class ActorHandle(Ref):
         except BaseException as error:  # noqa: BLE001 - a bug in an agent stays in that agent.
             self._contain(error, partial(self._crashed_at, call, instance))
         finally:
-            scope.deadline = math.inf
+            if call.handler_s != math.inf:
+                scope.deadline = math.inf
             self._handled += 1
             if call.state is CallState.RUNNING:  # Cancelled: its time is up, or the asker left.
                 late = f"The {self.name} took longer than {call.handler_s:g} s."

@@ -130,7 +130,10 @@ class Call(Generic[R]):
     async def part(self, value: Any) -> None:
         """Send one part of a streamed answer; a slow asker makes this wait."""
         assert self.parts is not None, f"{type(self.request).__name__} is not answered in parts"
-        await self.parts.send(value)
+        try:
+            self.parts.send_nowait(value)
+        except trio.WouldBlock:
+            await self.parts.send(value)
 
     def defer(self) -> Deferred:
         """Keep the reply slot open: the handler returns this, and the call is settled later."""

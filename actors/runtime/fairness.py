@@ -13,6 +13,10 @@ CALLS_PER_TICK: Final = 16
 """Calls that an actor's worker handles without a checkpoint, if none of them waits.
 Noticed by `tests/test_regressions_load.py` (a busy actor that never yields)."""
 
+APPENDS_PER_TICK: Final = 256
+"""Appends that the journal takes, which is only queueing them. With `CALLS_PER_TICK` a commit of 500 busy
+tasks holds 6 appends, and the first event comes 1.6 times as late (`tests/bench/speed`, commits)."""
+
 REPLIES_PER_TICK: Final = 4
 """Appends of a commit that are answered at once; each answer wakes a run and its readers.
 Noticed by `tests/test_regressions_load.py`."""

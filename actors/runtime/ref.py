@@ -97,6 +97,10 @@ class Ref:
                 await self._lane(call).send(call)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 raise self._stopped_error() from None
+        except ActorStopped:
+            # The system ends, and the asker with it: not because of what it asks.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            raise
 
     def _put_nowait(self, call: Call[Any]) -> None:
         try:

@@ -200,6 +200,8 @@ AnyEvent: TypeAlias = (
 EVENTS: dict[str, type[Event]] = {kind.event_type: kind for kind in Event.__subclasses__()}
 """Every type of event by its name on the wire."""
 
+_FIELDS = {kind: [place.name for place in fields(kind)] for kind in EVENTS.values()}  # type: ignore[arg-type]  # Dataclasses.
+
 ENDINGS = (TaskCompleted, TaskFailed, TaskCancelled)
 """The events that end a run; each run has exactly one."""
 
@@ -237,16 +239,13 @@ class Stamped:
         )
 
 
-def _shown(event: Event) -> Any:
+def _shown(event: Event) -> dict[str, Any]:
     """The fields on the line: all but the empty ones of `seldom`."""
-    left_out = [name for name in event.seldom if not getattr(event, name)]
-    if not left_out:
-        return event
-    return {
-        place.name: getattr(event, place.name)
-        for place in fields(event)  # type: ignore[arg-type]  # Every event is a dataclass.
-        if place.name not in left_out
-    }
+    shown = {name: getattr(event, name) for name in _FIELDS[type(event)]}
+    for name in event.seldom:
+        if not shown[name]:
+            del shown[name]
+    return shown
 
 
 # Some line readers, in JavaScript and Python among others, also end a line at these three.

@@ -17,8 +17,10 @@ from functools import lru_cache
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
-_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe"})
+_LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe"}
 """Letters that Unicode does not take apart into a letter and a mark."""
+_LETTER_OR_DIGIT = re.compile(f"[{''.join(_LETTERS)}]|[^\\D0-9]")
+"""One of these letters, or a digit that is not in ASCII."""
 _MARKS = re.compile(
     "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640]"
 )
@@ -89,13 +91,20 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text)).casefold()
-    text = unicodedata.normalize("NFC", _MARKS.sub("", text)).translate(_LETTERS)
-    return re.sub(r"\d", lambda digit: str(unicodedata.decimal(digit[0])), text)
+    text = unicodedata.normalize("NFC", _MARKS.sub("", text))
+    return _LETTER_OR_DIGIT.sub(_plain, text)
+
+
+def _plain(found: re.Match[str]) -> str:
+    return _LETTERS.get(found[0]) or str(unicodedata.decimal(found[0]))
 
 
 def words(text: str) -> list[str]:
     """The folded words in order. A run of Chinese, Japanese, Korean or Thai is cut into bigrams."""
-    folded = fold(text)
+    return _words(fold(text))
+
+
+def _words(folded: str) -> list[str]:
     if folded.isascii():
         return _ASCII_WORD.findall(folded)
     found: list[str] = []
@@ -154,7 +163,7 @@ def terms(text: str) -> list[str]:
     Japanese, Korean or Thai, so that a query of one letter finds every place of it by prefix.
     """
     folded = fold(text)
-    found = [stem(word) for word in words(text)]
+    found = [stem(word) for word in _words(folded)]
     found += [stem(word) for word in _joined(folded)]
     return found if folded.isascii() else [*found, *(run[-1] for run in _RUN.findall(folded))]
 

@@ -112,7 +112,7 @@ async def _check_empty(store: Store) -> None:
     _must(await store.outputs("none") == {}, "outputs() of an unknown task must be empty.")
     page = await store.page(None, 10, None)
     _must(page.tasks == () and page.next_before is None, "A new store must have no tasks.")
-    _must(await store.count("pending") == 0, "A new store must count no tasks.")
+    _must(await store.counts("pending") == {}, "A new store must count no tasks.")
     _must(await store.snapshot("none") is None, "snapshot() of an unknown task must give None.")
     _must(await store.unfinished() == [], "A new store must have no unfinished tasks.")
     await store.delete("none")  # Deleting twice is no error.
@@ -199,9 +199,11 @@ async def _check_index(store: Store) -> None:
         "i3": [queued, started],
         "i6": [queued, started, failed],
     }
-    writers = {task_id: _Writer(task_id) for task_id in ("i1", "i2", "i3", "i4", "i5", "i6")}
+    owners = {"i1": None, "i2": "ann", "i3": "bob", "i4": "ann", "i5": None, "i6": "bob"}
+    writers = {task_id: _Writer(task_id) for task_id in owners}
     for writer in writers.values():
-        await _commit(store, writer.append(e.TaskCreated("frogs", 60.0, {"a": "b"})))
+        created = e.TaskCreated("frogs", 60.0, {"a": "b"}, owner=owners[writer.task_id])
+        await _commit(store, writer.append(created))
     for task_id, events in moves.items():
         await _commit(store, writers[task_id].append(*events))
     unfinished = await store.unfinished()
@@ -209,9 +211,17 @@ async def _check_index(store: Store) -> None:
         unfinished == ["i5", "i3", "i4", "i2"],
         "unfinished() must give executing tasks, then queued ones, each longest waiting first.",
     )
-    counts: dict[TaskStatus, int] = {"pending": 1, "queued": 2, "executing": 2, "completed": 0}
+    counts: dict[TaskStatus, dict[str | None, int]] = {
+        "pending": {None: 1},
+        "queued": {"ann": 2},
+        "executing": {"bob": 1, None: 1},
+        "completed": {},
+    }
     for status, tasks in counts.items():
-        _must(await store.count(status) == tasks, f"count() must count the {status} tasks.")
+        _must(await store.counts(status) == tasks, f"counts() must count the {status} tasks.")
+    of_bob = (await store.page(None, 10, None, "bob")).tasks
+    _must([t.task_id for t in of_bob] == ["i6", "i3"], "A page must keep to the owner asked for.")
+    _must(await store.owner("i2") == "ann", "owner() must say whose a task is.")
     await _check_pages(store, [writer.task for writer in writers.values()])
 
 

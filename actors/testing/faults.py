@@ -8,7 +8,7 @@ Rule: every answer of a `FaultyStore` is true. Once its process is dead, it writ
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -185,6 +185,6 @@ class FaultyStore:
         await self._give_way()
         return await self._disk.unfinished()
 
-    async def count(self, status: TaskStatus) -> int:
+    async def counts(self, status: TaskStatus) -> Counter[str | None]:
         await self._give_way()
-        return await self._disk.count(status)
+        return await self._disk.counts(status)

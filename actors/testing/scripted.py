@@ -15,6 +15,7 @@ import trio
 
 from actors.clock import virtual_clock
 from actors.library.documents import Hits
+from actors.library.readers import EVERYTHING, Reader
 from actors.library.retrieval import Found, Query
 from actors.messages import Analyze, Retrieve, Synthesize, Write
 from actors.runtime import Call
@@ -54,7 +55,7 @@ class NoLibrary:
         """Has none."""
         return {}
 
-    async def search(self, query: str, *, limit: int) -> Hits:
+    async def search(self, query: str, *, limit: int, reader: Reader = EVERYTHING) -> Hits:
         """Finds nothing."""
         return Hits((), False)
 
@@ -62,7 +63,7 @@ class NoLibrary:
         """Finds nothing."""
         return Found()
 
-    async def counts(self) -> dict[str, int]:
+    async def counts(self, *, reader: Reader = EVERYTHING) -> dict[str, int]:
         """As of a library without documents."""
         return dict.fromkeys(("documents", "excerpts", "encoded", "to_rebuild"), 0)
 

@@ -22,7 +22,7 @@ import trio
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[n]) for n in (0, 1, 2)]
 
-from http_tasks import _cpu_of
+from processes import cpu_s
 
 CHUNK = b'{"seq":7,"event_type":"partial_output","data":{"content":"' + b"x" * 200 + b'"}}\n'
 
@@ -39,6 +39,7 @@ async def chunks(scope: Any, receive: Any, send: Any) -> None:
 async def serve(kind: str, stock: bool, ready: int, done: int) -> None:
     from http_raw import plain, stock_serve
     from quart_trio.asgi import TrioASGIHTTPConnection
+    from quart_trio.wrappers import TrioRequest
     from scripted import scripted_system
 
     from web.api.app import create_app
@@ -51,6 +52,7 @@ async def serve(kind: str, stock: bool, ready: int, done: int) -> None:
         livez = create_app(system, settings)
         if stock:
             livez.asgi_http_class = TrioASGIHTTPConnection
+            livez.request_class = TrioRequest
         apps = {"chunks": chunks, "small": plain(), "livez": livez}
         (url, *_) = await nursery.start(partial(serving, apps[kind], settings))
         os.write(ready, url.encode())
@@ -95,9 +97,9 @@ def measure(kind: str, stock: bool, requests: int, connections: int) -> float:
     os.close(done_read)
     url = os.read(ready_read, 200).decode()
     trio.run(client, url, 200, connections)  # Warm up.
-    before = _cpu_of(pid)
+    before = cpu_s(pid)
     trio.run(client, url, requests, connections)
-    cpu = _cpu_of(pid) - before
+    cpu = cpu_s(pid) - before
     os.close(done_write)
     os.waitpid(pid, 0)
     return cpu

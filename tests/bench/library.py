@@ -11,13 +11,12 @@ both rankers take turns, so that a noisy machine hits both.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, closing
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -29,6 +28,7 @@ from random import Random
 import numpy as np
 import trio
 from numpy.typing import NDArray
+from processes import rss_mib
 
 from actors.library import statements
 from actors.library.documents import ParsedDocument, Ranker, parsed_document
@@ -63,6 +63,11 @@ class Language:
     def text(self, words: int) -> str:
         return " ".join(self._rng.choices(self.words, cum_weights=self._weights, k=words))
 
+    def sentences(self, words: int) -> str:
+        """A text of sentences of about a dozen words."""
+        lengths = [12] * (words // 12)
+        return " ".join(f"{self.text(length).capitalize()}." for length in lengths)
+
     def query(self) -> str:
         words = (self.text(1) for _ in range(10_000))
         telling = (word for word in words if word not in self.words[:STOP])
@@ -96,19 +101,24 @@ class RandomEncoder:
 def documents(language: Language, passages: int) -> Iterator[ParsedDocument]:
     for number in range(0, passages, OF_DOCUMENT):
         blocks = [
-            Block(language.text(WORDS), headings=(language.text(3),))
+            Block(language.sentences(WORDS), headings=(language.text(3),))
             for _ in range(min(OF_DOCUMENT, passages - number))
         ]
         name = sha256(str(number).encode()).hexdigest()
         yield parsed_document(indexed_text(language.text(4), blocks), "text/plain", 1, name, NOW)
 
 
-async def build(folder: Path, passages: int, rng: Random) -> Language:
-    """A library in which every excerpt has a vector, and the language it is in."""
-    language = Language(rng)
+async def fill(folder: Path, passages: int, language: Language) -> None:
+    """A library without vectors."""
     async with open_database(SCHEMA, folder / FILE_NAME) as database:
         for parsed in documents(language, passages):
             await database.write(partial(statements.insert, parsed=parsed, source=None))
+
+
+async def build(folder: Path, passages: int, rng: Random) -> Language:
+    """A library in which every excerpt has a vector, and the language it is in."""
+    language = Language(rng)
+    await fill(folder, passages, language)
     async with opened(folder) as library:
         await library.encode_all()
     return language
@@ -119,7 +129,7 @@ def opened(folder: Path) -> AbstractAsyncContextManager[Library]:
 
 
 async def measure(folder: Path, passages: int, language: Language, searches: int) -> Measured:
-    before, started = memory_mib(), time.perf_counter()
+    before, started = rss_mib(), time.perf_counter()
     async with opened(folder) as library:
         open_s = time.perf_counter() - started
         first_s = await timed(library, language.query(), RANKERS["both"])
@@ -129,18 +139,13 @@ async def measure(folder: Path, passages: int, language: Language, searches: int
             for name, rankers in RANKERS.items():
                 found[name].append(await timed(library, query, rankers))
         disk_mib = sum(f.stat().st_size for f in folder.glob(f"{FILE_NAME}*")) / 2**20
-        return Measured(passages, disk_mib, memory_mib() - before, open_s, first_s, found)
+        return Measured(passages, disk_mib, rss_mib() - before, open_s, first_s, found)
 
 
 async def timed(library: Library, query: str, rankers: list[Ranker]) -> float:
     started = time.perf_counter()
     await library.search(query, limit=LIMIT, rankers=rankers)
     return time.perf_counter() - started
-
-
-def memory_mib() -> float:
-    with closing(open("/proc/self/statm")) as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def tell(one: Measured, first: Measured) -> None:

@@ -11,15 +11,15 @@ The ratios compare each log with the first, the smallest one.
 from __future__ import annotations
 
 import argparse
-import os
 import socket
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,7 +28,7 @@ import trio
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from http_tasks import _cpu_of, server_of
+from processes import in_child, rss_mib, serving
 
 from actors.clock import wall_clock
 from actors.journal.follower import Follower
@@ -92,57 +92,44 @@ async def in_process(file: Path) -> tuple[int, float, float, float]:
     """Bytes, seconds to the first status, seconds of the replay, MiB that memory has grown."""
     async with open_sqlite_store(file) as store:
         view = CommittedView(store, TailBounds())
-        before, started = memory_mib(), time.perf_counter()
+        before, started = rss_mib(), time.perf_counter()
         await view.task(TASK)
         status_s = time.perf_counter() - started
         started, size = time.perf_counter(), 0
         async for piece in await Follower.open(view, TASK):
             size += len(piece.lines)
-        return size, status_s, time.perf_counter() - started, memory_mib() - before
+        return size, status_s, time.perf_counter() - started, rss_mib() - before
 
 
-def over_http(folder: Path) -> tuple[float, float]:
-    """Wall-clock and CPU seconds of one replay, read as fast as it comes."""
-    pid, url, done = server_of(folder, 0.0, stock=False)
+def over_http(folder: Path, times: int) -> tuple[float, float]:
+    """Wall-clock and CPU seconds of one replay, read as fast as it comes; means of so many."""
+    with serving("terzetto", folder) as server:
+        _replay(server.url)
+        before, started = server.cpu_s(), time.perf_counter()
+        for _ in range(times):
+            _replay(server.url)
+        took = time.perf_counter() - started, server.cpu_s() - before
+    return took[0] / times, took[1] / times
+
+
+def _replay(url: str) -> None:
     where = urlsplit(url)
     head = f"GET /tasks/{TASK}/events HTTP/1.1\r\nHost: {where.netloc}\r\nConnection: close\r\n\r\n"
-    before, started = _cpu_of(pid), time.perf_counter()
     with closing(socket.create_connection((where.hostname, where.port))) as client:
         client.sendall(head.encode())
         last, buffer = b"", memoryview(bytearray(1 << 20))
         while read := client.recv_into(buffer):
             last = (last + bytes(buffer[max(0, read - 500) : read]))[-500:]
-    took = time.perf_counter() - started, _cpu_of(pid) - before
     assert b"task_failed" in last, last
-    os.close(done)
-    os.waitpid(pid, 0)
-    return took
-
-
-def in_child(work: Callable[[], Any]) -> Any:
-    """The result of `work` in a process of its own, whose memory nothing else has used."""
-    read, write = os.pipe()
-    if os.fork() == 0:
-        os.write(write, repr(work()).encode())
-        os._exit(0)
-    os.close(write)
-    with open(read, "rb") as result:
-        value = eval(result.read())
-    os.wait()
-    return value
 
 
 def measure(folder: Path, events: int, each: int) -> Measured:
     file = folder / "log.db"
-    trio.run(build, file, events, each)
-    runs = [in_child(lambda: trio.run(in_process, file)) for _ in range(3)]
+    in_child(partial(trio.run, build, file, events, each))
+    runs = [in_child(partial(trio.run, in_process, file)) for _ in range(3)]
     size, status_s, replay_s, grown = (statistics.median(run[n] for run in runs) for n in range(4))
-    return Measured(events, int(size), status_s, replay_s, *over_http(folder), grown)
-
-
-def memory_mib() -> float:
-    with closing(open("/proc/self/statm")) as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    over = over_http(folder, max(1, min(200, 200_000 // events)))
+    return Measured(events, int(size), status_s, replay_s, *over, grown)
 
 
 def tell(one: Measured, first: Measured) -> None:
@@ -151,7 +138,7 @@ def tell(one: Measured, first: Measured) -> None:
         f"{one.events:>9,} events, {mb:6.1f} MB: status {one.status_s * 1e3:8.1f} ms"
         f" ({one.status_s / first.status_s:.1f} times the first), replay {mb / one.replay_s:4.0f} MB/s"
         f" ({one.replay_s / one.events * 1e6:.2f} µs an event), over HTTP {mb / one.http_s:4.0f} MB/s,"
-        f" {mb / max(one.cpu_s, 0.01):4.0f} MB per CPU s; memory +{one.grown_mib:.1f} MiB",
+        f" {mb / one.cpu_s:4.0f} MB per CPU s; memory +{one.grown_mib:.1f} MiB",
         flush=True,
     )
 

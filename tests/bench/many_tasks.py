@@ -26,7 +26,7 @@ import trio
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from long_logs import in_child
+from processes import in_child
 from scripted import Cast, scripted_system
 
 from actors.settings import Settings
@@ -92,6 +92,22 @@ def tell(tasks: int, one: Measured, first: Measured, file: Path) -> None:
     )
 
 
+def measure_all(folder: Path, sizes: list[int], runs: int, rounds: int) -> dict[int, Measured]:
+    """The medians of the rounds for each size; the logs stay in the folder."""
+    folders = {tasks: folder / str(tasks) for tasks in sizes}
+    for tasks, one in folders.items():
+        in_child(partial(trio.run, build, one, tasks))
+    os.sync()
+    found: dict[int, list[tuple[float, ...]]] = {tasks: [] for tasks in folders}
+    for _ in range(rounds):
+        for tasks, one in folders.items():
+            found[tasks].append(in_child(partial(trio.run, measure, one, runs)))
+    return {
+        tasks: Measured(*map(statistics.median, zip(*values, strict=True)))
+        for tasks, values in found.items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, nargs="+", default=[10, 1_000_000])
@@ -100,20 +116,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the logs are built")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as name:
-        folders = {tasks: Path(name, str(tasks)) for tasks in asked.tasks}
-        for tasks, folder in folders.items():
-            trio.run(build, folder, tasks)
-        os.sync()
-        rounds: dict[int, list[tuple[float, ...]]] = {tasks: [] for tasks in folders}
-        for _ in range(asked.rounds):
-            for tasks, folder in folders.items():
-                rounds[tasks].append(in_child(partial(trio.run, measure, folder, asked.runs)))
-        found = {
-            tasks: Measured(*map(statistics.median, zip(*values, strict=True)))
-            for tasks, values in rounds.items()
-        }
+        found = measure_all(Path(name), asked.tasks, asked.runs, asked.rounds)
         for tasks, one in found.items():
-            tell(tasks, one, found[asked.tasks[0]], folders[tasks] / "log.db")
+            tell(tasks, one, found[asked.tasks[0]], Path(name, str(tasks), "log.db"))
 
 
 if __name__ == "__main__":

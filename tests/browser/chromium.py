@@ -61,20 +61,12 @@ class ServerProcess:
         self._command = with_plays if plays else real
         self._process: subprocess.Popen[bytes] | None = None
 
-    def add_key(self, name: str) -> str:
-        """A new key. From then on the server wants one."""
-        command = [
-            str(BIN / "terzetto"),
-            "keys",
-            "add",
-            name,
-            "--data",
-            str(self._folder),
-            "--json",
-        ]
-        made = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-        key: str = json.loads(made.stdout)["key"]
-        return key
+    def keys(self, *arguments: str) -> dict[str, str]:
+        """What `terzetto keys` prints. Once there is a key, the server wants one."""
+        command = [str(BIN / "terzetto"), "keys", *arguments, "--data", str(self._folder), "--json"]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+        shown: dict[str, str] = json.loads(said.stdout)
+        return shown
 
     def start(self) -> None:
         """Return once it listens."""

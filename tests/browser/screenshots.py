@@ -78,6 +78,7 @@ def every_state(real: ServerProcess, plays: ServerProcess, chromium: Browser, fo
     shoot("delete", answer, act=lambda page: page.click("text=Delete"))
     shoot("agents", f"{real.url}/#/agents")
     played_states(plays, shoot)
+    states_with_keys(real, shoot)
 
 
 def played_states(plays: ServerProcess, shoot: Callable[..., None]) -> None:
@@ -94,7 +95,6 @@ def played_states(plays: ServerProcess, shoot: Callable[..., None]) -> None:
     shoot("cancelled", plays.url, act=cancelled)
     shoot("hostile", f"{plays.url}/{run(plays, 'Hostile text')}")
     shoot("error", f"{plays.url}/#/tasks/{'0' * 8}-0000-0000-0000-{'0' * 12}")
-    shoot("key", "about:blank", act=lambda page: with_key(page, plays.url))
     plays.kill()
     shoot("lost", "about:blank", act=lambda page: lost(page, plays))
 
@@ -111,10 +111,33 @@ def cancelled(page: Page) -> None:
     page.wait_for_selector(".state.cancelled")
 
 
-def with_key(page: Page, url: str) -> None:
-    body = '{"detail": "This server wants a key."}'
-    page.route("**/tasks?*", lambda route: route.fulfill(status=401, body=body))
-    page.goto(url)
+def states_with_keys(server: ServerProcess, shoot: Callable[..., None]) -> None:
+    """Last, as the server wants a key from then on."""
+    reader = server.keys("add", "bob", "--scope", "read")["key"]
+
+    def forbidden(page: Page) -> None:
+        give(page, reader)
+        page.fill("#task", QUESTION)
+        page.press("#task", "Control+Enter")
+        page.wait_for_selector("text=Use another key")
+
+    def changing(page: Page) -> None:
+        forbidden(page)
+        page.click("text=Use another key")
+
+    for name, act in {
+        "key": lambda page: page.wait_for_selector("#key-value"),
+        "key-refused": lambda page: give(page, "tz_of_yesterday"),
+        "key-forbidden": forbidden,
+        "key-other": changing,
+    }.items():
+        shoot(name, server.url, act=act)
+        shoot(f"{name}-narrow-dark", server.url, act=act, narrow=True, dark=True)
+
+
+def give(page: Page, key: str) -> None:
+    page.fill("#key-value", key)
+    page.click("text=Go on")
 
 
 def lost(page: Page, server: ServerProcess) -> None:

@@ -87,3 +87,15 @@ def test_screen_readers_hear_that_a_task_ends(plays, open_page):
     page.click("text=Run")
 
     expect(page.locator("#announcer")).to_have_text("The task is completed.")
+
+
+def test_what_was_said_to_screen_readers_is_not_there_to_be_read_later(plays, open_page):
+    page = open_page("about:blank")
+    page.clock.install()
+    page.goto(plays.url)
+    page.evaluate("""import("/page/parts.js").then(({ announce }) => announce("It was added."))""")
+    expect(page.locator("#announcer")).to_have_text("It was added.")
+
+    page.clock.fast_forward(6_000)
+
+    expect(page.locator("#announcer")).to_have_text("")

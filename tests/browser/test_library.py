@@ -7,9 +7,11 @@ from itertools import product
 from pathlib import PurePath
 
 import httpx
+import pytest
 from pathspec import GitIgnoreSpec
 from playwright.sync_api import expect
 
+from actors.library.parsing.media_types import KINDS
 from web.command.document_files import find_documents
 from web.command.ignored import GENERATED, SPHINX_SOURCES
 
@@ -69,7 +71,12 @@ def test_a_folder_is_dropped_searched_and_removed(own_server, open_page, tmp_pat
     assert set(documents(own_server)) == {"herons"}
 
 
-def test_a_dropped_folder_leaves_out_what_the_command_leaves_out(own_server, open_page, tmp_path):
+def choose(page, folder):
+    page.set_input_files("input[webkitdirectory]", folder)
+
+
+@pytest.mark.parametrize("give", [drop, choose])
+def test_a_folder_leaves_out_what_the_command_leaves_out(own_server, open_page, tmp_path, give):
     folder = tmp_path / "project"
     for path, text in {
         ".gitignore": "*.secret\n/private/\n!deep/kept.secret\n",
@@ -92,7 +99,7 @@ def test_a_dropped_folder_leaves_out_what_the_command_leaves_out(own_server, ope
     by_command = find_documents([folder], max_bytes=1_000_000)
     page = open_page(f"{own_server.url}/#/documents")
 
-    drop(page, folder)
+    give(page, folder)
 
     expect(page.locator(".uploads")).to_contain_text("4 of 4 files added")
     assert set(documents(own_server)) == {"Read me", "Open", "kept", "Other draft"}
@@ -129,7 +136,7 @@ def test_files_are_chosen_and_what_was_left_out_is_said(own_server, open_page, t
     table.write_text("lamp,price\nblue,40\n")
     page = open_page(f"{own_server.url}/#/documents")
 
-    page.set_input_files("input[type=file]", table)
+    page.set_input_files("input[multiple]", table)
 
     expect(page.locator(".uploads")).to_contain_text("1 of 1 file added")
     [added] = documents(own_server).values()
@@ -152,7 +159,7 @@ def test_an_upload_to_a_full_server_is_tried_again(own_server, open_page, tmp_pa
     page.route("**/documents", refuse)
     page.goto(f"{own_server.url}/#/documents")
 
-    page.set_input_files("input[type=file]", tmp_path / "frogs.txt")
+    page.set_input_files("input[multiple]", tmp_path / "frogs.txt")
 
     expect(page.locator(".uploads")).to_contain_text("1 of 1 file added")
     assert not refusals and set(documents(own_server)) == {"frogs"}
@@ -166,3 +173,43 @@ def test_a_page_that_may_not_be_fetched_is_refused_in_a_sentence(own_server, ope
 
     expect(page.get_by_role("alert")).to_be_visible()
     assert documents(own_server) == {}
+
+
+def test_documents_of_the_same_title_are_told_apart(own_server, open_page, tmp_path):
+    folder = tmp_path / "alle Übungen"
+    for path, text in {
+        "a/notes.md": "# Notes\n\nFrogs.",
+        "b/notes.md": "# Notes\n\nHerons.",
+    }.items():
+        (folder / path).parent.mkdir(parents=True)
+        (folder / path).write_text(text)
+    page = open_page(f"{own_server.url}/#/documents")
+
+    choose(page, folder)
+
+    rows = page.locator(".rows li")
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="alle Übungen/a/notes.md")).to_contain_text("Markdown")
+    (folder / "a/notes.md").write_text("# Notes\n\nToads.")
+    choose(page, folder)
+    expect(page.locator(".uploads")).to_contain_text("4 of 4 files added (1 there already)")
+    expect(rows).to_have_count(3)
+    expect(rows.filter(has_text="older than another of this name")).to_have_count(1)
+    rows.filter(has_text="alle Übungen/b/notes.md").get_by_role("link").click()
+    expect(page.get_by_role("main")).to_contain_text("alle Übungen/b/notes.md")
+    expect(page.locator(".text")).to_contain_text("Herons.")
+
+
+def test_the_page_has_a_word_for_every_media_type(own_server, open_page):
+    page = open_page(own_server.url)
+    types = [kind.media_type for kind in KINDS]
+
+    words = page.evaluate(
+        """async (types) => {
+            const { mediaKind } = await import("/page/format.js");
+            return types.map(mediaKind);
+        }""",
+        types,
+    )
+
+    assert not set(words) & set(types) and len(set(words)) == len(words)

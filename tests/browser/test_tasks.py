@@ -37,6 +37,9 @@ def test_a_task_goes_from_the_box_to_a_cited_report(real_server, open_page):
     citation = page.locator(".report a.cite").first
     expect(citation).to_have_text("[1]")
     expect(citation).to_have_attribute("href", re.compile(r"^#/documents/.*start=\d+&end=\d+$"))
+    library = page.locator(".report").get_by_role("link", name="the Library page")
+    expect(library).to_have_attribute("href", "#/documents")
+    expect(page.locator(".report")).not_to_contain_text("terzetto ingest")
 
 
 def test_a_citation_shows_its_excerpt_and_leads_to_its_place(real_server, open_page, run_task):
@@ -191,6 +194,28 @@ def test_the_scrubber_shows_the_task_as_it_was(plays, open_page, run_task):
     page.wait_for_url("**/answer")
 
 
+def test_header_scrubber_and_log_have_one_clock_and_plain_words(plays, open_page, run_task):
+    """It counts from when the run was queued, however long ago the task was created."""
+    task_id = run_task(plays, "Calm task, created early")
+    log = httpx.get(f"{plays.url}/tasks/{task_id}/events?follow=false").text
+    body = re.sub(r'"timestamp":"\d{4}', '"timestamp":"1999', log, count=1)
+    most = len(body.splitlines())
+    page = open_page("about:blank")
+    page.route("**/events?*", lambda route: route.fulfill(body=body))
+
+    page.goto(f"{plays.url}/#/tasks/{task_id}/log?seq=14")
+
+    took = page.locator("header .facts-row p").inner_text().partition("running · ")[2]
+    assert re.fullmatch(r"[\d.,]+ m?s", took)
+    scrubber = page.locator(".scrubber output")
+    expect(scrubber).to_contain_text(f"As it was at event 14 of {most}, after {took}: Text")
+    expect(page.locator(".log [aria-current=true] .since")).to_have_text(took)
+    expect(page.locator(".log .since").first).to_have_text("")
+    expect(page.locator(".log")).not_to_contain_text("partial_output")
+    label = page.get_by_role("slider").get_attribute("aria-valuetext")
+    assert label == f"Event 14 of {most}: Text written"
+
+
 def test_the_plan_and_the_timeline_show_every_attempt(plays, open_page, run_task):
     task_id = run_task(plays, "Flaky task")
     page = open_page(f"{plays.url}/#/tasks/{task_id}/plan")
@@ -338,35 +363,6 @@ def test_an_unknown_task_and_an_unknown_address_say_where_to_go(plays, open_page
 
     page.goto(f"{plays.url}/#/nowhere")
     expect(page.locator("h1")).to_have_text("There is nothing here")
-
-
-def test_a_server_with_keys_is_asked_with_the_key_of_the_session(own_server, open_page):
-    key = own_server.add_key("alice")
-    page = open_page(own_server.url)
-    page.fill("#key-value", "bad")
-    page.click("text=Go on")
-    expect(page.get_by_role("dialog")).to_contain_text("The key was not accepted.")
-    page.fill("#key-value", key)
-    page.click("text=Go on")
-
-    run_in(page, "Calm task with a key")
-    expect(page.locator("header .state")).to_have_text("● completed")
-    assert page.evaluate("localStorage.length + document.cookie.length") == 0
-    page.reload()
-    expect(page.locator("header .state")).to_have_text("● completed")
-
-
-def test_a_task_of_another_key_is_not_there(own_server, open_page):
-    key = {name: own_server.add_key(name) for name in ("alice", "bob")}
-    headers = {"Authorization": f"Bearer {key['alice']}"}
-    new = {"task_description": "Calm task of Alice"}
-    made = httpx.post(f"{own_server.url}/tasks", json=new, headers=headers).raise_for_status()
-
-    page = open_page(f"{own_server.url}/#/tasks/{made.json()['task_id']}")
-    page.fill("#key-value", key["bob"])
-    page.click("text=Go on")
-
-    expect(page.get_by_role("alert")).to_contain_text("There is no task")
 
 
 def test_the_page_works_below_a_path_of_its_host(plays, open_page, run_task):

@@ -137,7 +137,7 @@ class LoadTest:
         closed = Counter(b'"stream_closing"' in s.end and b"draining" in s.end for s in streams)
         _must(closed == {True: len(streams)}, f"told that the server stops: {closed}")
         async with open_sqlite_store(self._data / "log.db") as store:
-            executing = await store.count("executing")
+            executing = (await store.counts("executing")).total()
             _must(executing == len(streams), f"executing in the log: {executing}")
             for stream in _sample(streams):
                 log = b""

@@ -35,8 +35,10 @@ def check_quiet(model: Model, system: System, machine: Machine) -> None:
     counted = (
         not model.disk.damaged
     )  # A damaged task that was pending is counted until the next start.
-    if counted and machine.store.writing == 0 and tasks.pending != model.disk.pending():
-        model.fail(f"{tasks.pending} pending are counted, {model.disk.pending()} are on the disk")
+    if counted and machine.store.writing == 0 and tasks.pending.total() != model.disk.pending():
+        model.fail(
+            f"{tasks.pending.total()} pending are counted, {model.disk.pending()} are on the disk"
+        )
 
 
 def check_still(model: Model, system: System) -> None:

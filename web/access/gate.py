@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -90,7 +91,8 @@ class Gate:
         responding = self._responding(passage, send)
         try:
             passage.scope = behind_proxies(scope, self._proxies)
-            passage.headers = _headers(passage.scope)
+            if passage.scope["headers"] is not scope["headers"]:
+                passage.headers = _headers(passage.scope)
             self._check_place(passage)
             preflight = self._check_origin(passage)
             if preflight is None:
@@ -166,7 +168,7 @@ class Gate:
         if needs == PUBLIC:
             return principal or Principal("", "read")
         if principal is None:
-            raise RequestProblem("unauthorized", _why_unauthorized(passage.headers))
+            raise RequestProblem("unauthorized", self._why_unauthorized(passage.headers))
         if principal.name is not None:
             passage.retry_after_s = self._rates.wait_s(principal.name)
             if passage.retry_after_s:
@@ -175,8 +177,21 @@ class Gate:
                 )
         if not principal.may(needs):
             who = f"The key {principal.name}" if principal.name else "A client without a key"
-            raise RequestProblem("forbidden", f"{who} may not do this; it needs the scope {needs}.")
+            raise RequestProblem(
+                "forbidden",
+                f"{who} may not do this; it needs the scope {needs}. Whoever runs the server makes "
+                f"such a key: `terzetto keys add NAME --scope {needs}`.",
+            )
         return principal
+
+    def _why_unauthorized(self, headers: dict[str, str]) -> str:
+        secret = _secret(headers)
+        if not secret:
+            return "This server wants a key: send `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
+        ended = self._keys.ended(secret)
+        return (
+            f"This key {ended}." if ended else "This key is not known; it may have been replaced."
+        )
 
     # --- what responses carry -------------------------------------------------------------------
 
@@ -204,6 +219,7 @@ class Gate:
             audit.record(who, passage.client, action, status)
 
 
+@lru_cache(maxsize=1_024)
 def is_loopback(host: str) -> bool:
     """Whether this address, or the name localhost, is one of this machine's own."""
     try:
@@ -227,12 +243,6 @@ def _secret(headers: dict[str, str]) -> str:
     if scheme.lower() == "bearer":
         return secret.strip()
     return headers.get("x-api-key", "")
-
-
-def _why_unauthorized(headers: dict[str, str]) -> str:
-    if _secret(headers):
-        return "This key is not valid: it may have been revoked, replaced, or have expired."
-    return "This server wants a key: send `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
 
 
 def _host_name(url: str) -> str | None:

@@ -22,6 +22,7 @@ from typing import Any, Literal, get_args
 
 from actors.clock import rfc3339, wall_clock
 from actors.errors import IllegalState, InvalidRequest, StorageUnavailable
+from actors.library.readers import EVERYTHING, Reader
 from web.data_folder import FolderUnusable
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,11 @@ class Principal:
         """Whether every task and document is there for it."""
         return self.name is None or self.scope == "admin"
 
+    @property
+    def reader(self) -> Reader:
+        """Which documents are there for it."""
+        return EVERYTHING if self.sees_all else Reader(self.name)
+
     def may(self, scope: Scope) -> bool:
         """Whether its scope includes this one."""
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
@@ -119,6 +125,7 @@ class Keys:
         """Raises `FolderUnusable` if the file of the keys cannot be read."""
         self.token = secrets.token_urlsafe(KEY_BYTES)
         self._file = folder / FILE if folder else None
+        self._path = str(self._file)
         self._now = now
         self._keys: dict[str, Key] = {}
         self._seen: tuple[int, int, int] | None = None
@@ -133,13 +140,24 @@ class Keys:
         """Whose key this is, if it is valid. Takes the same time for any text."""
         if hmac.compare_digest(_hash(secret), _hash(self.token)):
             return LOCAL
+        found = self._found(secret)
+        if found is None or not found.is_valid(self._now()):
+            return None
+        return Principal(found.name, found.scope, secret)
+
+    def ended(self, secret: str) -> str:
+        """How a key of ours has ended, for who holds it; "" if it is none or has not ended."""
+        found = self._found(secret)
+        if found is None or found.is_valid(self._now()):
+            return ""
+        return "was revoked" if found.revoked_at else f"expired on {(found.expires_at or '')[:10]}"
+
+    def _found(self, secret: str) -> Key | None:
         found, digest = None, _hash(secret)
         for key in self._keys.values():
             if hmac.compare_digest(key.sha256, digest):
                 found = key
-        if found is None or not found.is_valid(self._now()):
-            return None
-        return Principal(found.name, found.scope, secret)
+        return found
 
     def still_opens(self, principal: Principal) -> bool:
         """Whether who was let in as `principal` would be let in now."""
@@ -155,7 +173,7 @@ class Keys:
     def add(
         self, name: str, scope: Scope, expires: timedelta | None, *, take_over: bool = False
     ) -> tuple[Key, str]:
-        """A new key and its secret. The tasks of a revoked name are given on only with `take_over`.
+        """A new key and its secret. What a revoked name has is given on only with `take_over`.
 
         Raises `InvalidRequest`, and `IllegalState` if the name is taken.
         """
@@ -168,7 +186,8 @@ class Keys:
             raise IllegalState(f"There is a key {name}. `terzetto keys rotate {name}` replaces it.")
         if old is not None and not take_over:
             raise IllegalState(
-                f"{name} was revoked. Its tasks are kept; with --take-over the new key gets them."
+                f"{name} was revoked. Its tasks and documents are kept; with --take-over the new key "
+                "gets them."
             )
         if old is None and len(self._keys) >= MAX_KEYS:
             raise IllegalState(f"There are {MAX_KEYS:,} keys, which is the most.")
@@ -178,7 +197,9 @@ class Keys:
         """Replace a key: the old one ends at once, the new one lives as long from now on."""
         old = self._known(name)
         if old.revoked_at is not None:
-            raise IllegalState(f"{name} was revoked. Add it with --take-over to give its tasks on.")
+            raise IllegalState(
+                f"{name} was revoked. Add it with --take-over to give on what it has."
+            )
         length = None
         if old.expires_at is not None:
             begun = datetime.fromisoformat(old.created_at)
@@ -186,7 +207,7 @@ class Keys:
         return self._put(name, old.scope, length)
 
     def revoke(self, name: str) -> Key:
-        """End a key at once; again: nothing changes. Its tasks are the admin's from then on."""
+        """End a key at once; again: nothing changes. What it has is the admin's from then on."""
         old = self._known(name)
         if old.revoked_at is None:
             self._save({**self._keys, name: replace(old, revoked_at=rfc3339(self._now()))})
@@ -200,7 +221,7 @@ class Keys:
         if self._file is None:
             return
         try:
-            seen = _state(self._file.stat())
+            seen = _state(os.stat(self._path))  # For each request: `Path.stat` takes longer.
             if seen == self._seen:
                 return
             raw = json.loads(self._file.read_text(encoding="utf-8"))
@@ -237,7 +258,9 @@ class Keys:
             body = json.dumps({"keys": [asdict(key) for key in keys.values()]}, indent=1)
             try:
                 _write_durably(self._file, body + "\n")
-                self._seen = _state(self._file.stat())
+                self._seen = _state(
+                    os.stat(self._path)
+                )  # For each request: `Path.stat` takes longer.
             except OSError as error:
                 raise StorageUnavailable(f"The keys cannot be kept: {error.strerror}.") from None
         self._keys = keys

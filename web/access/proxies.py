@@ -20,7 +20,7 @@ _VALUE = r'"(?:[^"\\]|\\.)*+"|[^\s;,"]*+'
 _PAIR = re.compile(rf"\s*+(?:([A-Za-z]++)\s*+=\s*+({_VALUE})\s*+)?([;,]|\Z)")
 """A pair and what ends it. Nothing is tried twice: a head may have 32 KiB."""
 
-_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 
 
@@ -40,7 +40,7 @@ def behind_proxies(scope: Any, trusted: Sequence[Network]) -> Any:
     """
     scope = {**scope, "path": scope.get("root_path", "") + inner_path(scope)}
     peer = (scope.get("client") or [""])[0]
-    if not _is_among(peer, trusted):
+    if not trusted or not _is_among(peer, trusted):
         return scope
     said = _said(scope["headers"], trusted)
     if said.client is not None:

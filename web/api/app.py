@@ -10,15 +10,13 @@ from typing import Any
 
 from quart import Response, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
 
 from actors.system import System
 from web.access.gate import Gate
 from web.access.keys import Keys
-from web.api import document_routes, key_routes, problems, server_routes, task_routes
+from web.api import document_routes, key_routes, server_routes, task_routes
 from web.api.openapi import openapi
-from web.api.quart_adapter import BodyRequest, HttpConnection
-from web.api.request_checks import refuse_ambiguous
+from web.api.quart_app import ApiApp
 from web.api.routing import add_routes, render
 from web.http.connection_table import ConnectionTable
 from web.page.routes import add_page
@@ -41,10 +39,7 @@ def openapi_document() -> dict[str, Any]:
 
 def create_app(system: System, settings: ServerSettings, keys: Keys | None = None) -> QuartTrio:
     """An ASGI app that answers HTTP by asking `system`; `keys` are those of its data folder."""
-    app = QuartTrio("terzetto", static_folder=None)
-    app.asgi_http_class = HttpConnection  # type: ignore[assignment]  # It needs these two methods.
-    app.request_class = BodyRequest
-    app.url_map.merge_slashes = False  # It would answer /tasks//events with a page of HTML.
+    app = ApiApp()
     keys = keys or Keys(system.settings.data_dir)
     add_routes(app, ROUTES, system, settings, keys, ConnectionTable())
 
@@ -53,9 +48,6 @@ def create_app(system: System, settings: ServerSettings, keys: Keys | None = Non
         return render(200, {**openapi_document(), "servers": [{"url": here}]})
 
     app.add_url_rule("/openapi.json", view_func=describe, methods=["GET"])
-    app.before_request(refuse_ambiguous)
     add_page(app)
-    app.register_error_handler(HTTPException, problems.of_http_exception)
-    app.register_error_handler(Exception, problems.of_bug)
     app.asgi_app = Gate(app.asgi_app, settings, keys)  # type: ignore[method-assign]
     return app

@@ -6,6 +6,7 @@ Rule: parse, ask, render. An answer means that the document is durable and searc
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 from quart import Response
 from werkzeug.datastructures import FileStorage
@@ -35,9 +36,15 @@ async def add(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> 
         media_type=media_type,
         title=context.query.title,
         source=context.query.source,
+        owner=_owner(context),
         by=context.principal.name,
     )
     return _added(added)
+
+
+def _owner(context: RequestContext[Any, Any]) -> str | None:
+    """Whose the added document is; None: it is shared."""
+    return context.principal.name if context.settings.private_documents else None
 
 
 def _added(added: Added) -> Response:
@@ -56,7 +63,7 @@ async def _add_page(context: RequestContext[views.NewDocumentQuery, views.NoBody
         raise RequestProblem("invalid_request", fault.msg, [fault])
     context.room.take(context.settings.fetch_max_bytes)
     return await context.system.add_page(
-        new.url, title=context.query.title, by=context.principal.name
+        new.url, title=context.query.title, owner=_owner(context), by=context.principal.name
     )
 
 
@@ -79,6 +86,7 @@ async def _add_files(context: RequestContext[views.NewDocumentQuery, views.NoBod
                 title=context.query.title if len(files) == 1 else None,
                 file_name=name,
                 source=context.query.source if len(files) == 1 else None,
+                owner=_owner(context),
                 by=context.principal.name,
             )
         except ActorError as error:
@@ -110,7 +118,11 @@ def _known(kind: str | None) -> str | None:
 async def listing(context: RequestContext[views.DocumentsQuery, views.NoBody]) -> Response:
     limit, source = context.query.limit, context.query.source
     page = await context.system.library.documents(
-        limit=limit, cursor=context.query.cursor, source=source, by=context.principal.name
+        limit=limit,
+        cursor=context.query.cursor,
+        source=source,
+        by=context.principal.name,
+        reader=context.principal.reader,
     )
     view = views.document_view if source is None else views.sourced_view
     documents = [view(document) for document in page.documents]
@@ -119,18 +131,21 @@ async def listing(context: RequestContext[views.DocumentsQuery, views.NoBody]) -
 
 
 async def document(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    found = await context.system.library.document(context.path["document_id"])
+    library, document_id = context.system.library, context.path["document_id"]
+    found = await library.document(document_id, reader=context.principal.reader)
     return render(200, views.document_view(found))
 
 
 async def text(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
-    found = await context.system.library.text(context.path["document_id"])
+    library, document_id = context.system.library, context.path["document_id"]
+    found = await library.text(document_id, reader=context.principal.reader)
     return Response(found.encode(), 200, content_type="text/plain; charset=utf-8")
 
 
 async def delete(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
     library, document_id = context.system.library, context.path["document_id"]
-    if not context.principal.sees(await library.added_by(document_id)):
+    adder = await library.added_by(document_id, reader=context.principal.reader)
+    if not context.principal.sees(adder):
         raise RequestProblem("forbidden", "A key deletes only the documents that it added.")
     await library.delete(document_id)
     return Response(b"", 204)
@@ -144,7 +159,9 @@ async def forget_source(context: RequestContext[views.SourceQuery, views.NoBody]
 
 
 async def search(context: RequestContext[views.SearchQuery, views.NoBody]) -> Response:
-    hits = await context.system.library.search(context.query.q, limit=context.query.limit)
+    hits = await context.system.library.search(
+        context.query.q, limit=context.query.limit, reader=context.principal.reader
+    )
     results = [views.as_view(views.PassageView, passage) for passage in hits.passages]
     return render(200, {"results": results}, {"X-Rankers": ", ".join(hits.rankers)})
 

@@ -13,7 +13,7 @@ from math import ceil
 from urllib.parse import quote
 
 from pydantic import BaseModel, Field
-from quart import Response, request
+from quart import Request, Response
 from werkzeug.exceptions import HTTPException
 
 from actors.errors import ActorError
@@ -115,7 +115,7 @@ class RequestProblem(Exception):
         self.headers = headers or {}
 
 
-def problem(code: str, detail: str, faults: Sequence[Fault] = ()) -> Response:
+def problem(request: Request, code: str, detail: str, faults: Sequence[Fault] = ()) -> Response:
     """The response to a request that fails with this code."""
     kind = KINDS[code]
     body = problem_body(code, detail, request.path, faults)
@@ -143,37 +143,41 @@ def problem_body(code: str, detail: str, path: str, faults: Sequence[Fault] = ()
     return json.dumps(body).encode("ascii")
 
 
-def of_actor_error(error: ActorError) -> Response:
+def of_actor_error(request: Request, error: ActorError) -> Response:
     """The response to an error that an actor replied with."""
     if error.code not in KINDS:
         log.error("the code %s is not in the table of problems", error.code, exc_info=error)
-        return problem("internal_error", _BUG)
-    response = problem(error.code, error.message)
+        return problem(request, "internal_error", _BUG)
+    response = problem(request, error.code, error.message)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(ceil(error.retry_after_s), 1))
     return response
 
 
-def of_http_exception(error: HTTPException) -> Response:
+def of_http_exception(request: Request, error: HTTPException) -> Response:
     """The response to what Quart refuses itself: no such route or method, or a body too large."""
     match error.code:
         case 404:
-            return problem("not_found", f"There is no {request.path} here.")
+            return problem(request, "not_found", f"There is no {request.path} here.")
         case 405:
-            response = problem("method_not_allowed", f"{request.method} is not allowed here.")
+            response = problem(
+                request, "method_not_allowed", f"{request.method} is not allowed here."
+            )
             response.headers["Allow"] = dict(error.get_headers()).get("Allow", "")
             return response
         case 413:
-            return problem("too_large", "The body is larger than this server takes.")
+            return problem(request, "too_large", "The body is larger than this server takes.")
         case code if code is not None and 300 <= code < 400:
-            return problem("not_found", f"There is no {request.path} here.")
+            return problem(request, "not_found", f"There is no {request.path} here.")
         case code if code is not None and 400 <= code < 500:
-            return problem("bad_request", error.description or "The request cannot be read.")
+            return problem(
+                request, "bad_request", error.description or "The request cannot be read."
+            )
         case _:
-            return problem("internal_error", _BUG)
+            return problem(request, "internal_error", _BUG)
 
 
-def of_bug(error: Exception) -> Response:
+def of_bug(request: Request, error: Exception) -> Response:
     """The response to any other exception."""
     log.error("a request failed: %s %s", request.method, request.path, exc_info=error)
-    return problem("internal_error", _BUG)
+    return problem(request, "internal_error", _BUG)

@@ -5,7 +5,7 @@ Rule: a request has one meaning, for us and for a proxy in front of us, or it is
 
 from __future__ import annotations
 
-from quart import Response, request
+from quart import Request, Response
 
 from web.api.problems import Fault, problem
 
@@ -20,16 +20,16 @@ SINGLE_HEADERS = (
 """Those that are read here, and may stand on one line only."""
 
 
-def refuse_ambiguous() -> Response | None:
-    """The refusal of the current request, if it deserves one; to be called before each request."""
+def refusal_of_ambiguous(request: Request) -> Response | None:
+    """The refusal of a request, if it deserves one."""
     path: str = request.scope["path"]
     inner = path.removeprefix(request.scope.get("root_path", ""))
     if inner.startswith("//") or b"%2f" in request.scope.get("raw_path", b"").lower():
         return problem(
-            "not_found", f"There is no {path} here: its slashes are not those of a route."
+            request, "not_found", f"There is no {path} here: its slashes are not those of a route."
         )
     doubled = [name for name in SINGLE_HEADERS if len(request.headers.getlist(name)) > 1]
     if doubled:
         faults = [Fault(("header", name), "This header is given twice.") for name in doubled]
-        return problem("invalid_request", f"{doubled[0]} is given twice.", faults)
+        return problem(request, "invalid_request", f"{doubled[0]} is given twice.", faults)
     return None

@@ -14,8 +14,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel
-from quart import Request, Response, request
-from quart_trio import QuartTrio
+from quart import Request, Response
 from werkzeug.datastructures import MIMEAccept
 
 from actors.errors import ActorError, UnsupportedMediaType
@@ -27,6 +26,7 @@ from web.access.seen import check_seen
 from web.api.bodies import JSON, json_body, validate
 from web.api.body_memory import BodyMemories, Room, body_memories
 from web.api.problems import Fault, RequestProblem, of_actor_error, problem
+from web.api.quart_app import ApiApp, View
 from web.api.streams import Readers
 from web.api.views import NoBody, NoQuery
 from web.http.connection_table import ConnectionTable
@@ -100,7 +100,7 @@ class Route:
 
 
 def add_routes(
-    app: QuartTrio,
+    app: ApiApp,
     routes: list[Route],
     system: System,
     settings: ServerSettings,
@@ -112,13 +112,8 @@ def add_routes(
     readers = Readers(system, settings.max_streams_per_client)
     bodies = body_memories(settings.max_upload_bytes)
     for route in routes:
-        app.add_url_rule(
-            route.path.replace("{", "<").replace("}", ">"),
-            endpoint=f"{route.method} {route.path}",
-            view_func=_view(route, system, settings, keys, readers, connections, bodies),
-            methods=[route.method],
-            strict_slashes=True,
-        )
+        view = _view(route, system, settings, keys, readers, connections, bodies)
+        app.add_view(route.method, route.path, view)
 
 
 def _view(
@@ -129,10 +124,10 @@ def _view(
     readers: Readers,
     connections: ConnectionTable,
     bodies: BodyMemories,
-) -> Callable[..., Awaitable[Response]]:
+) -> View:
     memory = bodies.uploads if route.raw_body else bodies.others
 
-    async def answer(path: Mapping[str, str], room: Room) -> Response:
+    async def answer(request: Request, path: Mapping[str, str], room: Room) -> Response:
         scope: Any = request.scope
         principal: Principal = scope[PRINCIPAL]
         if not principal.sees_all and (task_id := path.get("task_id")):
@@ -148,15 +143,15 @@ def _view(
         )
         return await route.handler(context)
 
-    async def view(**path: str) -> Response:
+    async def view(request: Request, path: Mapping[str, str]) -> Response:
         try:
             with memory.request() as room:
-                return await answer(path, room)
+                return await answer(request, path, room)
         except RequestProblem as refused:
-            response = problem(refused.code, refused.detail, refused.faults)
+            response = problem(request, refused.code, refused.detail, refused.faults)
             response.headers.update(refused.headers)
         except ActorError as error:
-            response = of_actor_error(error)
+            response = of_actor_error(request, error)
             if isinstance(error, UnsupportedMediaType):
                 response.headers["Accept-Post"] = ", ".join(route.accepts)
         return response

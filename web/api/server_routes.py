@@ -61,7 +61,7 @@ async def _library_health(context: RequestContext[views.NoQuery, views.NoBody]) 
     """The counts of the library; none while it cannot be read, as the server lives all the same."""
     library = context.system.library
     try:
-        counts = await library.counts()
+        counts = await library.counts(reader=context.principal.reader)
     except ActorError as error:
         return {"problem": error.message}
     return counts | ({"problem": library.problem} if library.problem else {})

@@ -160,6 +160,8 @@ class EventStream(ResponseBody):
                 within_line = self._chunks.within_line
                 if not (within_line or self._may_read()):
                     return self._refused()
+                if self._chunks.has_more:  # A scope costs more than taking a slice.
+                    return await self._chunks.take()
                 with trio.move_on_after(self._heartbeat_s):
                     part = await self._chunks.take()
                     # The key may have ended while this waited for an event.
@@ -248,6 +250,11 @@ class LogChunks:
     def within_line(self) -> bool:
         """Whether what was taken ends within a line, as far as is known without reading more."""
         return self._past > 0
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `take` will not wait, since more has been read already."""
+        return bool(self._ahead)
 
     async def take(self) -> bytes:
         """The next slice; raises `StopAsyncIteration` where the follower ends.

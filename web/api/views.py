@@ -295,11 +295,13 @@ class AgentList(BaseModel):
 class DocumentView(BaseModel):
     """A document of the library; `sample` if it belongs to the sample library of Terzetto.
 
-    `notes` are sentences about what was left out or could not be read.
+    `name` is its URL, or the end of its path; "" if it has none. `notes` are sentences about what was
+    left out or could not be read.
     """
 
     document_id: Id
     title: str
+    name: str
     media_type: str
     bytes: int
     sha256: str
@@ -312,10 +314,12 @@ class DocumentView(BaseModel):
 class AddedDocumentView(DocumentView):
     """A document that was added, or was there.
 
-    `updated`: it was there, but was parsed again, because an older parser had read it.
+    `updated`: it was there, but was parsed again, because an older parser had read it. `replaced`:
+    other bytes came from the same source before.
     """
 
     updated: bool = False
+    replaced: bool = False
 
 
 class SourcedDocumentView(DocumentView):
@@ -453,7 +457,8 @@ def document_view(document: Document) -> dict[str, Any]:
 
 def added_view(added: Added) -> dict[str, Any]:
     """An `AddedDocumentView`."""
-    return document_view(added.document) | ({"updated": True} if added.updated else {})
+    done = {"updated": added.updated, "replaced": added.replaced}
+    return document_view(added.document) | {name: True for name, is_so in done.items() if is_so}
 
 
 def sourced_view(document: Document) -> dict[str, Any]:

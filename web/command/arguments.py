@@ -332,7 +332,7 @@ async def add(
     expires
         When it ends: 90d, 12h, 30m or 2w from now; without it, never.
     take_over
-        Give the tasks of a revoked key of this name to the new one.
+        Give the tasks and documents of a revoked key of this name to the new one.
     json
         Print one JSON object with name, key, scope and expires_at.
     """

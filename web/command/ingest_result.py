@@ -42,6 +42,7 @@ class IngestResult:
 
     total: int = 0
     added: int = 0
+    changed: int = 0
     updated: int = 0
     renamed: int = 0
     unchanged: int = 0
@@ -66,6 +67,8 @@ class IngestResult:
         match outcome:
             case "added":
                 self.added += 1
+            case "changed":
+                self.changed += 1
             case "updated":
                 self.updated += 1
             case "unchanged":
@@ -74,7 +77,7 @@ class IngestResult:
     @property
     def readable(self) -> int:
         """Files and pages that could be read."""
-        return self.added + self.updated + self.renamed + self.unchanged
+        return self.added + self.changed + self.updated + self.renamed + self.unchanged
 
     @property
     def done(self) -> int:
@@ -124,6 +127,7 @@ def print_summary(result: IngestResult, found: FoundFiles, console: Console) -> 
 
 def _counts(result: IngestResult) -> str:
     changes = {
+        "changed": result.changed,
         "updated": result.updated,
         "renamed": result.renamed,
         "removed": len(result.removed),

@@ -21,16 +21,18 @@ thousands. That is why a stream is sent by the server once the app has returned.
 
 Rule: a client that is lost ends a stream at once. An app that still runs gets `http.disconnect` and
 `disconnect_grace_s` to return, and is cancelled then. TCP cannot tell a client that has gone from one
-that has only closed its side (`nc -N`). The latter does that right after its request, so before the
-response begins it counts as present, and after that until the response pauses for `HALF_CLOSED_S`.
+that has only closed its side (`nc -N`). The latter does that right after its request: before the
+response begins, or within `AT_ONCE_S`, it counts as present until the response pauses for `HALF_CLOSED_S`.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 from contextlib import suppress
 from enum import Enum, auto
+from socket import SHUT_WR
 from typing import Any, assert_never
 
 import h11
@@ -38,6 +40,7 @@ import trio
 
 from web.http.connection_table import ConnectionTable
 from web.http.limits import (
+    AT_ONCE_S,
     NEVER,
     ClientState,
     Expiry,
@@ -94,18 +97,18 @@ class Connection:
     def __init__(
         self,
         app: Any,
-        stream: trio.SocketStream,
+        socket: trio.socket.SocketType,
         *,
         limits: Limits,
         render_error: RenderError,
         table: ConnectionTable,
     ) -> None:
         self._app = app
-        self._stream = stream
+        self._socket = socket
         self._limits = limits
         self._render_error = render_error
         self._table = table
-        self._write_buffer = WriteBuffer(stream.socket, table, self._write_blocked)
+        self._write_buffer = WriteBuffer(socket, table, self._write_blocked)
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         self._cycle: RequestCycle | None = None
         self._nursery: trio.Nursery | None = None
@@ -149,8 +152,8 @@ class Connection:
         """Serve the client. Raises nothing but cancellation."""
         self._table.add(self)
         try:
-            self._client = _address(self._stream.socket.getpeername())
-            self._server = _address(self._stream.socket.getsockname())
+            self._client = _address(self._socket.getpeername())
+            self._server = _address(self._socket.getsockname())
             async with trio.open_nursery() as self._nursery:
                 # What leaves the block of a nursery makes a cycle with the tasks that it cancels.
                 try:
@@ -169,7 +172,7 @@ class Connection:
             # It and the write buffer refer to us: a cycle would wait for the collector.
             self._cycle = None
             self._table.remove(self)
-            await trio.aclose_forcefully(self._stream)
+            self._socket.close()
 
     def _end_app(self) -> None:
         """The connection is over. An app that runs gets `http.disconnect` and some time."""
@@ -179,7 +182,7 @@ class Connection:
             return
         cycle.disconnect()
         self._write_buffer.close()
-        self._stream.socket.close()
+        self._socket.close()
         self._end_within(self._limits.disconnect_grace_s)
 
     def _end_within(self, seconds: float) -> None:
@@ -200,9 +203,9 @@ class Connection:
         with trio.move_on_after(self._limits.write_timeout_s):
             await self._write_buffer.flush()
         with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(LONGEST_LINGER_S):
-            await self._stream.send_eof()
+            self._socket.shutdown(SHUT_WR)
             with trio.move_on_after(LINGER_S) as linger:
-                while not self._half_closed and await self._stream.receive_some(READ_BYTES):
+                while not self._half_closed and await self._socket.recv(READ_BYTES):
                     linger.deadline = trio.current_time() + LINGER_S
 
     async def _next(self) -> None:
@@ -255,7 +258,7 @@ class Connection:
                 await trio.sleep_forever()
             else:
                 # Waiting first makes a parked connection a kilobyte smaller.
-                await trio.lowlevel.wait_readable(self._stream.socket)
+                await trio.lowlevel.wait_readable(self._socket)
                 self._came(await self._received_some())
         if self._waiting.cancelled_caught and not self._woken:
             self._out_of_time()
@@ -265,11 +268,16 @@ class Connection:
 
     async def _received_some(self) -> bytes:
         """What the client has sent; nothing, if it will send no more."""
-        try:
-            data = bytes(await self._stream.receive_some(READ_BYTES))
-        except trio.BrokenResourceError:
-            await self._table.closes.acquire()
-            raise
+        # `recv` would wait for the next tick, as if nobody had waited before.
+        data = None
+        while data is None:
+            try:
+                data = os.read(self._socket.fileno(), READ_BYTES)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._socket)
+            except OSError:
+                await self._table.closes.acquire()
+                raise
         if not data:
             await self._table.closes.acquire()
         return data
@@ -285,7 +293,8 @@ class Connection:
     def _half_close(self) -> None:
         self._half_closed = True
         begun = self._cycle is not None and self._cycle.begun
-        if begun and self._http.our_state is h11.SEND_BODY and not self._ahead:
+        late = trio.current_time() >= self._since + AT_ONCE_S
+        if begun and late and self._http.our_state is h11.SEND_BODY and not self._ahead:
             raise ClientLost("the client has left")
         if self._cycle is not None:
             self._cycle.half_closed()

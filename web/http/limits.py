@@ -21,6 +21,9 @@ HALF_CLOSED_S = 0.2
 """TCP cannot tell a client that has gone from one that has only said that it will send no more. Such a
 client counts as gone if its response pauses for this long."""
 
+AT_ONCE_S = 0.05
+"""One that said so within this time of its request, as `nc -N` does, has not gone. Later it has."""
+
 MIN_BODY_RATE = 4 * 1024
 """Bytes per second that a body must come with on the whole, once `request_body_s` is over."""
 

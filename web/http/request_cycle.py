@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
 from enum import Enum, auto
+from functools import lru_cache
 from http import HTTPStatus
 from time import time
 from types import TracebackType
@@ -281,7 +282,7 @@ class RequestCycle:
         self._on_lost()
 
     def _head(self, status: int, headers: Any) -> None:
-        all_headers = [*headers, (b"date", format_date_time(time()).encode())]
+        all_headers = [*headers, (b"date", _date(int(time())))]
         # What is left of a body that nobody reads would look like the next request.
         if self.must_close or self._http.their_state is h11.SEND_BODY:
             all_headers.append((b"connection", b"close"))
@@ -292,6 +293,11 @@ class RequestCycle:
 
     def _event(self, event: Any) -> None:
         self._write_buffer.put(self._http.send(event) or b"")
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    return format_date_time(second).encode()
 
 
 def target_of(request: h11.Request) -> Target:

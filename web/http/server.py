@@ -45,6 +45,10 @@ stored, though its client has no answer yet: the log may be locked by a backup, 
 OTHER_FILES = 256
 """File descriptors kept for everything but connections: databases, listeners, child processes."""
 
+CLIENT_OPTIONS = {"TCP_NODELAY": 1, "TCP_NOTSENT_LOWAT": 16 * 1024}
+"""Small pieces leave at once, and the kernel takes little ahead of what the client reads.
+`trio.SocketStream` does the same, and takes a kilobyte for each client."""
+
 NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 
 REFUSALS = 64
@@ -98,19 +102,19 @@ class Server:
         self._most = min(limits.max_connections, raise_file_limit(limits.max_connections))
         self._refusing = 0
 
-    async def admit(self, stream: trio.SocketStream) -> None:
+    async def admit(self, client: trio.socket.SocketType) -> None:
         """Serve one client, or answer that there is no room."""
         if len(self.table.open) < self._most or self.table.make_room():
             connection = Connection(
                 self._app,
-                stream,
+                client,
                 limits=self._limits,
                 render_error=self._render_error,
                 table=self.table,
             )
             await connection.run()
             return
-        async with stream:
+        async with trio.SocketStream(client) as stream:
             if self._refusing < REFUSALS:
                 self._refusing += 1
                 try:
@@ -171,7 +175,7 @@ def listening(config: Config) -> Iterator[list[socket.socket]]:
 
 async def accept(
     listener: socket.socket,
-    admit: Callable[[trio.SocketStream], Awaitable[None]],
+    admit: Callable[[trio.socket.SocketType], Awaitable[None]],
     connections: trio.Nursery,
 ) -> None:
     """Accept clients, for ever; see `ACCEPTS_PER_TICK`."""
@@ -187,10 +191,16 @@ async def accept(
                     log.error("no client can be accepted at the moment: %s", error)
                     await trio.sleep(0.1)
                 break
-            stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
-            connections.start_soon(admit, stream)
+            _prepare(client)
+            connections.start_soon(admit, trio.socket.from_stdlib_socket(client))
         else:
             await trio.lowlevel.checkpoint()
+
+
+def _prepare(client: socket.socket) -> None:
+    for name, value in CLIENT_OPTIONS.items():
+        with suppress(OSError, AttributeError):  # Unix sockets and other systems do not have it.
+            client.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _url(listener: socket.socket) -> str:

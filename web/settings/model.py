@@ -71,6 +71,11 @@ class ServerSettings(Settings):
     key_requests_per_s: float | None = Field(
         default=None, ge=0.01, le=1_000_000, description="Requests a key may make; past it: 429."
     )
+    private_documents: bool = Field(
+        default=False,
+        description="Documents that are added with a key belong to it and are there for no other "
+        "key but an admin's; those added before keep whose they are.",
+    )
     server: str | None = Field(
         default=None,
         description="URL of a server elsewhere that commands use in place of the data folder.",

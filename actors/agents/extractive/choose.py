@@ -15,6 +15,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from actors.library.sentences import sentences
 from actors.runtime.cooperative import Cooperative
@@ -45,7 +46,6 @@ NOTHING_AT, CLOSEST_AT = (0.05, 0.05), (0.10, 0.075)
 """Coverage below a + b lg n, n the excerpts of the library: no answer; no direct answer. By chance
 more words of a question meet in one excerpt of a large library."""
 
-
 MOSTLY_UNKNOWN = 0.5
 """Words that stand nowhere are named if they have more than this share of the question's weight:
 what shares only the other words with the question may be about something else."""
@@ -75,6 +75,7 @@ class Choice:
 class _Scored:
     excerpt: Excerpt
     terms: frozenset[str]
+    all_terms: frozenset[str]
     score: float
     coverage: float
 
@@ -101,7 +102,9 @@ def choose(evidence: Evidence) -> Cooperative[Choice]:
 
 def _unknown(evidence: Evidence, scored: Sequence[_Scored]) -> tuple[str, ...]:
     """The words of the question that no source has, if they carry most of its weight."""
-    had = frozenset().union(*(_all_terms(one) for one in scored))
+    if not evidence.unknown:
+        return ()
+    had = frozenset().union(*(one.all_terms for one in scored))
     unknown = tuple(word for word in evidence.unknown if had.isdisjoint(terms(word)))
     lost = sum(evidence.weights.get(term, 0.0) for term in term_set(unknown))
     return unknown if lost > MOSTLY_UNKNOWN * sum(evidence.weights.values()) else ()
@@ -134,18 +137,19 @@ def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
         return excerpt.origin == "tool", matched(excerpt)
 
     candidates = _similar_enough(evidence.excerpts)
+    around = cache(lambda texts: frozenset(terms(" ".join(texts))))  # Many have the same headings.
     best_first = sorted(candidates, key=rank, reverse=True)[:MOST_CANDIDATES]
     for number, excerpt in enumerate(best_first):
         if number % EXCERPTS_PER_SLICE == 0:
             yield
         own = frozenset(terms(excerpt.text))
-        heading = frozenset(terms(" ".join(excerpt.headings)))
-        title = frozenset(terms(excerpt.title))
+        heading = around(excerpt.headings)
+        everything = own | around((*excerpt.headings, excerpt.title))
 
         def covered(by: frozenset[str]) -> float:
             return sum(w for term, w in evidence.weights.items() if term in by) / total
 
-        coverage = covered(own | heading | title)
+        coverage = covered(everything)
         score = (
             matched(excerpt)
             + COVERAGE * covered(own)
@@ -153,7 +157,7 @@ def _scored(evidence: Evidence) -> Cooperative[list[_Scored]]:
             + DOCUMENT * shares[excerpt.document_id]
             + LEAD * excerpt.lead
         )
-        found.setdefault(excerpt.text, _Scored(excerpt, own, score, coverage))
+        found.setdefault(excerpt.text, _Scored(excerpt, own, everything, score, coverage))
     return sorted(found.values(), key=lambda one: -one.score)
 
 
@@ -184,7 +188,7 @@ def _greedy(evidence: Evidence, scored: list[_Scored]) -> list[_Scored]:
     shares = _document_shares(evidence.excerpts)
     chosen: list[_Scored] = []
     for wanted, unwanted in _sides(evidence.question.sides):
-        naming = [one for one in scored if one not in chosen and wanted & _all_terms(one)]
+        naming = [one for one in scored if one not in chosen and wanted & one.all_terms]
         if naming:
             chosen.append(max(naming, key=lambda one: _fit(one, wanted, unwanted)))
     for one in scored:  # A tool was asked just this, in whatever words it answers.
@@ -218,7 +222,7 @@ def _sides(sides: tuple[str, ...]) -> list[tuple[frozenset[str], frozenset[str]]
 def _fit(one: _Scored, wanted: frozenset[str], unwanted: frozenset[str]) -> float:
     """How well an excerpt stands for one side: it names that side, and better not the other."""
     other = len(unwanted & one.terms) / (len(unwanted) or 1)
-    return one.score + len(wanted & _all_terms(one)) / len(wanted) - other
+    return one.score + len(wanted & one.all_terms) / len(wanted) - other
 
 
 def _value(one: _Scored, chosen: list[_Scored], shares: Mapping[str, float]) -> float:
@@ -233,11 +237,6 @@ def _value(one: _Scored, chosen: list[_Scored], shares: Mapping[str, float]) -> 
 def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
     """The share of the smaller set that both have."""
     return len(one & other) / (min(len(one), len(other)) or 1)
-
-
-def _all_terms(one: _Scored) -> frozenset[str]:
-    excerpt = one.excerpt
-    return one.terms | frozenset(terms(" ".join((*excerpt.headings, excerpt.title))))
 
 
 def _words(one: _Scored) -> int:

@@ -97,30 +97,29 @@ def _escaped_start(match: re.Match[str]) -> str:
 
 def _title(text: str) -> str:
     line = " ".join(text.split())
-    if len(line) <= TITLE_CHARACTERS:
-        return line
-    return line[:TITLE_CHARACTERS].rsplit(" ", 1)[0] + " …"
+    cut = line[:TITLE_CHARACTERS].rsplit(" ", 1)[0] + " …"
+    return line if len(line) <= TITLE_CHARACTERS else cut
 
 
 def _section(section: Section) -> Iterator[str]:
     yield from not_searched(section.missed)
-    if not section.findings:
-        # Only a search that worked may say that there is nothing.
+    if section.findings:
+        yield from _found(section)
+    else:  # Only a search that worked may say that there is nothing.
         yield f"{_NO_ANSWER if section.missed else _NOTHING} {_HINT}{PARAGRAPH}"
-        return
-    yield from _found(section)
 
 
 def _found(section: Section) -> Iterator[str]:
     words = escaped(", ".join(section.unknown))
     unknown = f"*Nowhere in the library: {words}.*" if words else ""
-    if not section.answers:
-        yield " ".join(filter(None, (_NO_ANSWER, unknown, _CLOSEST))) + PARAGRAPH
-    elif unknown:
-        yield unknown + PARAGRAPH
-    for header, found in groupby(section.findings, key=_header):
-        findings = tuple(found)
-        yield _table(header, findings) if header else "".join(map(_quoted, findings))
+    notes = (unknown,) if section.answers else (_NO_ANSWER, unknown, _CLOSEST)
+    if any(notes):
+        yield " ".join(filter(None, notes)) + PARAGRAPH
+    groups: dict[str | int, list[Finding]] = {}  # Rows with one header are one table.
+    for number, finding in enumerate(section.findings):
+        groups.setdefault(_header(finding) or number, []).append(finding)
+    for header, found in groups.items():
+        yield _table(header, found) if isinstance(header, str) else _quoted(found[0])
 
 
 def _quoted(finding: Finding) -> str:
@@ -130,21 +129,27 @@ def _quoted(finding: Finding) -> str:
         return " | ".join(_cells(finding.text)) + mark + PARAGRAPH
     if finding.kind == "definition":
         return _definition(finding.text, mark)
-    blocks = [block for block in finding.text.split("\n\n") if block.strip()]
-    text = "".join(_block(block, mark) for lines in blocks for block in _split_list(lines))
-    only_code = all(block.startswith("    ") for block in blocks)
-    return f"{text}{mark.strip()}{PARAGRAPH}" if only_code else text
+    return _blocks(_pieces(finding.text), mark)
 
 
-def _split_list(block: str) -> Iterator[str]:
-    """A paragraph and the list right below it, one by one."""
-    lines = block.split("\n")
-    first = next((n for n, line in enumerate(lines) if _ITEM.match(line)), len(lines))
-    if 0 < first < len(lines) and not block.startswith("    "):
-        yield "\n".join(lines[:first])
-        yield "\n".join(lines[first:])
-    else:
-        yield block
+def _pieces(text: str) -> Iterator[str]:
+    """The blocks of a text; a paragraph and the list right below it are two."""
+    for block in filter(str.strip, text.split("\n\n")):
+        lines = block.split("\n")
+        first = next((n for n, line in enumerate(lines) if _ITEM.match(line)), 0)
+        if first and not block.startswith("    "):
+            yield "\n".join(lines[:first])
+            yield "\n".join(lines[first:])
+        else:
+            yield block
+
+
+def _blocks(pieces: Iterable[str], mark: str) -> str:
+    """Each part with its citation; listings in a row have one, below them."""
+    text = ""
+    for is_code, run in groupby(pieces, key=lambda piece: piece.startswith("    ")):
+        text += "".join(_block(piece, mark) for piece in run) + is_code * (mark[1:] + PARAGRAPH)
+    return text
 
 
 def _block(block: str, mark: str) -> str:
@@ -169,15 +174,10 @@ def _definition(text: str, mark: str) -> str:
     """The term in bold, its text below."""
     term, _, rest = text.partition("\n")
     head = f"**{escaped(term.strip())}**"
-    if not rest.strip():
-        return head + mark + PARAGRAPH
-    blocks = [block for block in rest.split("\n\n") if block.strip()]
-    below = [piece for block in blocks for piece in _split_list(block)]
-    first = below[0]
-    if first.startswith("    ") or _ITEM.match(first):
-        return head + mark + PARAGRAPH + "".join(_block(block, mark) for block in below)
-    body = "".join(_block(block.strip("\n"), mark) for block in below)
-    return f"{head}  \n{body}"
+    below = list(_pieces(rest.strip("\n")))
+    if not below or below[0].startswith("    ") or _ITEM.match(below[0]):
+        return f"{head}{mark}{PARAGRAPH}{_blocks(below, mark)}"
+    return f"{head}  \n{_blocks(below, mark)}"
 
 
 def _header(finding: Finding) -> str:

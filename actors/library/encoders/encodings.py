@@ -6,6 +6,7 @@ vector yet is encoded while a question waits, within its time; after that words 
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -16,18 +17,21 @@ from typing import TYPE_CHECKING
 import trio
 
 from actors.errors import StorageUnavailable
+from actors.library.contents import digest
 from actors.library.encoders.worker import EncoderWorker, LoadedEncoder
-from actors.library.retrieval import EXCERPTS_FOUND, Found
-from actors.library.statements import digest
+from actors.library.readers import EVERYTHING, Reader
+from actors.library.retrieval import EXCERPTS_FOUND, Found, Query
 from actors.sqlite import Database
 from actors.tasks.evidence import Excerpt
 
 if TYPE_CHECKING:
-    from actors.library.encoders.vectors import Vector, VectorIndex
+    from actors.library.encoders.vectors import Ranking, Vector, VectorIndex
 
 TEXTS_AT_ONCE = 16
 """Texts of one call in the background. A question waits for one call at most, about 0.3 s."""
 _TEXTS_READ, _ROWS_READ = 256, 2_048
+LOOKED_FURTHER = 8
+"""How many times more vectors are looked at if too few of them are for the reader."""
 _EXCERPTS_PER_LINE = 2_000
 _SETTLE_S = 1.0
 """A pause after changes, so that many documents are looked through once."""
@@ -67,12 +71,13 @@ class Encodings:
         self._may_have_dropped = True
         self._changed.set()
 
-    async def count(self) -> int:
+    async def count(self, reader: Reader = EVERYTHING) -> int:
         """How many excerpts have a vector."""
         loaded = self._worker.current
         if loaded is None:
             return 0
-        return await self._database.read(partial(_count_encoded, model=loaded.encoder.name))
+        count = partial(_count_encoded, model=loaded.encoder.name, reader=reader)
+        return await self._database.read(count)
 
     # --- computing ----------------------------------------------------------------------------
 
@@ -124,19 +129,22 @@ class Encodings:
 
     # --- searching ----------------------------------------------------------------------------
 
-    async def find(self, text: str, find: Callable[..., Found]) -> Found | None:
-        """What `find` finds with the vectors nearest to a text; None without an encoder in time."""
+    async def find(self, query: Query, find: Callable[..., Found]) -> Found | None:
+        """What `find` finds with the vectors nearest to a query; None without an encoder in time."""
         with trio.move_on_after(self._worker.query_s), self._worker.urgent():
-            if (nearest := await self.nearest(text, EXCERPTS_FOUND)) is not None:
+            nearest = await self.nearest(query.text, EXCERPTS_FOUND, query.reader)
+            if nearest is not None:
                 found = await self._database.read(partial(find, near=nearest.cosines))
                 excerpts = await self.with_similarity(nearest, found.excerpts)
                 return replace(found, excerpts=excerpts) if excerpts else None
         return None
 
-    async def nearest_in_time(self, text: str, most: int) -> Nearest | None:
+    async def nearest_in_time(
+        self, text: str, most: int, reader: Reader = EVERYTHING
+    ) -> Nearest | None:
         """The vectors nearest to a text; None without an encoder in time."""
         with trio.move_on_after(self._worker.query_s), self._worker.urgent():
-            return await self.nearest(text, most)
+            return await self.nearest(text, most, reader)
         return None
 
     async def compared(self, text: str, excerpts: Sequence[Excerpt]) -> tuple[Excerpt, ...]:
@@ -146,7 +154,7 @@ class Encodings:
                 return await self.with_similarity(nearest, excerpts) or tuple(excerpts)
         return tuple(excerpts)
 
-    async def nearest(self, text: str, most: int) -> Nearest | None:
+    async def nearest(self, text: str, most: int, reader: Reader = EVERYTHING) -> Nearest | None:
         """The vectors nearest to a text; None if the encoder fails."""
         loaded = await self._worker.loaded()
         vectors = await self._worker.encode([text]) if loaded else None
@@ -157,8 +165,19 @@ class Encodings:
             ranking = index.ranking(vectors[0])
         while await self._compute(ranking.step):
             pass
-        cosines = await self._compute(partial(ranking.best, most))
-        return Nearest(vectors[0], cosines, loaded)
+        return Nearest(vectors[0], await self._best(ranking, most, reader), loaded)
+
+    async def _best(self, ranking: Ranking, most: int, reader: Reader) -> dict[int, float]:
+        """The best vectors of what the reader sees: the ranking is read on until there are enough."""
+        looked = most
+        while True:
+            best = await self._compute(partial(ranking.best, looked))
+            if reader.sees_all:
+                return best
+            seen = await self._database.read(partial(_seen, numbers=[*best], reader=reader))
+            if len(seen) >= most or len(best) < looked:
+                return {number: best[number] for number in [n for n in best if n in seen][:most]}
+            looked *= LOOKED_FURTHER
 
     async def with_similarity(
         self, nearest: Nearest, excerpts: Sequence[Excerpt]
@@ -213,10 +232,11 @@ def _content(excerpt: Excerpt) -> bytes:
 # --- statements -------------------------------------------------------------------------------
 
 
-def _count_encoded(db: sqlite3.Connection, model: str) -> int:
-    sql = """SELECT count(*) FROM excerpts WHERE EXISTS (SELECT 1 FROM encodings
-        WHERE encodings.content = excerpts.content AND model = ?)"""
-    return int(db.execute(sql, (model,)).fetchone()[0])
+def _count_encoded(db: sqlite3.Connection, model: str, reader: Reader) -> int:
+    sql = f"""SELECT count(*) FROM excerpts JOIN documents USING (number)
+        WHERE {reader.sees} AND EXISTS (SELECT 1 FROM encodings
+            WHERE encodings.content = excerpts.content AND model = :model)"""
+    return int(db.execute(sql, {"model": model, **reader.values}).fetchone()[0])
 
 
 def _forget_others(db: sqlite3.Connection, model: str) -> None:
@@ -261,6 +281,15 @@ def _newer(db: sqlite3.Connection, model: str, last: int, limit: int) -> list[tu
     sql = """SELECT encoding, vector FROM encodings WHERE encoding > ? AND model = ?
         ORDER BY encoding LIMIT ?"""
     return db.execute(sql, (last, model, limit)).fetchall()
+
+
+def _seen(db: sqlite3.Connection, numbers: Sequence[int], reader: Reader) -> set[int]:
+    """Which of these vectors are of excerpts that are there for the reader."""
+    sql = f"""SELECT encoding FROM encodings WHERE encoding IN (SELECT value FROM json_each(:numbers))
+        AND EXISTS (SELECT 1 FROM excerpts JOIN documents USING (number)
+            WHERE excerpts.content = encodings.content AND {reader.sees})"""
+    values = {"numbers": json.dumps(numbers), **reader.values}
+    return {number for (number,) in db.execute(sql, values).fetchall()}
 
 
 def _numbers(db: sqlite3.Connection) -> list[int]:

@@ -8,14 +8,20 @@ chunk at a time, as a stream of events that come one after another.
     fastapi        FastAPI on uvicorn with uvloop and httptools, without a log
     fastapi-log    the same with a log in SQLite that commits before each event is sent
     quart          quart-trio on Hypercorn, without a log
+
+With `--open N` up to N streams stay open after their last event but two.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
+import os
+import resource
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -25,13 +31,28 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 PARTS = 20
 EVENTS = 35
 """Events of a task of the scripted agents with `PARTS` parts of text; the peers send as many."""
+EVENTS_OPEN = EVENTS - 2
+"""Events of a stream that stays open: those of the ends of its last step and of the task are missing."""
+
+TEXTS = [f"This is sentence number {n}. [1] " for n in range(PARTS)]
 PEERS = ("fastapi", "fastapi-log", "quart")
 HIGH = 8_192
+LIMITS = {
+    "max_running_tasks": HIGH,
+    "max_queued_tasks": HIGH,
+    "step_timeout_s": 3_600,
+    "analyzer_mailbox": 1_024,
+    "retriever_mailbox": 1_024,
+    "writer_mailbox": 1_024,
+    "writer_concurrency": 256,
+    "retriever_concurrency": 256,
+    "analyzer_concurrency": 256,
+}
 
 
 class NewTask(BaseModel):
@@ -54,32 +75,24 @@ def event(task_id: str, seq: int) -> bytes:
     return json.dumps(line).encode() + b"\n"
 
 
-async def terzetto(folder: Path | None) -> None:
-    """The real server with scripted agents and high limits."""
-    import trio
+def terzetto(folder: Path, *, in_memory: bool, stay_open: int) -> int:
+    """The real server with scripted agents and high limits; its exit code."""
+    import web.server
+    from actors.clock import wall_clock
+    from actors.testing import HANG, Cast, scripted_system
+    from web import ServerSettings
 
-    from actors.settings import Settings
-    from actors.testing import Cast, scripted_system
-    from web import ServerSettings, create_app, serve
+    cast = Cast(parts=TEXTS, act_after=PARTS, writes=[HANG] * stay_open)
 
-    parts = [f"This is sentence number {n}. [1] " for n in range(PARTS)]
-    limits = {
-        "max_running_tasks": HIGH,
-        "max_queued_tasks": HIGH,
-        "analyzer_mailbox": 1_024,
-        "retriever_mailbox": 1_024,
-        "writer_mailbox": 1_024,
-        "writer_concurrency": 256,
-        "retriever_concurrency": 256,
-        "analyzer_concurrency": 256,
-    }
-    settings = Settings(data_dir=folder, **limits)
-    chosen = ServerSettings(bind="127.0.0.1:0", max_streams_per_client=HIGH, **limits)
-    async with scripted_system(Cast(parts=parts), settings=settings) as system:
-        app = create_app(system, chosen)
-        async with trio.open_nursery() as nursery:
-            urls = await nursery.start(partial(serve, app, chosen))
-            print(urls[0], flush=True)
+    def opened(settings: ServerSettings) -> Any:
+        changed: dict[str, Any] = {"data_dir": None} if in_memory else {}
+        if stay_open:  # A worker for each task that writes; the settings allow fewer.
+            changed["writer_concurrency"] = stay_open
+        return scripted_system(cast, settings=settings.model_copy(update=changed), now=wall_clock)
+
+    bind = f"127.0.0.1:{free_port()}"
+    settings = ServerSettings(data_dir=folder, bind=bind, max_streams_per_client=HIGH, **LIMITS)
+    return web.server.run(settings, opens=opened)
 
 
 def fastapi(lines_of: Callable[[str], AsyncIterator[bytes]], opened: Any = None) -> None:
@@ -99,16 +112,16 @@ def fastapi(lines_of: Callable[[str], AsyncIterator[bytes]], opened: Any = None)
     app.add_api_route("/tasks", create, methods=["POST"], status_code=201)
     app.add_api_route("/tasks/{task_id}/execute", execute, methods=["POST"], response_model=None)
 
-    with listening() as sock:  # Only to find a free port: uvicorn's own socket has TCP_NODELAY.
-        port = sock.getsockname()[1]
-    uvicorn.run(app, port=port, loop="uvloop", http="httptools", log_level="error")
+    uvicorn.run(app, port=free_port(), loop="uvloop", http="httptools", log_level="error")
 
 
-async def plain_lines(task_id: str) -> AsyncIterator[bytes]:
+async def plain_lines(task_id: str, *, stays_open: bool) -> AsyncIterator[bytes]:
     """Events one after another, other requests between them."""
-    for seq in range(1, EVENTS + 1):
+    for seq in range(1, (EVENTS_OPEN if stays_open else EVENTS) + 1):
         await asyncio.sleep(0)
         yield event(task_id, seq)
+    if stays_open:
+        await asyncio.Event().wait()
 
 
 def fastapi_with_log(folder: Path) -> None:
@@ -138,7 +151,7 @@ def fastapi_with_log(folder: Path) -> None:
     fastapi(lines, lifespan)
 
 
-async def quart() -> None:
+async def quart(*, stays_open: bool) -> None:
     """quart-trio on Hypercorn, as their documentation shows."""
     import trio
     from hypercorn.config import Config
@@ -156,44 +169,61 @@ async def quart() -> None:
     @app.post("/tasks/<task_id>/execute")
     async def execute(task_id: str) -> Any:
         async def lines() -> AsyncIterator[bytes]:
-            for seq in range(1, EVENTS + 1):
+            for seq in range(1, (EVENTS_OPEN if stays_open else EVENTS) + 1):
                 await trio.lowlevel.checkpoint()
                 yield event(task_id, seq)
+            if stays_open:
+                await trio.sleep_forever()
 
-        return Response(lines(), content_type="application/x-ndjson")
+        response = Response(lines(), content_type="application/x-ndjson")
+        response.timeout = None  # Else a stream is cut after a minute.
+        return response
 
-    sock = listening()
     config = Config()
-    config.bind = [f"fd://{sock.detach()}"]
+    config.bind = [f"127.0.0.1:{free_port()}"]
+    config.backlog = HIGH
     config.loglevel = "ERROR"
     serving: Callable[..., Awaitable[None]] = serve
     await serving(app, config)
 
 
-def listening() -> socket.socket:
-    """A listening socket on a free port, whose URL is printed."""
-    sock = socket.create_server(("127.0.0.1", 0), backlog=HIGH)
-    print(f"http://127.0.0.1:{sock.getsockname()[1]}", flush=True)
-    return sock
+def free_port() -> int:
+    """A free port; its URL is printed, and nothing listens there yet."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = int(sock.getsockname()[1])
+    print(f"http://127.0.0.1:{port}", flush=True)
+    return port
 
 
-def main(name: str, folder: Path) -> None:
+def end_with_the_parent() -> None:
+    """Wait until stdin is closed, so that no server is left behind."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+def main() -> None:
     import trio
 
-    match name:
-        case "terzetto":
-            trio.run(terzetto, folder)
-        case "memory":
-            trio.run(terzetto, None)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=("terzetto", "memory", *PEERS))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--open", type=int, default=0)
+    asked = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
+    match asked.name:
         case "fastapi":
-            fastapi(plain_lines)
+            fastapi(partial(plain_lines, stays_open=asked.open > 0))
         case "fastapi-log":
-            fastapi_with_log(folder)
+            fastapi_with_log(asked.folder)
         case "quart":
-            trio.run(quart)
-        case _:
-            raise SystemExit(f"There is no server {name}.")
+            trio.run(partial(quart, stays_open=asked.open > 0))
+        case name:
+            in_memory = name == "memory"
+            sys.exit(terzetto(asked.folder, in_memory=in_memory, stay_open=asked.open))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main()

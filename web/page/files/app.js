@@ -80,10 +80,11 @@ function openNothing() {
 }
 
 function showForget() {
-  if (!currentKey()) return;
+  if (!currentKey() || document.getElementById("forget")) return;
   const button = document.createElement("button");
   button.textContent = "Forget key";
   button.className = "plain";
+  button.id = "forget";
   button.addEventListener("click", forgetKey);
   document.querySelector(".top nav").append(button);
 }
@@ -94,5 +95,6 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 window.addEventListener("hashchange", go);
 document.addEventListener("visibilitychange", () => !document.hidden && view.wake?.());
+window.addEventListener("key", showForget);
 showForget();
 go();

@@ -39,6 +39,32 @@ export function size(bytes) {
   return bytes < 1e6 ? `${NUMBER.format(bytes / 1e3)} kB` : `${NUMBER.format(bytes / 1e6)} MB`;
 }
 
+const KINDS = {
+  "application/epub+zip": "EPUB",
+  "application/json": "JSON",
+  "application/pdf": "PDF",
+  "application/toml": "TOML",
+  "application/vnd.oasis.opendocument.text": "ODT",
+  "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "Word",
+  "application/x-ipynb+json": "Notebook",
+  "application/x-ndjson": "JSON lines",
+  "application/yaml": "YAML",
+  "message/rfc822": "E-mail",
+  "text/csv": "CSV",
+  "text/html": "HTML",
+  "text/markdown": "Markdown",
+  "text/plain": "Text",
+  "text/tab-separated-values": "TSV",
+  "text/x-org": "Org",
+  "text/x-rst": "reStructuredText",
+  "text/x-source-code": "Source code",
+};
+
+// A media type in words. A test keeps the list complete.
+export function mediaKind(type) {
+  return KINDS[type] ?? type;
+}
+
 // Tokens of language models, and their cost.
 export function usage({ input_tokens: input, output_tokens: output, cost, estimated }) {
   const tokens = count(input + output, "token");

@@ -3,6 +3,7 @@
 import { html, render } from "./vendor/lit-html.js";
 
 const NAME = "terzetto-key";
+const SENDABLE = /^[!-~]+$/; // Nothing else may stand in a header.
 
 let asking = null;
 
@@ -18,35 +19,62 @@ export function forgetKey() {
 // Waits until there is another key than `refused`; many requests may wait at once.
 export function askForKey(refused, reason) {
   if (currentKey() !== refused) return Promise.resolve();
-  asking ??= ask(refused, reason).finally(() => (asking = null));
+  return ask(refused ? refusal(reason) : FIRST, false);
+}
+
+// Another key in place of one that works, unless the person goes back.
+export function changeKey() {
+  return ask(CHANGE, true);
+}
+
+const FIRST = {
+  title: "This server asks for a key",
+  words: html`Whoever runs it makes one for you: <code>terzetto keys add NAME</code>`,
+};
+const CHANGE = {
+  title: "Use another key",
+  words: html`A key with the scope <code>write</code> may run tasks and add documents; an <code>admin</code> may do all.`,
+};
+const refusal = (reason) => ({
+  title: "The key was not accepted",
+  words: `${reason} Copy the whole key again, or ask whoever runs the server for a new one.`,
+});
+
+function ask(why, mayGoBack) {
+  asking ??= answered(why, mayGoBack).finally(() => (asking = null));
   return asking;
 }
 
-function ask(refused, reason) {
+function answered(why, mayGoBack) {
   const dialog = document.getElementById("key");
   return new Promise((resolve) => {
+    const show = (shown) => render(form(shown, keep, mayGoBack && (() => dialog.close())), dialog);
     const keep = (event) => {
       event.preventDefault();
-      sessionStorage.setItem(NAME, dialog.querySelector("input").value.trim());
+      const key = dialog.querySelector("input").value.trim();
+      if (!SENDABLE.test(key)) return show(refusal("It has characters that no key has."));
+      sessionStorage.setItem(NAME, key);
+      window.dispatchEvent(new Event("key"));
       dialog.close();
-      resolve();
     };
-    render(form(refused, reason, keep), dialog);
-    dialog.addEventListener("cancel", (event) => event.preventDefault());
+    show(why);
+    dialog.querySelector("input").value = "";
+    dialog.oncancel = (event) => mayGoBack || event.preventDefault();
+    dialog.onclose = resolve;
     dialog.showModal();
   });
 }
 
-const form = (refused, reason, keep) => html`
+const form = ({ title, words }, keep, goBack) => html`
   <form @submit=${keep}>
-    <h2 id="key-title">This server asks for a key</h2>
-    <p>
-      ${refused ? `The key was not accepted. ${reason}` : "Whoever runs it makes one for you:"}
-      ${refused ? null : html`<code>terzetto keys add NAME</code>`}
-    </p>
+    <h2 id="key-title">${title}</h2>
+    <p role="status">${words}</p>
     <label for="key-value">Key</label>
     <input id="key-value" type="password" autocomplete="off" required autofocus />
-    <p class="quiet">It is kept in this tab until you close it.</p>
-    <button class="main">Go on</button>
+    <p class="quiet">It begins with <code>tz_</code>, and is kept in this tab until you close it.</p>
+    <p class="row">
+      <button class="main">Go on</button>
+      ${goBack ? html`<button type="button" @click=${goBack}>Go back</button>` : null}
+    </p>
   </form>
 `;

@@ -1,5 +1,6 @@
 // Small pieces that several views show.
 
+import { changeKey } from "./key.js";
 import { html } from "./vendor/lit-html.js";
 
 const MARKS = {
@@ -14,6 +15,9 @@ const MARKS = {
 };
 
 const WORDS = { executing: "running" };
+const ANNOUNCED_MS = 5_000;
+
+let forgetting = null;
 
 // A state as a mark and a word, so that it never hangs on a colour alone.
 export function state(status) {
@@ -22,16 +26,21 @@ export function state(status) {
 }
 
 export function problem(error) {
-  return error ? html`<p class="problem" role="alert">${withCode(error.message)}</p>` : null;
+  if (!error) return null;
+  const other = html`<button class="plain" @click=${changeKey}>Use another key</button>`;
+  return html`<p class="problem" role="alert">${withCode(error.message)} ${error.code === "forbidden" ? other : null}</p>`;
 }
 
 // A sentence whose commands stand between backticks.
-const withCode = (sentence) =>
+export const withCode = (sentence) =>
   sentence.split(/`([^`]+)`/).map((part, index) => (index % 2 ? html`<code>${part}</code>` : part));
 
 // Says a sentence to screen readers.
 export function announce(sentence) {
-  document.getElementById("announcer").textContent = sentence;
+  const announcer = document.getElementById("announcer");
+  announcer.textContent = sentence;
+  clearTimeout(forgetting); // What is not true any more must not be read later.
+  forgetting = setTimeout(() => (announcer.textContent = ""), ANNOUNCED_MS);
 }
 
 // Asks before something that cannot be undone.

@@ -1,7 +1,7 @@
 // The report, as far as it is written, and what is going on meanwhile.
 
 import { duration, line } from "../format.js";
-import { state } from "../parts.js";
+import { state, withCode } from "../parts.js";
 import { Citations } from "../text/citations.js";
 import { MarkdownView } from "../text/markdown.js";
 import { html } from "../vendor/lit-html.js";
@@ -55,7 +55,7 @@ function withoutTitle(text, description) {
 function notice(task) {
   if (task.status === "failed") {
     return html`<div class="problem" role="alert">
-      <p>The task failed: ${task.error.message}</p>
+      <p>The task failed: ${withCode(task.error.message)}</p>
       <p>“Retry” goes on from the first step that is not finished${task.text || task.kept_text ? "; what was written so far stands below" : ""}.</p>
     </div>`;
   }
@@ -66,7 +66,7 @@ function notice(task) {
   const reasons = task.steps.filter((step) => step.degraded && step.error);
   if (!task.degraded || !reasons.length) return null;
   return html`<div class="note"><p>Something failed on the way, and the report does without it:</p>
-    <ul>${reasons.map((step) => html`<li>${kind(step)}: ${step.error.message}</li>`)}</ul></div>`;
+    <ul>${reasons.map((step) => html`<li>${kind(step)}: ${withCode(step.error.message)}</li>`)}</ul></div>`;
 }
 
 function progress(task, page) {

@@ -72,6 +72,12 @@ export function partialOutput(task) {
   return task.status === "completed" ? null : task.text || task.kept_text;
 }
 
+// The clock of a task: seconds since its run was queued, at this time; null before its first run.
+export function runSeconds(task, time) {
+  const run = task.runs.findLast(({ queued_at: from }) => from <= time);
+  return run ? secondsBetween(run.queued_at, time) : null;
+}
+
 // How long a step was worked on up to this time, without the waits between its attempts.
 export function workSeconds(step, time) {
   const lengths = step.history.map((one) => secondsBetween(one.started_at, one.ended_at ?? time));

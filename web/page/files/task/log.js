@@ -1,12 +1,34 @@
 // The log: every event, in a list that holds only the rows one can see.
 
 import { address } from "../address.js";
-import { duration, line, secondsBetween } from "../format.js";
+import { duration, line } from "../format.js";
 import { html, render } from "../vendor/lit-html.js";
-import { FINAL } from "./fold.js";
+import { FINAL, runSeconds } from "./fold.js";
+import { kind } from "./plan.js";
 
 const ROW = 30; // Pixels, as in task.css.
 const BEYOND = 8; // Rows above and below the visible ones.
+
+const WORDS = {
+  task_created: "Task created",
+  task_queued: "Task queued",
+  task_started: "Task started",
+  task_resumed: "Task went on",
+  plan_created: "Plan made",
+  step_started: "Step started",
+  partial_output: "Text written",
+  step_retrying: "Attempt failed",
+  step_completed: "Step completed",
+  step_failed: "Step failed",
+  task_completed: "Task completed",
+  task_failed: "Task failed",
+  task_cancelled: "Task cancelled",
+};
+
+// The type of an event in words.
+export function eventWords({ event_type: type }) {
+  return WORDS[type] ?? type.replaceAll("_", " ");
+}
 
 export class Log {
   constructor(page) {
@@ -58,12 +80,12 @@ export class Log {
   }
 
   _row(event) {
-    const { events } = this._page.past;
+    const { events, now } = this._page.past;
     const { seq } = this._page;
-    const since = duration(secondsBetween(events[0].timestamp, event.timestamp));
+    const since = runSeconds(now, event.timestamp);
     return html`<li aria-posinset=${event.seq} aria-setsize=${events.length} class=${seq !== null && event.seq > seq ? "later" : ""}>
       <a tabindex="-1" href=${address(["tasks", this._page.id, "log"], { seq: event.seq })} aria-current=${event.seq === seq ? "true" : "false"}
-        ><span class="seq">${event.seq}</span> <span class="since">${since}</span> <span class="type">${event.event_type}</span>
+        ><span class="seq">${event.seq}</span> <span class="since">${since === null ? "" : duration(since)}</span> <span class="type">${eventWords(event)}</span>
         <span class="words" dir="auto">${summary(event.data)}</span></a>
     </li>`;
   }
@@ -93,7 +115,7 @@ export function summary(data) {
     task_description: task,
   } = data;
   const words = [
-    id ? `${step ?? "step"} ${id}` : null,
+    id ? `${step ? kind(data) : "Step"} ${id}` : null,
     attempt > 1 ? `attempt ${attempt}` : null,
     content === undefined ? null : `“${line(content, 120)}”`,
     description,
@@ -110,6 +132,6 @@ export function summary(data) {
 }
 
 const details = (event) => html`<section class="details" aria-labelledby="event">
-  <h2 id="event">Event ${event.seq}, ${event.event_type}</h2>
+  <h2 id="event">Event ${event.seq}: ${eventWords(event)}</h2>
   <pre tabindex="0" role="region" aria-label="The whole event">${JSON.stringify(event, null, 2)}</pre>
 </section>`;

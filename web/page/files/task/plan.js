@@ -1,7 +1,7 @@
 // The plan as a graph: a column for each layer, and lines along which results flow.
 
 import { count, duration, secondsBetween, usage, visible } from "../format.js";
-import { state } from "../parts.js";
+import { state, withCode } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
 import { workSeconds } from "./fold.js";
 
@@ -106,7 +106,7 @@ function details(step, page) {
   return html`<section class="details" aria-labelledby="details">
     <h2 id="details">${kind(step)} <span class="quiet">${step.step_id}</span></h2>
     <p dir="auto">${visible(step.description)}</p>
-    ${step.error ? html`<p class="problem">${step.error.message}</p>` : null}
+    ${step.error ? html`<p class="problem">${withCode(step.error.message)}</p>` : null}
     <dl class="facts">
       <dt>State</dt><dd>${step.status}${step.degraded ? ", degraded" : ""}</dd>
       <dt>Agent</dt><dd>${step.agent_type}</dd>

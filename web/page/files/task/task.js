@@ -2,12 +2,12 @@
 
 import { address, number } from "../address.js";
 import { getJson } from "../api.js";
-import { duration, line, secondsBetween, usage, visible } from "../format.js";
+import { duration, line, usage, visible } from "../format.js";
 import { announce, problem, state } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
 import { actions } from "./actions.js";
 import { Answer } from "./answer.js";
-import { FINAL } from "./fold.js";
+import { FINAL, runSeconds } from "./fold.js";
 import { Log } from "./log.js";
 import { Past } from "./past.js";
 import { Plan } from "./plan.js";
@@ -178,7 +178,7 @@ class TaskPage {
       <nav class="tabs" aria-label="Views of the task">${Object.keys(TABS).map((tab) => this._tabLink(tab, task))}</nav>
       ${problem(this.error)} ${this._lost ? html`<p class="note" role="status">${this._lost}</p>` : null}
       <section aria-label=${TABS[this.tab]}>${this._tabs[this.tab].template(task)}</section>
-      ${scrubber(this)}
+      ${scrubber(this, task)}
     </div>`;
   }
 
@@ -198,11 +198,10 @@ class TaskPage {
   }
 
   _facts(task) {
-    const run = task.runs.at(-1);
-    const took = run ? duration(secondsBetween(run.queued_at, run.ended_at ?? this.time)) : null;
+    const took = runSeconds(task, this.time);
     const facts = [
       state(task.status),
-      took,
+      took === null ? null : duration(took),
       task.run > 1 ? `run ${task.run}` : null,
       task.degraded ? "degraded" : null,
       task.usage ? usage(task.usage) : null,

@@ -1,7 +1,7 @@
 // Markdown to nodes, block by block while it streams.
 //
 // Rule: texts become text nodes. HTML is shown as written, images are links, and links lead only to
-// web and mail addresses.
+// web and mail addresses, and to the library where a report says how to add documents to it.
 
 import { visible } from "../format.js";
 import { Lexer } from "../vendor/marked.js";
@@ -13,6 +13,8 @@ const STEP = 2_000; // Characters that are added at once,
 const UPDATE_MS = 10; // and how long they are, so that the page can still be drawn in time.
 
 const NESTED = new RegExp(`^[ \\t]*(?:(?:>|[-*+]|\\d{1,9}[.)])[ \\t]*){${DEEPEST}}`, "m"); // In one line.
+
+const INGEST = "terzetto ingest PATH"; // In actors/tasks/report.py and agents/extractive/report.py.
 
 const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
 
@@ -42,8 +44,8 @@ export class MarkdownView {
     const tokens = lex(this._text.slice(start));
     tokens.forEach((token, index) => {
       const old = this._blocks[kept + index];
-      const block = old?.raw === token.raw ? old : this._made(token, start);
-      if (block !== old) this._put(kept + index, block);
+      if (old?.raw === token.raw) old.start = start; // A block before it may have grown.
+      else this._put(kept + index, this._made(token, start));
       start += token.raw.length;
     });
     this._keep(kept + tokens.length);
@@ -207,7 +209,7 @@ function inlineNode(token, inline) {
     case "del":
       return [element(token.type, inlineNodes(token.tokens, inline))];
     case "codespan":
-      return [element("code", [plain(token.text)])];
+      return [token.text === INGEST ? libraryLink() : element("code", [plain(token.text)])];
     case "br":
       return [document.createElement("br")];
     case "link":
@@ -217,6 +219,12 @@ function inlineNode(token, inline) {
     default:
       return [visible(token.raw)];
   }
+}
+
+function libraryLink() {
+  const link = element("a", ["the Library page"]);
+  link.href = "#/documents";
+  return link;
 }
 
 function linkNode(href, inside, raw) {

@@ -2,7 +2,7 @@
 
 import { getJson } from "../api.js";
 import { count } from "../format.js";
-import { problem, repeat } from "../parts.js";
+import { problem, repeat, withCode } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
 
 const GAUGES = {
@@ -66,5 +66,5 @@ const gauges = ({
     ${Object.entries(GAUGES).map(([name, words]) => html`<dt>${words}</dt><dd>${values[name] ?? 0}</dd>`)}
     <dt>Library</dt><dd>${count(library.documents ?? 0, "document")} of your own, ${count(library.excerpts ?? 0, "excerpt")}</dd>
   </dl>
-  ${library.problem ? html`<p class="problem">${library.problem}</p>` : null}
+  ${library.problem ? html`<p class="problem">${withCode(library.problem)}</p>` : null}
 </section>`;

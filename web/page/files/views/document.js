@@ -2,7 +2,7 @@
 
 import { number } from "../address.js";
 import { getJson, request } from "../api.js";
-import { count, day, line, size, visible } from "../format.js";
+import { count, day, line, mediaKind, size, visible } from "../format.js";
 import { confirm, problem } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
 
@@ -64,7 +64,8 @@ export function openDocument(first, redraw) {
 
 const head = (shown, remove) => html`<h1 dir="auto">${visible(shown.title)}</h1>
   <p class="quiet">
-    ${shown.media_type} · ${size(shown.bytes)} · ${count(shown.passages, "passage")} · ${day(shown.created_at)}
+    ${shown.name ? html`<span class="path" dir="auto">${line(shown.name)}</span>` : null}
+    ${mediaKind(shown.media_type)} · ${size(shown.bytes)} · ${count(shown.passages, "passage")} · ${day(shown.created_at)}
     ${shown.sample ? "· of the sample library" : html`<button class="plain" @click=${remove}>Remove</button>`}
   </p>
   ${shown.notes.map((note) => html`<p class="note">${note}</p>`)}`;

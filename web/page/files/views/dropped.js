@@ -1,7 +1,7 @@
-// The files of a drop, those in its folders included.
+// The files of a drop or of a chosen folder, those in its folders included.
 //
 // Rule: hidden, generated and ignored files of a folder are left out as `terzetto ingest` leaves them out,
-// and what is dropped by itself is taken.
+// and what is dropped or chosen by itself is taken. An entry has `inside` if it is a folder, else `open`.
 
 import { patterns, verdict } from "./gitignore.js";
 
@@ -18,34 +18,41 @@ export async function droppedFiles(transfer) {
   const given = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
   const drop = { files: [], leftOut: new Map() };
   for (const { entry, file } of given) {
-    if (entry?.isDirectory) await collect(entry, await inside(entry), [], drop);
+    if (entry?.isDirectory) await collect(dropped(entry), drop);
     else if (file) drop.files.push({ file, path: file.name });
   }
   return drop;
 }
 
+// The same of a folder that was chosen, whose files the browser lists all.
+export async function chosenFiles(list) {
+  const drop = { files: [], leftOut: new Map() };
+  for (const entry of chosen([...list])) await collect(entry, drop);
+  return drop;
+}
+
 // `ignores` are the .gitignore files that count here, the nearest one first.
-async function collect(folder, entries, ignores, drop) {
-  const own = entries.find((one) => one.isFile && one.name === ".gitignore");
+async function collect(folder, drop, entries = null, ignores = []) {
+  entries ??= await folder.inside();
+  const own = entries.find((one) => one.open && one.name === ".gitignore");
   const here = own ? [{ folder, rules: patterns(await startOf(own)) }, ...ignores] : ignores;
   for (const entry of entries) {
     if (entry.name.startsWith(".")) continue;
     if (isIgnored(entry, here)) leave("ignored by .gitignore", drop);
-    else if (entry.isFile)
-      drop.files.push({ file: await opened(entry), path: entry.fullPath.slice(1) });
+    else if (entry.open) drop.files.push({ file: await entry.open(), path: entry.path });
     else {
-      const inner = await inside(entry);
+      const inner = await entry.inside();
       const kind = await generated(entry, inner);
       if (kind) leave(kind, drop);
-      else await collect(entry, inner, here, drop);
+      else await collect(entry, drop, inner, here);
     }
   }
 }
 
 function isIgnored(entry, ignores) {
   for (const { folder, rules } of ignores) {
-    const path = entry.fullPath.slice(folder.fullPath.length + 1);
-    const ignored = verdict(rules, path, entry.isDirectory);
+    const path = entry.path.slice(folder.path.length + 1);
+    const ignored = verdict(rules, path, !entry.open);
     if (ignored !== null) return ignored;
   }
   return false;
@@ -55,15 +62,23 @@ async function generated(folder, entries) {
   if (GENERATED.test(folder.name)) return `${folder.name} folder`;
   if (entries.some(({ name }) => name === "pyvenv.cfg" || name === "conda-meta"))
     return "virtual environment";
-  const tag = entries.find((one) => one.isFile && one.name === "CACHEDIR.TAG");
+  const tag = entries.find((one) => one.open && one.name === "CACHEDIR.TAG");
   return tag && (await startOf(tag)).startsWith(CACHE_SIGNATURE) ? "cache folder" : null;
 }
 
 const leave = (kind, { leftOut }) => leftOut.set(kind, (leftOut.get(kind) ?? 0) + 1);
-const opened = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
-const startOf = async (entry) => (await opened(entry)).slice(0, MAX_GITIGNORE_BYTES).text();
+const startOf = async (entry) => (await entry.open()).slice(0, MAX_GITIGNORE_BYTES).text();
 
-async function inside(folder) {
+// --- entries -----------------------------------------------------------------------------------------
+
+function dropped(entry) {
+  const named = { name: entry.name, path: entry.fullPath.slice(1) };
+  return entry.isFile
+    ? { ...named, open: () => new Promise((resolve, reject) => entry.file(resolve, reject)) }
+    : { ...named, inside: async () => (await listed(entry)).map(dropped) };
+}
+
+async function listed(folder) {
   const reader = folder.createReader();
   const entries = [];
   for (;;) {
@@ -71,4 +86,15 @@ async function inside(folder) {
     if (!some.length) return entries; // It gives at most a hundred at a time.
     entries.push(...some);
   }
+}
+
+// The entries below `path`, of files that say where in the chosen folder they are.
+function chosen(files, path = "") {
+  const below = Map.groupBy(files, (file) => file.webkitRelativePath.slice(path.length).split("/")[0]);
+  return [...below].map(([name, inner]) => {
+    const own = path + name;
+    return inner[0].webkitRelativePath === own
+      ? { name, path: own, open: async () => inner[0] }
+      : { name, path: own, inside: async () => chosen(inner, `${own}/`) };
+  });
 }

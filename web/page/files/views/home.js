@@ -2,7 +2,7 @@
 
 import { getJson } from "../api.js";
 import { count } from "../format.js";
-import { problem, repeat } from "../parts.js";
+import { problem, repeat, withCode } from "../parts.js";
 import { TaskBox } from "../task/box.js";
 import { html } from "../vendor/lit-html.js";
 import { taskRows } from "./tasks.js";
@@ -43,7 +43,7 @@ export function openHome(address, redraw) {
 }
 
 function shelf({ documents, problem: fault }) {
-  if (fault) return html`<p class="problem">${fault}</p>`;
+  if (fault) return html`<p class="problem">${withCode(fault)}</p>`;
   if (documents) {
     const words = count(documents, "document");
     return html`<p class="quiet">Answers come from your library: <a href="#/documents">${words}</a>.</p>`;

@@ -2,10 +2,10 @@
 
 import { address, placeAddress } from "../address.js";
 import { getJson, postJson, request } from "../api.js";
-import { count, day, line, size } from "../format.js";
+import { count, day, line, mediaKind, size } from "../format.js";
 import { announce, confirm, problem } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
-import { droppedFiles } from "./dropped.js";
+import { chosenFiles, droppedFiles } from "./dropped.js";
 import { Uploads } from "./upload.js";
 
 export function openLibrary(first, redraw) {
@@ -71,11 +71,14 @@ export function openLibrary(first, redraw) {
       found = results;
     });
   };
-  const drop = async (event) => {
-    event.preventDefault();
-    const { files, leftOut } = await droppedFiles(event.dataTransfer);
+  const upload = async (found) => {
+    const { files, leftOut } = await found;
     files.forEach((file) => uploads.add(file));
     uploads.leave(leftOut);
+  };
+  const drop = (event) => {
+    event.preventDefault();
+    upload(droppedFiles(event.dataTransfer));
   };
 
   // A file that misses the zone by a little must not replace the page.
@@ -92,7 +95,7 @@ export function openLibrary(first, redraw) {
       window.removeEventListener("drop", drop);
     },
     template: () => html`<h1>Library</h1>
-      ${dropZone(uploads)} ${pageForm(fetchPage)} ${uploads.template()} ${problem(error)}
+      ${dropZone(uploads, upload)} ${pageForm(fetchPage)} ${uploads.template()} ${problem(error)}
       <form class="inline" role="search" @submit=${search}>
         <label for="q">Search the library</label>
         <span class="row"><input id="q" name="q" type="search" .value=${asked} dir="auto" /><button>Search</button></span>
@@ -103,13 +106,18 @@ export function openLibrary(first, redraw) {
   };
 }
 
-const dropZone = (uploads) => html`<div class="drop">
+const dropZone = (uploads, upload) => html`<div class="drop">
   <p><strong>Drop files or folders anywhere on this page</strong></p>
-  <p>
+  <p class="row">
     <label class="button">Choose files<input type="file" multiple class="unseen"
-        @change=${(event) => {
-          [...event.target.files].forEach((file) => uploads.add({ file, path: file.name }));
-          event.target.value = "";
+        @change=${({ target }) => {
+          [...target.files].forEach((file) => uploads.add({ file, path: file.name }));
+          target.value = "";
+        }} /></label>
+    <label class="button">Choose a folder<input type="file" webkitdirectory class="unseen"
+        @change=${({ target }) => {
+          upload(chosenFiles([...target.files]));
+          target.value = "";
         }} /></label>
   </p>
   <p class="quiet">Text, Markdown, HTML, PDF, CSV, JSON, notebooks, source code, e-mail, ODT, EPUB and more.</p>
@@ -126,13 +134,21 @@ function listing(documents, remove) {
     ? html`<h2>${count(documents.length, "document")}</h2>`
     : html`<h2>The sample library</h2>
         <p class="quiet">It is searched until you add a document of your own.</p>`;
-  return html`${lead}<ul class="rows">${documents.map((one) => row(one, remove))}</ul>`;
+  const names = new Set();
+  const isOlder = ({ name }) => {
+    const isKnown = name && names.has(name); // The newest come first.
+    names.add(name);
+    return isKnown;
+  };
+  return html`${lead}<ul class="rows">${documents.map((one) => row(one, isOlder(one), remove))}</ul>`;
 }
 
-const row = (one, remove) => html`<li>
+const row = (one, isOlder, remove) => html`<li>
   <a href=${address(["documents", one.document_id])} dir="auto">${line(one.title)}</a>
+  ${one.name ? html`<span class="path" dir="auto">${line(one.name)}</span>` : null}
   <span class="quiet">
-    ${size(one.bytes)} · ${count(one.passages, "passage")} · ${day(one.created_at)}
+    ${mediaKind(one.media_type)} · ${size(one.bytes)} · ${count(one.passages, "passage")} · ${day(one.created_at)}
+    ${isOlder ? " · older than another of this name" : null}
     ${one.notes.length ? html` · ${count(one.notes.length, "note")}` : null}
     ${one.sample ? null : html`<button class="plain" @click=${() => remove(one)} aria-label=${`Remove ${line(one.title)}`}>Remove</button>`}
   </span>

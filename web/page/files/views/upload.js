@@ -3,7 +3,7 @@
 import { authorization, problemError, unreachable, url } from "../api.js";
 import { count } from "../format.js";
 import { askForKey, currentKey } from "../key.js";
-import { announce } from "../parts.js";
+import { announce, withCode } from "../parts.js";
 import { html } from "../vendor/lit-html.js";
 
 const AT_ONCE = 2;
@@ -34,9 +34,10 @@ export class Uploads {
     if (!this._all.length && !this._leftOut.size) return null;
     const of = (...states) => this._all.filter((one) => states.includes(one.state));
     const [failed, done, open] = [of("failed"), of("added", "known"), of("sending", "waiting")];
+    const known = of("known").length;
     return html`<section class="uploads" aria-label="Uploads">
       <p>
-        ${done.length} of ${count(this._all.length, "file")} added${failed.length ? `, ${failed.length} not` : ""}
+        ${done.length} of ${count(this._all.length, "file")} added${failed.length ? `, ${failed.length} not` : ""}${known ? ` (${known} there already)` : ""}
         ${open.length ? html`<progress max=${this._all.length} value=${this._progress()} aria-label="Uploads"></progress>` : null}
       </p>
       ${this._leftOut.size ? leftOut(this._leftOut) : null}
@@ -92,14 +93,14 @@ export class Uploads {
 }
 
 const leftOut = (kinds) => html`<p class="quiet">
-  Left out: ${[...kinds].map(([kind, number]) => `${number} ${kind}`).join(", ")}. To add such a file or folder, drop it by itself.
+  Left out: ${[...kinds].map(([kind, number]) => `${number} ${kind}`).join(", ")}. To add such a file or folder, drop or choose it by itself.
 </p>`;
 
 const uploadRow = ({ path, sent, state, error, notes }) => html`<li>
   <bdi>${path}</bdi>
   ${state === "sending" ? html`<progress max="1" value=${sent} aria-label=${path}></progress>` : null}
   ${state === "sending" && sent === 1 ? html`<span class="quiet">It is being read …</span>` : null}
-  ${error ? html`<span class="problem">${error}</span>` : null}
+  ${error ? html`<span class="problem">${withCode(error)}</span>` : null}
   ${notes.map((note) => html`<span class="quiet">${note}</span>`)}
 </li>`;
 
@@ -109,7 +110,7 @@ async function post({ file, path }, progress) {
     const key = currentKey();
     const answer = await new Promise((resolve, reject) => {
       const form = new FormData();
-      form.append("file", file, path.split("/").at(-1));
+      form.append("file", file, path);
       const sending = new XMLHttpRequest();
       sending.open("POST", url("/documents"));
       Object.entries(authorization(key)).forEach((header) => sending.setRequestHeader(...header));
