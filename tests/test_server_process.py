@@ -264,6 +264,41 @@ async def test_sigint_stops_an_idle_server_cleanly(tmp_path):
     assert not any("Traceback" in line for line in server.said), server.said
 
 
+BLOCKING = """
+from pydantic import BaseModel
+
+class Asked(BaseModel):
+    text: str
+
+class Blocks:
+    name, does, asks, when = "blocks", "keeps the loop to itself", Asked, ("block",)
+
+    async def handle(self, request, about):
+        while True:
+            pass
+"""
+
+
+async def test_a_second_signal_ends_a_server_whose_loop_is_blocked(tmp_path):
+    (tmp_path / "blocking.py").write_text(BLOCKING)
+    agents = f'agents=["{tmp_path / "blocking.py"}:Blocks"]'
+    async with running(tmp_path / "data", "--set", agents) as server, server.api() as api:
+        task_id = await api.create("Please block it")
+        await api.http.post(f"/tasks/{task_id}/execute", headers={"Prefer": "respond-async"})
+        with trio.fail_after(START_S):
+            while not any("blocked for" in line and "blocks" in line for line in server.said):
+                await trio.sleep(0.05)
+            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGINT)  # Two of a kind could come as one.
+            ended = await server.process.wait()
+            while not any(
+                "ended at once; the event loop was blocked" in line for line in server.said
+            ):
+                await trio.sleep(0.05)
+
+    assert ended in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+
+
 async def test_a_second_server_on_the_same_folder_refuses_and_says_why(tmp_path):
     async with running(tmp_path) as server, server.api() as api:
         with trio.fail_after(START_S):
