@@ -259,7 +259,7 @@ BUGS = [
     ),
     Bug(
         "a task whose log failed leaves the tasks while its run works",
-        [Edit(LIVE_TASKS, "if live.idle and", "if (live.idle or live.ledger.failed) and")],
+        [Edit(LIVE_TASKS, "if live.idle:", "if live.idle or live.ledger.failed:")],
         by="test_regressions.py::while_a_run_that_cannot_write",
     ),
     Bug(
@@ -472,6 +472,16 @@ BUGS = [
         "a request that waits for the log is cut at the shutdown",
         [Edit("web.http.server", "ANSWER_S = 12.0", "ANSWER_S = CLOSING_S")],
         "test_http_faults.py::worked_on",
+    ),
+    Bug(
+        "a second delete takes the waiters of the first one",
+        [Edit(SUPERVISOR, "if isinstance(live.ledger.failed, TaskNotFound):", "if False:")],
+        "test_regressions_load.py::another_delete_comes",
+    ),
+    Bug(
+        "a deleted task stays in memory while anybody asks for it",
+        [Edit(SUPERVISOR, "                self._tasks.drop(live)\n", "")],
+        "test_regressions_load.py::deletion_of_its_last_one",
     ),
     Bug(
         "a damaged page ends the process",

@@ -10,6 +10,7 @@ from api_client import Api, check_problem, scripted_api
 from scripted import Cast
 
 from actors.settings import Settings
+from web.api.bodies import MOST_FAULTS
 
 ABSENT = "00000000-0000-4000-8000-000000000000"
 JSON = {"Content-Type": "application/json"}
@@ -97,6 +98,22 @@ async def test_a_task_of_wrong_shape_or_values_is_refused(served, subtests):
                 check_problem(answer, 422, "invalid_request")
 
         assert (await api.http.get("/tasks")).json()["tasks"] == []
+
+
+async def test_a_body_that_is_no_object_is_named_so(served):
+    async with scripted_api(served) as api:
+        answer = await api.http.post("/tasks", content=b"[]", headers=JSON)
+
+        problem = check_problem(answer, 422, "invalid_request")
+        assert problem["detail"] == "the body: Input should be a JSON object"
+
+
+async def test_a_bounded_number_of_faults_is_listed(served):
+    unknown = {f"field {number}": 1 for number in range(MOST_FAULTS + 1)}
+    async with scripted_api(served) as api:
+        answer = await api.http.post("/tasks", json={"task_description": "a", **unknown})
+
+        assert len(check_problem(answer, 422, "invalid_request")["errors"]) == MOST_FAULTS
 
 
 async def test_a_number_that_no_machine_holds_is_the_callers_fault(served, subtests):

@@ -7,6 +7,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from actors.library.library import open_library
 from actors.library.parsing.frames import Job, frame
 from actors.library.parsing.process import CHILD, open_parser
 
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 JOB = Job(b"# Title\n\n## Part\n\nSome text.", "text/markdown", file_name="a.md")
 
 ONCE = """
@@ -59,6 +61,25 @@ async def test_a_large_document_comes_back_whole() -> None:
 
     assert parsed.text.encode() + b"\n\n" == body
     assert [cut.position for cut in parsed.passages] == list(range(1, len(parsed.passages) + 1))
+
+
+async def test_what_was_read_takes_little_memory_however_short_the_blocks_are() -> None:
+    headings = "".join(f"{'#' * level} {'word ' * 60}\n\n" for level in range(1, 7))
+    body = headings.encode() + b"- x\n" * 5_000
+    async with open_parser() as parser, open_library(None, now=lambda: NOON) as library:
+        await library.add(b"# Warm\n\nup", media_type="text/markdown")
+        tracemalloc.start()
+        try:
+            parsed = await parser.parse(Job(body, "text/markdown"))
+            read = tracemalloc.get_traced_memory()[0]
+            await library.add(body, media_type="text/markdown")
+            most = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert len(parsed.excerpts) > 4_000
+    assert read < 1024 * 1024
+    assert most < 16 * 1024 * 1024
 
 
 async def test_a_refusal_keeps_its_class_and_the_child_goes_on() -> None:

@@ -22,7 +22,7 @@ from actors.errors import StorageUnavailable, TaskNotFound
 from web.access.keys import Keys
 from web.command import main
 from web.data_folder import FolderHeld, hold
-from web.mcp.server import IDLE_S, SharedService, mcp_server, open_shared
+from web.mcp.server import IDLE_S, MOST_SESSIONS, SharedService, mcp_server, open_shared
 from web.mcp.tools import MAX_TEXT, TOOLS, call
 
 GUARD_S = 50.0
@@ -238,6 +238,26 @@ async def test_a_call_that_is_cancelled_over_pipes_cancels_its_task(
 
     assert "MCP client cancelled" in reason
     assert not created.is_error
+
+
+async def test_a_bounded_number_of_sessions_is_open_over_http(tmp_path: Path) -> None:
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}}
+    begin = {"clientInfo": {"name": "a", "version": "1"}, **hello}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": begin}
+    accept = {"Accept": "application/json, text/event-stream"}
+    async with (
+        listening(command(tmp_path, "--http", "127.0.0.1:0")) as (process, url),
+        httpx.AsyncClient(trust_env=False, headers=accept) as http,
+    ):
+        for _ in range(MOST_SESSIONS):
+            answer = await http.post(url, json=message)
+            assert answer.status_code == 200
+        assert (await http.post(url, json=message)).status_code == 503
+        session = {"Mcp-Session-Id": answer.headers["mcp-session-id"]}
+        assert (await http.delete(url, headers=session)).status_code == 200
+        assert (await http.post(url, json=message)).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
 
 
 async def test_a_call_that_is_cancelled_over_http_cancels_its_task(tmp_path: Path) -> None:

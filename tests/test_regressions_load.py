@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
@@ -68,6 +69,30 @@ async def test_nobody_is_told_that_a_task_is_gone_before_the_log_has_forgotten_i
         assert trio.current_time() == 5
 
 
+async def test_who_waits_for_a_delete_is_answered_although_another_delete_comes(
+    autojump_clock: object,
+) -> None:
+    disk = FaultyStore(MemoryStore())
+    gone_at: list[float] = []
+
+    async def find_gone(ask: Callable[[str], Awaitable[object]]) -> None:
+        with pytest.raises(TaskNotFound):
+            await ask(task_id)
+        gone_at.append(trio.current_time())
+
+    async with scripted_system(Cast(), store=disk) as system:
+        task_id = (await system.create("frogs")).task_id
+        disk.faults.append(Delay(5))
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(system.delete, task_id)
+                for ask in (system.start, system.cancel, system.delete, system.delete):
+                    await trio.sleep(1)
+                    nursery.start_soon(find_gone, ask)
+
+    assert gone_at == [5, 5, 5, 5]
+
+
 async def test_a_task_that_is_being_deleted_stays_one_task(autojump_clock: object) -> None:
     """Else a start would begin on a copy of it, and the log would refuse what that run does."""
     disk = FaultyStore(MemoryStore())
@@ -79,6 +104,38 @@ async def test_a_task_that_is_being_deleted_stays_one_task(autojump_clock: objec
         assert (await system.create("frogs", idempotency_key="k")).task_id == task_id
         with pytest.raises(TaskNotFound):
             await system.start(task_id)
+
+
+@pytest.mark.parametrize("apart", range(4))
+async def test_a_key_makes_a_task_at_every_moment_of_the_deletion_of_its_last_one(
+    apart: int, autojump_clock: object
+) -> None:
+    for begun in range(40):
+        assert await made_while_deleted(begun, apart) == ["pending"] * 3, f"begun after {begun}"
+
+
+async def made_while_deleted(begun: int, apart: int) -> list[str]:
+    """What three get that make a task, so many checkpoints after its deletion has begun."""
+    made: list[str] = []
+
+    async def make() -> None:
+        made.append((await system.create("frogs", idempotency_key="k")).status)
+
+    async with scripted_system() as system, trio.open_nursery() as nursery:
+        task_id = (await system.create("frogs", idempotency_key="k")).task_id
+        nursery.start_soon(system.delete, task_id)
+        await checkpoints(begun)
+        for _ in range(3):
+            nursery.start_soon(make)
+            await checkpoints(apart)
+        await checkpoints(400)
+        nursery.cancel_scope.cancel()
+    return made
+
+
+async def checkpoints(count: int) -> None:
+    for _ in range(count):
+        await trio.lowlevel.checkpoint()
 
 
 async def test_a_run_leaves_nothing_for_the_garbage_collector(autojump_clock: object) -> None:

@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import trio
@@ -233,6 +235,24 @@ async def test_sigterm_ends_streams_properly_and_the_next_start_finishes_the_tas
             attempts = {data["attempt"] for data in of_type(events, "step_completed")}
             assert max(attempts) <= 2
         assert (await api.task(pending))["status"] == "pending"
+
+
+async def test_a_request_that_is_answered_late_does_not_make_stopping_a_failure(tmp_path):
+    async with running(tmp_path) as server, server.api() as api, trio.open_nursery() as nursery:
+        slow, kind = b"a.\n\n" * 400_000, {"Content-Type": "text/plain"}
+        nursery.start_soon(partial(_posted, api, "/documents", content=slow, headers=kind))
+        with trio.fail_after(START_S):
+            while not (await api.http.get("/health")).json()["gauges"]["parsing"]:
+                await trio.sleep(0.05)
+        assert await server.stop() == 0, server.said
+
+    assert not any("removed" in line for line in server.said), server.said
+
+
+async def _posted(api: Api, path: str, **given: Any) -> None:
+    """A request that may not be answered any more."""
+    with suppress(httpx.TransportError):
+        await api.http.post(path, **given)
 
 
 async def test_sigint_stops_an_idle_server_cleanly(tmp_path):

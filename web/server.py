@@ -26,7 +26,7 @@ from web.access.keys import Keys
 from web.api.app import create_app
 from web.api.problems import CONTENT_TYPE, KINDS, problem_body
 from web.api.routing import CONNECTIONS
-from web.data_folder import FolderLost, FolderUnusable, announce, hold, watch
+from web.data_folder import FolderLost, FolderUnusable, announce, hold, watched
 from web.gc_policy import Collector, return_large_blocks, run_collector
 from web.http.connection_table import ConnectionTable
 from web.http.limits import Limits
@@ -121,8 +121,9 @@ async def _serve(settings: ServerSettings, keys: Keys, opens: OpenSystem) -> int
                 collector = Collector()
                 collector.begin()
                 watching.start_soon(run_collector, collector)
-                with announce(settings.data_dir, url, keys.token):
-                    await watching.start(_watch_folder, settings.data_dir, ends)
+                with announce(settings.data_dir, url, keys.token), ExitStack() as announced:
+                    watch_scope = await watching.start(_watch_folder, settings.data_dir, ends)
+                    announced.callback(watch_scope.cancel)  # Then `announce` removes its file.
                     say(f"Terzetto listens at {url} (Ctrl-C stops it)")
                     await anext(signals)
                     watching.start_soon(_end_at_once, signals)
@@ -180,11 +181,15 @@ def _as_problem(code: str, detail: str, path: str) -> ErrorResponse:
 
 
 async def _watch_folder(
-    folder: Path, ends: ExitStack, *, task_status: trio.TaskStatus[None]
+    folder: Path, ends: ExitStack, *, task_status: trio.TaskStatus[trio.CancelScope]
 ) -> None:
+    """Started with the scope that ends it."""
     try:
-        await watch(folder, task_status=task_status)
-    except FolderLost:
+        with trio.CancelScope() as scope:
+            async with watched(folder):
+                task_status.started(scope)
+                await trio.sleep_forever()
+    except* FolderLost:
         ends.enter_context(_at_most(END_S))
         raise
 

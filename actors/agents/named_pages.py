@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice, takewhile
 from math import inf
 from weakref import WeakValueDictionary
 
@@ -140,9 +141,10 @@ class NamedPages:
         document = await self._library.read(
             page.body, media_type=page.media_type, file_name=page.file_name
         )
-        passages = document.passages[:MAX_PASSAGES_OF_PAGE]
+        passages = tuple(islice(document.passages, MAX_PASSAGES_OF_PAGE))
         end = passages[-1].end if passages else 0
-        excerpts = tuple(cut for cut in document.excerpts if cut.end <= end)
+        first = takewhile(lambda cut: cut.start < end, document.excerpts)
+        excerpts = tuple(cut for cut in first if cut.end <= end)
         return replace(document, text="", passages=passages, excerpts=excerpts)
 
     def _store(self, url: str, page: _CachedPage) -> None:

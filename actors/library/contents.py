@@ -6,13 +6,19 @@ Rule: as in `actors.library.statements`: plain blocking functions over one conne
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import islice
+from typing import TypeVar
 from zlib import crc32
 
 from actors.library.excerpts import ExcerptCut
 from actors.library.passages import PassageCut
 from actors.tasks.words import terms
+
+T = TypeVar("T")
+
+ROWS_AT_ONCE = 1_000
 
 
 def insert_content(
@@ -20,8 +26,8 @@ def insert_content(
     number: int,
     title: str,
     text: str,
-    passages: tuple[PassageCut, ...],
-    excerpts: tuple[ExcerptCut, ...],
+    passages: Collection[PassageCut],
+    excerpts: Collection[ExcerptCut],
 ) -> None:
     db.execute("INSERT INTO texts VALUES (?, ?, ?)", (number, text, crc32(text.encode())))
     title_terms = " ".join(terms(title))
@@ -30,47 +36,56 @@ def insert_content(
 
 
 def _insert_passages(
-    db: sqlite3.Connection, number: int, title_terms: str, passages: tuple[PassageCut, ...]
+    db: sqlite3.Connection, number: int, title_terms: str, passages: Iterable[PassageCut]
 ) -> None:
     (last,) = db.execute("SELECT ifnull(max(passage), 0) FROM passages").fetchone()
-    rows, indexed = [], []
-    for at, cut in enumerate(passages, start=last + 1):
-        headings = "\n".join(cut.headings)
-        place = (number, cut.position, cut.start, cut.end, cut.links)
-        rows.append((at, *place, headings, cut.text, content_crc(headings, cut.text)))
-        if not cut.links:
-            indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
-    db.executemany("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    db.executemany(
-        "INSERT INTO passage_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
-    )
+    for some in _batches(enumerate(passages, start=last + 1)):
+        rows, indexed = [], []
+        for at, cut in some:
+            headings = "\n".join(cut.headings)
+            place = (number, cut.position, cut.start, cut.end, cut.links)
+            rows.append((at, *place, headings, cut.text, content_crc(headings, cut.text)))
+            if not cut.links:
+                indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
+        db.executemany("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        db.executemany(
+            "INSERT INTO passage_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
+        )
 
 
 def _insert_excerpts(
     db: sqlite3.Connection,
     number: int,
     title: str,
-    passages: tuple[PassageCut, ...],
-    excerpts: tuple[ExcerptCut, ...],
+    passages: Iterable[PassageCut],
+    excerpts: Iterable[ExcerptCut],
 ) -> None:
     (last,) = db.execute("SELECT ifnull(max(excerpt), 0) FROM excerpts").fetchone()
-    rows, indexed = [], []
     title_terms = " ".join(terms(title))
     ahead = iter(passages)
     passage = next(ahead, None)
-    for at, cut in enumerate(excerpts, start=last + 1):
-        while passage is not None and passage.end <= cut.start:
-            passage = next(ahead, None)
-        headings = "\n".join(cut.headings)
-        place = (number, passage.position if passage else 1, cut.start, cut.end)
-        digests = digest(headings, cut.text), digest(title, headings, cut.text)
-        crc = content_crc(headings, cut.text)
-        rows.append((at, *place, cut.kind, cut.lead, headings, cut.text, *digests, crc))
-        indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
-    db.executemany("INSERT INTO excerpts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    db.executemany(
-        "INSERT INTO excerpt_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
-    )
+    for some in _batches(enumerate(excerpts, start=last + 1)):
+        rows, indexed = [], []
+        for at, cut in some:
+            while passage is not None and passage.end <= cut.start:
+                passage = next(ahead, None)
+            headings = "\n".join(cut.headings)
+            place = (number, passage.position if passage else 1, cut.start, cut.end)
+            digests = digest(headings, cut.text), digest(title, headings, cut.text)
+            crc = content_crc(headings, cut.text)
+            rows.append((at, *place, cut.kind, cut.lead, headings, cut.text, *digests, crc))
+            indexed.append((at, title_terms, " ".join(terms(headings)), cut.terms))
+        db.executemany("INSERT INTO excerpts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        db.executemany(
+            "INSERT INTO excerpt_terms (rowid, title, headings, text) VALUES (?, ?, ?, ?)", indexed
+        )
+
+
+def _batches(rows: Iterable[T]) -> Iterator[list[T]]:
+    """A few rows at a time: those of a large document would take more memory than its text."""
+    left = iter(rows)
+    while some := list(islice(left, ROWS_AT_ONCE)):
+        yield some
 
 
 def digest(*parts: str) -> bytes:

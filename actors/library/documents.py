@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -98,8 +99,8 @@ class ParsedText:
 
     title: str
     text: str
-    passages: tuple[PassageCut, ...]
-    excerpts: tuple[ExcerptCut, ...]
+    passages: Collection[PassageCut]
+    excerpts: Collection[ExcerptCut]
     notes: tuple[str, ...] = ()
     language: str = ""
 
@@ -110,8 +111,8 @@ class ParsedDocument:
 
     document: Document
     text: str
-    passages: tuple[PassageCut, ...]
-    excerpts: tuple[ExcerptCut, ...]
+    passages: Collection[PassageCut]
+    excerpts: Collection[ExcerptCut]
     language: str = ""
     owner: str | None = None
     declared: Declared = Declared()

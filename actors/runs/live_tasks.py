@@ -126,5 +126,10 @@ class LiveTasks:
         Until then its `LiveTask` is the only one, even if its log cannot be written or is being
         deleted: two would run the task twice, or cancel it beside its own run.
         """
-        if live.idle and self.live.get(live.ledger.task_id) is live:
+        if live.idle:
+            self.drop(live)
+
+    def drop(self, live: LiveTask) -> None:
+        """Drop a task from memory; a deleted one at once, so that its id can be used again."""
+        if self.live.get(live.ledger.task_id) is live:
             del self.live[live.ledger.task_id]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -120,8 +121,12 @@ class Supervisor:
         if new.idempotency_key is None:
             task_id = str(uuid.uuid4())
             self._tasks.put(task_id, None)  # A random id cannot exist yet.
-        else:
-            task_id = _keyed_id(new.owner, new.idempotency_key)
+            return await self._create_as(task_id, new)
+        while True:
+            with suppress(TaskNotFound):  # The last task of this key was just deleted.
+                return await self._create_as(_keyed_id(new.owner, new.idempotency_key), new)
+
+    async def _create_as(self, task_id: str, new: Create) -> Task:
         async with self._tasks.hold(task_id, create=True) as live:
             if live.ledger.exists:
                 _check_same(live.task, new)
@@ -387,12 +392,15 @@ class Supervisor:
                 raise IllegalState(
                     f"The task is {live.task.status}. Cancel it before you delete it."
                 )
+            if isinstance(live.ledger.failed, TaskNotFound):
+                raise live.ledger.failed  # Another delete came first; `hold` waits for its end.
             was_pending = live.task.status == "pending"
             live.ledger.failed = TaskNotFound(f"There is no task {task_id}.")
             live.forgotten = trio.Event()
             try:
                 await self._tasks.journal.ask(Delete(task_id))
                 self._tasks.pending[live.task.owner] -= was_pending
+                self._tasks.drop(live)
             except (StorageUnavailable, TaskUnreadable) as refused:
                 live.ledger.failed = refused
                 raise

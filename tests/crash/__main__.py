@@ -38,6 +38,8 @@ STOPPED = 0.12
 """The share of cycles that end with SIGTERM, most of them with a kill soon after it."""
 
 END_S = 120.0
+ANSWER_S = 30.0
+"""Hang guards."""
 
 
 class CrashTest:
@@ -81,7 +83,7 @@ class CrashTest:
                 await trio.sleep(self._rng.uniform(0, 0.3))
             self._count(cycle, stopping=stopping)
             self._killed(may_have_ended=stopping)
-            nursery.cancel_scope.deadline = trio.current_time() + 10
+            nursery.cancel_scope.deadline = trio.current_time() + ANSWER_S
         if nursery.cancel_scope.cancelled_caught:
             raise Broken("a client still waits for an answer of a server that is gone")
         notes = notes_of(self._folder, number)

@@ -9,20 +9,23 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, Any
 
 from actors.clock import rfc3339, wall_clock
 
+FILE, REFUSED = "audit.log", "refused.log"
 MAX_BYTES = 16 * 1024 * 1024
 MAX_ACTION = 200
 """Characters: a path may be as long as the head of a request."""
 
+service_log = logging.getLogger(__name__)
 _changes, _refusals = (logging.getLogger(f"terzetto.{name}") for name in ("audit", "refused"))
-_LOGS = {"audit.log": _changes, "refused.log": _refusals}
+_LOGS = {FILE: _changes, REFUSED: _refusals}
 for _log in _LOGS.values():
     _log.propagate = False
 
@@ -54,14 +57,30 @@ def _written(file: Path, log: logging.Logger) -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # It writes what could not be written before.
+            handler.close()
 
 
 class _Private(RotatingFileHandler):
     """Its files are private, also the one after a change of files, and may be others' at the same time.
 
     `terzetto mcp --http` writes beside a server: whoever finds the file changed goes on in the new one.
+    A line that cannot be written is lost: the first of them is reported, until one can be again.
     """
+
+    _failing = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._failed = False
+        super().emit(record)
+        self._failing = self._failed
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self._failed = True
+        if not self._failing:
+            reason = sys.exc_info()[1]
+            said = reason.strerror if isinstance(reason, OSError) else type(reason).__name__
+            service_log.warning("%s cannot be written: %s", self.baseFilename, said)
 
     def _open(self) -> Any:
         flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND
@@ -69,8 +88,8 @@ class _Private(RotatingFileHandler):
 
     def shouldRollover(self, record: logging.LogRecord) -> int:
         if self.stream is not None and not _is_at(self.baseFilename, self.stream):
-            self.stream.close()
-            self.stream = self._open()
+            stale, self.stream = self.stream, self._open()
+            stale.close()
         return super().shouldRollover(record)
 
 

@@ -18,14 +18,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
-
-from pydantic import AfterValidator, Field, TypeAdapter
+from typing import Any, Literal, get_args
 
 from actors.clock import rfc3339, wall_clock
 from actors.errors import IllegalState, InvalidRequest, StorageUnavailable
 from actors.library.readers import EVERYTHING, Reader
 from web.data_folder import FolderUnusable
+
+log = logging.getLogger(__name__)
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -37,33 +37,22 @@ KEY_BYTES = 32
 MAX_KEYS = 1_000
 MAX_EXPIRY = timedelta(days=3_650)
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LIFETIME = re.compile(r"([0-9]{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-log = logging.getLogger("terzetto.keys")
-
-
-def _time(text: str) -> str:
-    if datetime.fromisoformat(text).tzinfo is None:
-        raise ValueError("It has no time zone.")
-    return text
-
-
-Time = Annotated[str, AfterValidator(_time)]
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
     """A key as it is kept. Times are RFC 3339."""
 
-    name: Annotated[str, Field(pattern=_NAME)]
+    name: str
     scope: Scope
-    sha256: Annotated[str, Field(pattern=_SHA256)]
-    created_at: Time
-    expires_at: Time | None = None
-    revoked_at: Time | None = None
+    sha256: str
+    created_at: str
+    expires_at: str | None = None
+    revoked_at: str | None = None
 
     def is_valid(self, now: datetime) -> bool:
         """Whether it opens the server at this time."""
@@ -75,15 +64,6 @@ class Key:
         shown = asdict(self)
         del shown["sha256"]
         return shown | ({"key": secret} if secret else {})
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    keys: list[Key]
-
-
-_FILE = TypeAdapter(_File)
-"""What `keys.json` holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,23 +223,25 @@ class Keys:
             return
         try:
             seen = _state(os.stat(self._path))  # For each request: `Path.stat` takes longer.
-        except OSError:
+            if seen == self._seen:
+                return
+            raw = json.loads(self._file.read_text(encoding="utf-8"))
+            keys = [_read(one) for one in raw["keys"]]
+        except FileNotFoundError:
             return
-        if seen == self._seen:
-            return
-        try:
-            keys = _FILE.validate_json(self._file.read_bytes()).keys
-        except (OSError, ValueError):
-            keys = []
-            if self._seen is None:
-                raise FolderUnusable(
-                    f"{self._file} cannot be read. Restore it, or delete it: then no keys are needed."
-                ) from None
+        except (OSError, ValueError, TypeError, KeyError):
+            if self._seen is not None:
+                log.warning("%s cannot be read; the keys that it had stay in force", self._file)
+                self._seen = seen
+                return
+            raise FolderUnusable(
+                f"{self._file} cannot be read. Restore it, or delete it: then no keys are needed."
+            ) from None
         self._seen = seen
-        if keys or not self._keys:
-            self._keys = {key.name: key for key in keys}
+        if self._keys and not keys:
+            log.warning("%s names no key any more; the keys that it had stay in force", self._file)
         else:
-            log.warning("%s holds no keys that can be read; those of before stay.", self._file)
+            self._keys = {key.name: key for key in keys}
 
     def _known(self, name: str) -> Key:
         if name not in self._keys:
@@ -286,6 +268,18 @@ class Keys:
             except OSError as error:
                 raise StorageUnavailable(f"The keys cannot be kept: {error.strerror}.") from None
         self._keys = keys
+
+
+def _read(raw: dict[str, Any]) -> Key:
+    """A key as it was kept; raises `ValueError` and `TypeError` if it is damaged."""
+    key = Key(**raw)
+    times = [key.created_at, *(t for t in (key.expires_at, key.revoked_at) if t is not None)]
+    zones = [datetime.fromisoformat(time).tzinfo for time in times]
+    if None in zones or key.scope not in SCOPES:
+        raise ValueError
+    if not (_NAME.fullmatch(key.name) and _SHA256.fullmatch(key.sha256)):
+        raise ValueError
+    return key
 
 
 def _hash(secret: str) -> str:

@@ -16,8 +16,10 @@ from web.api.problems import RequestProblem
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*(?:;|$)')
-_ELEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^",])+')
+_VALUE = r'"(?:[^"\\]|\\.)*+"|[^\s;,"]*+'
+_PAIR = re.compile(rf"\s*+(?:([A-Za-z]++)\s*+=\s*+({_VALUE})\s*+)?([;,]|\Z)")
+"""A pair and what ends it. Nothing is tried twice: a head may have 32 KiB."""
+
 _PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 
@@ -84,16 +86,29 @@ def _said(headers: Sequence[tuple[bytes, bytes]], trusted: Sequence[Network]) ->
 
 def _forwarded(headers: Sequence[tuple[bytes, bytes]], trusted: Sequence[Network]) -> Said:
     """RFC 7239: an element for each proxy, the nearest last."""
-    elements = [
-        {name.lower(): _unquoted(value) for name, value in _PAIR.findall(element)}
-        for element in _ELEMENT.findall(_joined(headers, b"forwarded"))
-    ]
+    elements = _elements(_joined(headers, b"forwarded"))
     hops = [_address(element.get("for", "")) for element in elements]
     if not hops:
         return Said()
     at = _client_at(hops, trusted)
     named = elements[at]
     return Said(hops[at], _scheme(named.get("proto", "")), _host(named.get("host", "")))
+
+
+def _elements(text: str) -> list[dict[str, str]]:
+    """The elements of a `Forwarded` header that say anything; raises `RequestProblem`."""
+    found: list[dict[str, str]] = [{}]
+    at = 0
+    while pair := _PAIR.match(text, at):
+        name, value, end = pair.groups()
+        if name:
+            found[-1][name.lower()] = _unquoted(value)
+        if not end:
+            return [element for element in found if element]
+        if end == ",":
+            found.append({})
+        at = pair.end()
+    raise RequestProblem("bad_request", "The header Forwarded is not as RFC 7239 has it.")
 
 
 def _x_forwarded(headers: Sequence[tuple[bytes, bytes]], trusted: Sequence[Network]) -> Said:

@@ -24,6 +24,9 @@ JSON = "application/json"
 MOST_DIGITS = 400
 """Digits of a number in JSON; the largest float has 309."""
 
+MOST_FAULTS = 100
+"""Faults of a request that are listed: a body of 1 MiB can have 80,000 fields."""
+
 M = TypeVar("M", bound=BaseModel)
 
 _forms = trio.CapacityLimiter(1)
@@ -138,11 +141,12 @@ async def form_files(request: Request, most: int, room: Room) -> list[FileStorag
 
 
 def validate(model: type[M], value: Any) -> M:
-    """A `model` of this value; raises `RequestProblem` with every fault."""
+    """A `model` of this value; raises `RequestProblem` with the first faults."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        faults = [Fault(tuple(e["loc"]), _plainly(e)) for e in error.errors(include_url=False)]
+        found = error.errors(include_url=False, include_input=False)[:MOST_FAULTS]
+        faults = [Fault(tuple(e["loc"]), _plainly(e)) for e in found]
         first = faults[0]
         where = ".".join(str(place) for place in first.loc) or "the body"
         raise RequestProblem("invalid_request", f"{where}: {first.msg}", faults) from None
@@ -151,5 +155,7 @@ def validate(model: type[M], value: Any) -> M:
 def _plainly(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "This field is not known here."
+    if error["type"] in ("model_type", "dict_type"):
+        return "Input should be a JSON object"  # pydantic would name a class of ours.
     message: str = error["msg"]
     return message.removeprefix("Value error, ")

@@ -46,7 +46,7 @@ KINDS: dict[str, Kind] = {
     "document_not_found": Kind(404, "No such document"),
     "method_not_allowed": Kind(405, "This method is not allowed here"),
     "request_timeout": Kind(408, "The request did not come in time"),
-    "illegal_state": Kind(409, "The task's state does not allow this"),
+    "illegal_state": Kind(409, "The present state does not allow this"),
     "too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "This media type is not supported"),
     "invalid_request": Kind(422, "The request has the wrong shape or values"),

@@ -157,13 +157,15 @@ class EventStream(ResponseBody):
             raise StopAsyncIteration
         try:
             while True:
-                if not (self._chunks.within_line or self._may_read()):
-                    self._ended = True
-                    return self._closing_line(Closing("unauthorized", None))
+                within_line = self._chunks.within_line
+                if not (within_line or self._may_read()):
+                    return self._refused()
                 if self._chunks.has_more:  # A scope costs more than taking a slice.
                     return await self._chunks.take()
                 with trio.move_on_after(self._heartbeat_s):
-                    return await self._chunks.take()
+                    part = await self._chunks.take()
+                    # The key may have ended while this waited for an event.
+                    return part if within_line or self._may_read() else self._refused()
                 if not self._chunks.within_line and self._may_read():
                     return b":heartbeat\n\n" if self._sse else self._line("heartbeat", {})
         except StopAsyncIteration:
@@ -181,6 +183,10 @@ class EventStream(ResponseBody):
     def let_go(self) -> None:
         """Drop what has been read ahead; it is read again when the client continues."""
         self._chunks.let_go()
+
+    def _refused(self) -> bytes:
+        self._ended = True
+        return self._closing_line(Closing("unauthorized", None))
 
     def _closing_line(self, closing: Closing) -> bytes:
         data = {"reason": closing.reason, "resume_after": closing.resume_after}

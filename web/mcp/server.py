@@ -58,6 +58,9 @@ STDIN = 0
 READ_BYTES = 65_536
 MAX_LINE_BYTES = 4 * 1_048_576
 
+MOST_SESSIONS = 1_000
+"""Sessions over HTTP at a time, about 40 KiB each; the SDK ends one that is idle for 30 minutes."""
+
 CallContext = ServerRequestContext[Any, Any]
 Opening = Callable[[], AbstractAsyncContextManager[Service]]
 
@@ -162,7 +165,9 @@ async def _serve_http(shared: SharedService, settings: ServerSettings) -> None:
     keys = Keys(settings.data_dir)
     check_bind(settings, keys)
     server = mcp_server(shared, keys)
-    sdk_app = server.streamable_http_app(streamable_http_path=PATH, transport_security=NO_CHECKS)
+    sdk_app = server.streamable_http_app(
+        streamable_http_path=PATH, transport_security=NO_CHECKS, max_sessions=MOST_SESSIONS
+    )
     app = Gate(sdk_app, settings, keys)
     with audited(settings.data_dir):
         async with trio.open_nursery() as nursery:

@@ -13,10 +13,10 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import astuple
 from typing import Any, BinaryIO
 
 from actors.errors import ActorError, UnreadableDocument
+from actors.library.parsing.cuts import encode_excerpt, encode_passage, parts_of
 from actors.library.parsing.frames import LENGTH, Job, frame
 
 MEMORY_BYTES = 1024 * 1024 * 1024
@@ -27,7 +27,6 @@ _YOUNG_OBJECTS = 20_000
 """Allocations between collections. With Python's 700, half of the time goes to the collector."""
 
 _TEXT_PART = 256 * 1024
-_CUTS_PART = 100
 
 
 def main() -> None:
@@ -40,34 +39,42 @@ def main() -> None:
         job = Job(body, **json.loads(head))
         _alarm(_GIVE_UP_S + _MORE_S * job.mebibytes)
         for reply in _replies(job):
-            outgoing.write(frame(json.dumps(reply).encode()))
+            outgoing.write(frame(reply))
         outgoing.flush()
         _alarm(0)
 
 
-def _replies(job: Job) -> Iterator[dict[str, Any]]:
+def _replies(job: Job) -> Iterator[bytes]:
     """The replies for one document."""
     try:
         yield from _parsed(job)
+        return
     except ActorError as error:
-        yield {"error": error.code, "message": error.message}
+        code, message = error.code, error.message
     except MemoryError:
+        code = UnreadableDocument.code
         message = "This document needs too much memory. Send it in smaller parts."
-        yield {"error": UnreadableDocument.code, "message": message}
+    yield _json({"error": code, "message": message})  # The exception has held all that memory.
 
 
-def _parsed(job: Job) -> Iterator[dict[str, Any]]:
+def _parsed(job: Job) -> Iterator[bytes]:
     from actors.library.parsing.inline import parsed_text
 
     parsed = parsed_text(job)
     for at in range(0, len(parsed.text), _TEXT_PART):
-        yield {"text": parsed.text[at : at + _TEXT_PART]}
-    for at in range(0, len(parsed.passages), _CUTS_PART):
-        yield {"passages": [astuple(cut) for cut in parsed.passages[at : at + _CUTS_PART]]}
-    for at in range(0, len(parsed.excerpts), _CUTS_PART):
-        yield {"excerpts": [astuple(cut) for cut in parsed.excerpts[at : at + _CUTS_PART]]}
+        yield _json({"text": parsed.text[at : at + _TEXT_PART]})
+    for part in parts_of(parsed.passages, parsed.text, encode_passage):
+        yield _json({"passages": part.count})
+        yield part.content
+    for part in parts_of(parsed.excerpts, parsed.text, encode_excerpt):
+        yield _json({"excerpts": part.count})
+        yield part.content
     about = {"title": parsed.title, "notes": parsed.notes, "language": parsed.language}
-    yield {"end": True, **about}
+    yield _json({"end": True, **about})
+
+
+def _json(reply: dict[str, Any]) -> bytes:
+    return json.dumps(reply).encode()
 
 
 def _read(pipe: BinaryIO) -> bytes | None:

@@ -1,7 +1,8 @@
 """The protocol between the library and the child process that parses: frames over two pipes.
 
 Rule: a frame is its length in four bytes and then that many bytes. To the child: the job as JSON,
-then the document. From the child: JSON replies, each small, the last one with `end` or `error`.
+then the document. From the child: JSON replies, each small, the last one with `end` or `error`. One with
+`passages` or `excerpts` counts the cuts that the frame after it holds: see `cuts.py`.
 """
 
 from __future__ import annotations

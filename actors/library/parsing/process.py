@@ -11,15 +11,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import trio
 
 from actors.errors import CODES, Overloaded, UnreadableDocument, error_with_code
 from actors.library.documents import ParsedText
-from actors.library.excerpts import ExcerptCut
+from actors.library.parsing.cuts import Part, SentCuts, decode_excerpt, decode_passage
 from actors.library.parsing.frames import LENGTH, LONGEST_REPLY, Job, frame
-from actors.library.passages import PassageCut
 
 PARSE_S = 30.0
 MORE_S = 20.0
@@ -145,25 +144,26 @@ class _Child:
         await self._to.send_all(LENGTH.pack(len(job.body)))
         await self._to.send_all(job.body)
         texts = list[str]()
-        passages, excerpts = list[PassageCut](), list[ExcerptCut]()
+        passages, excerpts = list[Part](), list[Part]()
         while True:
-            reply = await self._reply()
+            reply = json.loads(await self._frame())
             if "error" in reply:
                 raise _Refused(reply["error"], reply["message"])
             if "end" in reply:
+                text = "".join(texts)
                 return ParsedText(
                     reply["title"],
-                    "".join(texts),
-                    tuple(passages),
-                    tuple(excerpts),
+                    text,
+                    SentCuts(passages, text, decode_passage),
+                    SentCuts(excerpts, text, decode_excerpt),
                     tuple(reply["notes"]),
                     reply["language"],
                 )
-            texts.append(reply.get("text", ""))
-            for headings, *cut in reply.get("passages", ()):
-                passages.append(PassageCut(tuple(headings), *cut))
-            for kind, headings, *cut in reply.get("excerpts", ()):
-                excerpts.append(ExcerptCut(kind, tuple(headings), *cut))
+            if "text" in reply:
+                texts.append(reply["text"])
+            for parts, name in ((passages, "passages"), (excerpts, "excerpts")):
+                if name in reply:
+                    parts.append(Part(reply[name], await self._frame()))
             await trio.lowlevel.checkpoint()
 
     async def kill(self) -> None:
@@ -173,12 +173,11 @@ class _Child:
             await self._to.aclose()
             await self._from.aclose()
 
-    async def _reply(self) -> dict[str, Any]:
+    async def _frame(self) -> bytes:
         (length,) = LENGTH.unpack(await self._exactly(LENGTH.size))
         if length > LONGEST_REPLY:
             raise EOFError
-        reply: dict[str, Any] = json.loads(await self._exactly(length))
-        return reply
+        return await self._exactly(length)
 
     async def _exactly(self, count: int) -> bytes:
         while len(self._unread) < count:
