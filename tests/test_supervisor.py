@@ -23,6 +23,7 @@ from actors.journal.memory import MemoryStore
 from actors.settings import Settings
 from actors.system import System
 from actors.tasks.events import Stamped, decode
+from actors.testing.faults import Delay, FaultyStore
 
 ENDINGS = {"task_completed", "task_failed", "task_cancelled"}
 SLOW = 1_000.0
@@ -389,3 +390,19 @@ async def test_the_tree_shows_every_actor(autojump_clock: object) -> None:
         tree = {actor.name: actor for actor in system.tree()}
     assert set(tree) == {"supervisor", "journal", "analyzer", "retriever", "writer"}
     assert (tree["analyzer"].in_flight, tree["analyzer"].state) == (1, "running")
+
+
+async def test_a_burst_of_tasks_is_taken_where_the_limits_are_high(autojump_clock: object) -> None:
+    store = FaultyStore(MemoryStore(), [Delay(1.0)] * 20)
+    settings = Settings(data_dir=None, max_queued_tasks=4_096)
+    async with scripted_system(store=store, settings=settings) as system:
+        created: list[Any] = []
+
+        async def create() -> None:
+            created.append(await system.create("frogs"))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(1_500):
+                nursery.start_soon(create)
+
+        assert len(created) == 1_500
