@@ -70,7 +70,7 @@ from actors.wiring import AgentSpec, addresses, agent_specs, built_in_agents
 R = TypeVar("R")
 
 SUPERVISOR_MAILBOX = 1024
-"""The least; it has room for a burst of as many tasks as may run and wait for a slot."""
+"""The least; it has room for a burst of as many tasks as may wait for a slot."""
 
 JOURNAL_MAILBOX = 1024
 
@@ -424,9 +424,7 @@ async def open_system(
                 partial(
                     Supervisor, tasks, run_agents, _run_limits(settings, now, rng), _slots(settings)
                 ),
-                capacity=max(
-                    SUPERVISOR_MAILBOX, settings.max_running_tasks + settings.max_queued_tasks
-                ),
+                capacity=max(SUPERVISOR_MAILBOX, settings.max_queued_tasks),
                 concurrency=tuning.supervisor_concurrency,
             )
             await supervisor.ask(Recover())
