@@ -315,3 +315,16 @@ async def test_giving_up_at_any_checkpoint_leaves_a_working_actor(
             talkers.cancel_scope.cancel()
         assert ref.info().in_flight == 0
         assert await ref.ask(Say("hi")) == "hi"
+
+
+async def test_who_is_cancelled_with_an_actor_is_not_told_that_it_has_stopped() -> None:
+    async with trio.open_nursery() as nursery:
+        ref = spawn(nursery, "gone", Parrot, capacity=1)
+        nursery.cancel_scope.cancel()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await ref.ask(Say("hello"))
+
+    assert scope.cancelled_caught
+    with pytest.raises(ActorStopped):
+        await ref.ask(Say("hello"))
