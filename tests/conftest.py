@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -51,6 +52,14 @@ _OF_EXTRAS = {
     "test_tools_remote.py": {"mcp"},
 }
 collect_ignore = [file for file, extras in _OF_EXTRAS.items() if extras & MISSING]
+
+# A shell starts what runs in the background with these ignored, and each child would inherit it.
+for _signum, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_signum) is signal.SIG_IGN:
+        signal.signal(_signum, _usual)
 
 hypothesis.settings.register_profile("gate", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("gate")  # A slow machine is no failure, and each run is the same.
