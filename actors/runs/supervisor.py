@@ -248,6 +248,8 @@ class Supervisor:
         try:
             async with live.ledger.writing():
                 with scope:
+                    # Its work would keep the thread that commits the start waiting, and the client.
+                    await live.ledger.flush()
                     await self._run_task(live, stopped)
                 if live.cancelled_for and not live.task.finished:
                     partial, used = live.task.partial_output, live.task.usage + stopped.usage
