@@ -15,7 +15,7 @@ import time
 
 import trio
 
-COLLECT_EVERY_S = 0.05
+COLLECT_EVERY_S = 0.1
 IDLE_SHARE = 0.05
 IDLE_PERIODS = 20
 """The process is idle once it has used less than this share of the processor in that many periods. A

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, Literal, TypeAlias
+from operator import attrgetter
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from pydantic_core import to_json
 
@@ -201,13 +202,13 @@ EVENTS: dict[str, type[Event]] = {kind.event_type: kind for kind in Event.__subc
 """Every type of event by its name on the wire."""
 
 _FIELDS = {kind: [place.name for place in fields(kind)] for kind in EVENTS.values()}  # type: ignore[arg-type]  # Dataclasses.
+_VALUES = {kind: attrgetter(*names, "event_type") for kind, names in _FIELDS.items()}
 
 ENDINGS = (TaskCompleted, TaskFailed, TaskCancelled)
 """The events that end a run; each run has exactly one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stamped:
+class Stamped(NamedTuple):  # Made in half the time of a frozen dataclass.
     """An event at its place in a task's log: `seq` from 1, `timestamp` in RFC 3339, UTC."""
 
     seq: int
@@ -241,7 +242,8 @@ class Stamped:
 
 def _shown(event: Event) -> dict[str, Any]:
     """The fields on the line: all but the empty ones of `seldom`."""
-    shown = {name: getattr(event, name) for name in _FIELDS[type(event)]}
+    kind = type(event)
+    shown = dict(zip(_FIELDS[kind], _VALUES[kind](event), strict=False))
     for name in event.seldom:
         if not shown[name]:
             del shown[name]
