@@ -34,6 +34,7 @@ class Body:
     """A stream that knows whether it was left."""
 
     left = False
+    ready = False
 
     async def __aenter__(self):
         return self

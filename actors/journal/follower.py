@@ -61,6 +61,14 @@ class Follower:
             follower.ended = follower._at_end(tail)
             return follower
 
+    @property
+    def ready(self) -> bool:
+        """Whether the next piece is in memory, or the end has been reached."""
+        if self._seen is None or (task := self._seen[0].task) is None:
+            return False
+        held = self.after < task.last_seq and self._seen[0].holds(self.after)
+        return held or self._at_end(self._seen[0])
+
     def __aiter__(self) -> Self:
         return self
 

@@ -149,6 +149,11 @@ class EventStream(ResponseBody):
         self._chunks.let_go()
         self._reader.leave(lost=not self._ended)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the next part, or the end, will come without waiting."""
+        return self._chunks.has_more or self._follower.ready
+
     def __aiter__(self) -> Self:
         return self
 

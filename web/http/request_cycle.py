@@ -29,6 +29,9 @@ UNREAD_BYTES = 64 * 1024
 
 HEAD_FIELDS = 100
 
+TOGETHER_BYTES = 4 * 1024
+"""Parts of a stream that are there at once are written together up to this."""
+
 STREAM = "terzetto.stream"
 """Name of our extension of ASGI. `stream(body)` makes the server send a `StreamBody` after the app has
 sent the head and returned. All that made the response is free by then, and a stream can be long."""
@@ -36,6 +39,10 @@ sent the head and returned. All that made the response is free by then, and a st
 
 class StreamBody(Protocol):
     """A body in parts. It is entered and left once, and iterated over inside."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next part, or the end, will come without waiting."""
 
     async def __aenter__(self) -> AsyncIterable[bytes | str]: ...
 
@@ -186,14 +193,17 @@ class RequestCycle:
         if self._stream is None:
             return
         async with self._stream as parts:
-            # The first part can take its time, but the head is due.
-            await self._write_buffer.flush()
+            # What comes at once leaves with what was put before it: a system call costs as much as
+            # making a part. What has to be waited for keeps nothing back.
+            if not self._stream.ready:
+                await self._write_buffer.flush()
             if not self._bodiless:  # A stream that is never read from could go on for ever.
                 async for part in parts:
                     self.quiet = False
                     self._event(h11.Data(data=part.encode() if isinstance(part, str) else part))
                     del part  # A client that stalls holds only what is not sent yet.
-                    await self._write_buffer.flush()
+                    if not self._stream.ready or self._write_buffer.bytes >= TOGETHER_BYTES:
+                        await self._write_buffer.flush()
         self._event(h11.EndOfMessage())
         await self._write_buffer.flush()
 

@@ -50,6 +50,11 @@ class WriteBuffer:
         self._closed = False
 
     @property
+    def bytes(self) -> int:
+        """How many bytes the kernel has not taken yet."""
+        return self._bytes
+
+    @property
     def empty(self) -> bool:
         """Whether the kernel has taken everything."""
         return self._bytes == 0
