@@ -72,19 +72,15 @@ async def serving(
     system: System,
     *,
     serve: Callable[..., Awaitable[None]] = serve,
-    http_class: type[Any] | None = None,
-    request_class: type[Any] | None = None,
     **settings: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A real server on a free port of 127.0.0.1 over `system`, and a client for it.
 
-    `serve`, `http_class` and `request_class` replace our server and our classes of Quart.
+    `serve` replaces our server.
     """
     chosen = ServerSettings(bind="127.0.0.1:0", **settings)
     closing = trio.Event()
     app = create_app(system, chosen)
-    app.asgi_http_class = http_class or app.asgi_http_class
-    app.request_class = request_class or app.request_class
     async with trio.open_nursery() as nursery:
         start = partial(serve, app, chosen, shutdown_trigger=closing.wait)
         (url, *_) = await nursery.start(start)

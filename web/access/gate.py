@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 
 from web.access import audit
 from web.access.keys import ANYONE, Keys, Principal
-from web.access.proxies import behind_proxies, inner_path
+from web.access.proxies import behind_proxies
 from web.access.rates import Rates
 from web.access.rules import PUBLIC, needed
+from web.api.exchange import inner_path
 from web.api.problems import CONTENT_TYPE, KINDS, RequestProblem, problem_body
 from web.settings.model import ServerSettings
 

@@ -10,8 +10,8 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
+from web.api.exchange import inner_path
 from web.api.problems import RequestProblem
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -55,18 +55,6 @@ def behind_proxies(scope: Any, trusted: Sequence[Network]) -> Any:
         inner = inner.removeprefix(said.prefix) if inner.startswith(f"{said.prefix}/") else inner
         scope["root_path"], scope["path"] = said.prefix, said.prefix + inner
     return scope
-
-
-def inner_path(scope: Any) -> str:
-    """The path that routes are found by: without the `root_path` of the ASGI server."""
-    path: str = scope["path"]
-    if not path.startswith("/"):  # Some servers pass on the whole target of a proxy's request.
-        path = urlsplit(path).path
-    root: str = scope.get("root_path", "")
-    if not root:
-        return path
-    inside = path != root and path.startswith(root)
-    return path.removeprefix(root) if inside else " "  # No route has this path.
 
 
 def _said(headers: Sequence[tuple[bytes, bytes]], trusted: Sequence[Network]) -> Said:

@@ -13,11 +13,11 @@ from typing import Any, NoReturn, TypeVar
 
 import trio
 from pydantic import BaseModel, ValidationError
-from quart import Request
 from werkzeug.datastructures import FileStorage
 from werkzeug.formparser import MultiPartParser
 
 from web.api.body_memory import Room
+from web.api.exchange import ApiRequest, ClientLeft
 from web.api.problems import Fault, RequestProblem
 
 JSON = "application/json"
@@ -33,26 +33,29 @@ _forms = trio.CapacityLimiter(1)
 """A form is in memory twice while it is taken apart."""
 
 
-async def read_body(request: Request, most: int, room: Room) -> bytes:
+async def read_body(request: ApiRequest, most: int, room: Room) -> bytes:
     """The whole body, at most `most` bytes of it."""
     too_large = RequestProblem("too_large", f"The body may have at most {most:,} bytes.")
-    length = request.content_length or 0
+    length = request.content_length
     if length > most:
         raise too_large
     _refuse_encoded(request)
     room.take(length)
     body = BytesIO()  # Its value is taken out without a copy.
-    async for chunk in request.body:
-        size = body.tell() + len(chunk)
-        if size > most:
-            raise too_large
-        room.take(size)
-        body.write(chunk)
+    try:
+        while (chunk := await request.more_body()) is not None:
+            size = body.tell() + len(chunk)
+            if size > most:
+                raise too_large
+            room.take(size)
+            body.write(chunk)
+    except ClientLeft:
+        raise RequestProblem("bad_request", "The body has not come whole.") from None
     return body.getvalue()
 
 
-def _refuse_encoded(request: Request) -> None:
-    coding = request.headers.get("Content-Encoding", "").strip()
+def _refuse_encoded(request: ApiRequest) -> None:
+    coding = request.headers.get("content-encoding", "")
     if coding.lower() not in ("", "identity"):
         detail = f"A body is not decoded here: send it without Content-Encoding: {coding}."
         raise RequestProblem(
@@ -61,7 +64,7 @@ def _refuse_encoded(request: Request) -> None:
 
 
 async def json_body(
-    request: Request, model: type[M], most: int, room: Room, *, optional: bool = False
+    request: ApiRequest, model: type[M], most: int, room: Room, *, optional: bool = False
 ) -> M:
     """The body as a `model`; an `optional` one may be empty."""
     kind = request.mimetype
@@ -74,8 +77,8 @@ async def json_body(
     return validate(model, decoded_json(body))
 
 
-def _is_empty(request: Request) -> bool:
-    return not request.content_length and "Transfer-Encoding" not in request.headers
+def _is_empty(request: ApiRequest) -> bool:
+    return not request.content_length and "transfer-encoding" not in request.headers
 
 
 def unsupported_type(detail: str, accepted: Iterable[str]) -> RequestProblem:
@@ -123,7 +126,7 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-async def form_files(request: Request, most: int, room: Room) -> list[FileStorage]:
+async def form_files(request: ApiRequest, most: int, room: Room) -> list[FileStorage]:
     """The files of a form, in memory; the whole form has at most `most` bytes."""
     boundary = request.mimetype_params.get("boundary", "").encode("ascii", errors="replace")
     body = await read_body(request, most, room)

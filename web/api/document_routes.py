@@ -8,7 +8,6 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-from quart import Response
 from werkzeug.datastructures import FileStorage
 
 from actors.errors import ActorError
@@ -16,6 +15,7 @@ from actors.library.documents import Added
 from actors.library.parsing.media_types import check_media_type
 from web.api import views
 from web.api.bodies import form_files, json_body, read_body
+from web.api.exchange import ApiResponse
 from web.api.problems import Fault, RequestProblem
 from web.api.routing import RequestContext, Route, next_link, render
 
@@ -23,12 +23,12 @@ FORM_OVERHEAD_BYTES = 1024 * 1024
 """Bytes that a form may have besides the documents in it."""
 
 
-async def add(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Response:
+async def add(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> ApiResponse:
     if context.request.mimetype == "multipart/form-data":
         return await _add_files(context)
     if context.request.mimetype == "application/json":
         return _added(await _add_page(context))
-    media_type = context.request.headers.get("Content-Type")
+    media_type = context.request.headers.get("content-type")
     check_media_type(media_type)
     body = await read_body(context.request, context.settings.max_document_bytes, context.room)
     added = await context.system.library.add(
@@ -47,7 +47,7 @@ def _owner(context: RequestContext[Any, Any]) -> str | None:
     return context.principal.name if context.settings.private_documents else None
 
 
-def _added(added: Added) -> Response:
+def _added(added: Added) -> ApiResponse:
     document = added.document
     location = {"Location": f"/documents/{document.document_id}"}
     return render(201 if added.created else 200, views.added_view(added), location)
@@ -67,7 +67,7 @@ async def _add_page(context: RequestContext[views.NewDocumentQuery, views.NoBody
     )
 
 
-async def _add_files(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> Response:
+async def _add_files(context: RequestContext[views.NewDocumentQuery, views.NoBody]) -> ApiResponse:
     """Add each file by itself, so that one that cannot be read does not keep the others out."""
     most = context.settings.max_document_bytes + FORM_OVERHEAD_BYTES
     files = await form_files(context.request, most, context.room)
@@ -115,7 +115,7 @@ def _known(kind: str | None) -> str | None:
     return None if kind == "application/octet-stream" else kind
 
 
-async def listing(context: RequestContext[views.DocumentsQuery, views.NoBody]) -> Response:
+async def listing(context: RequestContext[views.DocumentsQuery, views.NoBody]) -> ApiResponse:
     limit, source = context.query.limit, context.query.source
     page = await context.system.library.documents(
         limit=limit,
@@ -130,35 +130,35 @@ async def listing(context: RequestContext[views.DocumentsQuery, views.NoBody]) -
     return render(200, {"documents": documents, "next_cursor": page.next_cursor}, headers)
 
 
-async def document(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def document(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     library, document_id = context.system.library, context.path["document_id"]
     found = await library.document(document_id, reader=context.principal.reader)
     return render(200, views.document_view(found))
 
 
-async def text(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def text(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     library, document_id = context.system.library, context.path["document_id"]
     found = await library.text(document_id, reader=context.principal.reader)
-    return Response(found.encode(), 200, content_type="text/plain; charset=utf-8")
+    return ApiResponse(200, found.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
 
-async def delete(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def delete(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     library, document_id = context.system.library, context.path["document_id"]
     adder = await library.added_by(document_id, reader=context.principal.reader)
     if not context.principal.sees(adder):
         raise RequestProblem("forbidden", "A key deletes only the documents that it added.")
     await library.delete(document_id)
-    return Response(b"", 204)
+    return ApiResponse(204)
 
 
-async def forget_source(context: RequestContext[views.SourceQuery, views.NoBody]) -> Response:
+async def forget_source(context: RequestContext[views.SourceQuery, views.NoBody]) -> ApiResponse:
     removed = await context.system.library.forget_source(
         context.query.source, context.principal.name
     )
     return render(200, {"documents": [views.document_view(document) for document in removed]})
 
 
-async def search(context: RequestContext[views.SearchQuery, views.NoBody]) -> Response:
+async def search(context: RequestContext[views.SearchQuery, views.NoBody]) -> ApiResponse:
     hits = await context.system.library.search(
         context.query.q, limit=context.query.limit, reader=context.principal.reader
     )

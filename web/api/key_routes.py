@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel
-from quart import Response
 
 from web.access import audit
 from web.access.keys import Key, Scope, lifetime
 from web.api import views
+from web.api.exchange import ApiResponse
 from web.api.routing import RequestContext, Route, render
 
 
@@ -47,7 +47,7 @@ class KeyList(BaseModel):
     keys: list[KeyView]
 
 
-async def add(context: RequestContext[views.NoQuery, NewKey]) -> Response:
+async def add(context: RequestContext[views.NoQuery, NewKey]) -> ApiResponse:
     new = context.body
     expires = lifetime(new.expires) if new.expires is not None else None
     key, secret = context.keys.add(new.name, new.scope, expires, take_over=new.take_over)
@@ -55,17 +55,17 @@ async def add(context: RequestContext[views.NoQuery, NewKey]) -> Response:
     return render(201, key.shown(secret))
 
 
-async def listing(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def listing(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     return render(200, {"keys": [key.shown() for key in context.keys.all()]})
 
 
-async def revoke(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def revoke(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     key = context.keys.revoke(context.path["name"])
     _audit(context, "revoke", key)
     return render(200, key.shown())
 
 
-async def rotate(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def rotate(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     key, secret = context.keys.rotate(context.path["name"])
     _audit(context, "rotate", key)
     return render(200, key.shown(secret))

@@ -10,13 +10,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Protocol
 from urllib.parse import quote
 
 from pydantic import BaseModel, Field
-from quart import Request, Response
 from werkzeug.exceptions import HTTPException
 
 from actors.errors import ActorError
+from web.api.exchange import ApiResponse
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,16 @@ class Fault:
     msg: str
 
 
+class Asked(Protocol):
+    """What an error response says of its request."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+
 class RequestProblem(Exception):
     """A request that the web layer refuses itself, without asking an actor."""
 
@@ -115,11 +126,11 @@ class RequestProblem(Exception):
         self.headers = headers or {}
 
 
-def problem(request: Request, code: str, detail: str, faults: Sequence[Fault] = ()) -> Response:
+def problem(request: Asked, code: str, detail: str, faults: Sequence[Fault] = ()) -> ApiResponse:
     """The response to a request that fails with this code."""
     kind = KINDS[code]
     body = problem_body(code, detail, request.path, faults)
-    response = Response(body, kind.status, content_type=CONTENT_TYPE)
+    response = ApiResponse(kind.status, body, {"Content-Type": CONTENT_TYPE})
     if kind.retry_after_s is not None:
         response.headers["Retry-After"] = str(kind.retry_after_s)
     return response
@@ -143,7 +154,7 @@ def problem_body(code: str, detail: str, path: str, faults: Sequence[Fault] = ()
     return json.dumps(body).encode("ascii")
 
 
-def of_actor_error(request: Request, error: ActorError) -> Response:
+def of_actor_error(request: Asked, error: ActorError) -> ApiResponse:
     """The response to an error that an actor replied with."""
     if error.code not in KINDS:
         log.error("the code %s is not in the table of problems", error.code, exc_info=error)
@@ -154,7 +165,7 @@ def of_actor_error(request: Request, error: ActorError) -> Response:
     return response
 
 
-def of_http_exception(request: Request, error: HTTPException) -> Response:
+def of_http_exception(request: Asked, error: HTTPException) -> ApiResponse:
     """The response to what Quart refuses itself: no such route or method, or a body too large."""
     match error.code:
         case 404:
@@ -177,7 +188,7 @@ def of_http_exception(request: Request, error: HTTPException) -> Response:
             return problem(request, "internal_error", _BUG)
 
 
-def of_bug(request: Request, error: Exception) -> Response:
+def of_bug(request: Asked, error: Exception) -> ApiResponse:
     """The response to any other exception."""
     log.error("a request failed: %s %s", request.method, request.path, exc_info=error)
     return problem(request, "internal_error", _BUG)

@@ -5,8 +5,7 @@ Rule: a request has one meaning, for us and for a proxy in front of us, or it is
 
 from __future__ import annotations
 
-from quart import Request, Response
-
+from web.api.exchange import ApiRequest, ApiResponse
 from web.api.problems import Fault, problem
 
 SINGLE_HEADERS = (
@@ -20,7 +19,7 @@ SINGLE_HEADERS = (
 """Those that are read here, and may stand on one line only."""
 
 
-def refusal_of_ambiguous(request: Request) -> Response | None:
+def refusal_of_ambiguous(request: ApiRequest) -> ApiResponse | None:
     """The refusal of a request, if it deserves one."""
     path: str = request.scope["path"]
     inner = path.removeprefix(request.scope.get("root_path", ""))
@@ -28,7 +27,9 @@ def refusal_of_ambiguous(request: Request) -> Response | None:
         return problem(
             request, "not_found", f"There is no {path} here: its slashes are not those of a route."
         )
-    doubled = [name for name in SINGLE_HEADERS if len(request.headers.getlist(name)) > 1]
+    if not request.doubled:
+        return None
+    doubled = [name for name in SINGLE_HEADERS if name.lower() in request.doubled]
     if doubled:
         faults = [Fault(("header", name), "This header is given twice.") for name in doubled]
         return problem(request, "invalid_request", f"{doubled[0]} is given twice.", faults)

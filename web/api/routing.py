@@ -8,13 +8,13 @@ the routes and /openapi.json.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from pydantic import BaseModel
-from quart import Request, Response
 from werkzeug.datastructures import MIMEAccept
 
 from actors.errors import ActorError, UnsupportedMediaType
@@ -25,6 +25,7 @@ from web.access.keys import Keys, Principal
 from web.access.seen import check_seen
 from web.api.bodies import JSON, json_body, validate
 from web.api.body_memory import BodyMemories, Room, body_memories
+from web.api.exchange import ApiRequest, ApiResponse
 from web.api.problems import Fault, RequestProblem, of_actor_error, problem
 from web.api.quart_app import ApiApp, View
 from web.api.streams import Readers
@@ -52,7 +53,7 @@ class RequestContext(Generic[Q, B]):
     connections: ConnectionTable
     bodies: BodyMemories
     room: Room
-    request: Request
+    request: ApiRequest
     path: Mapping[str, str]
     query: Q
     body: B
@@ -65,10 +66,10 @@ class RequestContext(Generic[Q, B]):
     @property
     def address(self) -> str:
         """The address of the client."""
-        return self.request.remote_addr or "unknown"
+        return self.request.address
 
 
-Handler = Callable[[RequestContext[Any, Any]], Awaitable[Response]]
+Handler = Callable[[RequestContext[Any, Any]], Awaitable[ApiResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _view(
 ) -> View:
     memory = bodies.uploads if route.raw_body else bodies.others
 
-    async def answer(request: Request, path: Mapping[str, str], room: Room) -> Response:
+    async def answer(request: ApiRequest, path: Mapping[str, str], room: Room) -> ApiResponse:
         scope: Any = request.scope
         principal: Principal = scope[PRINCIPAL]
         if not principal.sees_all and (task_id := path.get("task_id")):
@@ -143,7 +144,7 @@ def _view(
         )
         return await route.handler(context)
 
-    async def view(request: Request, path: Mapping[str, str]) -> Response:
+    async def view(request: ApiRequest, path: Mapping[str, str]) -> ApiResponse:
         try:
             with memory.request() as room:
                 return await answer(request, path, room)
@@ -162,20 +163,25 @@ def _view(
 # --- parse ----------------------------------------------------------------------------------------
 
 
-def _query(request: Request, model: type[M]) -> M:
+def _query(request: ApiRequest, model: type[M]) -> M:
     """The query string as a `model`; each parameter may be given once."""
-    given = request.args.to_dict(flat=False)
-    twice = [
-        Fault((name,), "This parameter is given twice.") for name in given if len(given[name]) > 1
-    ]
-    if twice:
+    text = request.scope["query_string"].decode(errors="replace")
+    pairs = parse_qsl(text, keep_blank_values=True) if text else []
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        names = Counter(name for name, _ in pairs)
+        twice = [
+            Fault((name,), "This parameter is given twice.") for name in given if names[name] > 1
+        ]
         raise RequestProblem("invalid_request", "A query parameter is given twice.", twice)
-    return validate(model, {name: values[0] for name, values in given.items()})
+    return validate(model, given)
 
 
-def preferred(request: Request, offered: Sequence[str]) -> str:
+def preferred(request: ApiRequest, offered: Sequence[str]) -> str:
     """The media type that `Accept` prefers, the first one by default. Parameters do not matter."""
-    accepted = [(kind.partition(";")[0].strip(), q) for kind, q in request.accept_mimetypes]
+    if "accept" not in request.headers:
+        return offered[0]
+    accepted = [(kind.partition(";")[0].strip(), q) for kind, q in request.accepted]
     return MIMEAccept(accepted).best_match(offered, offered[0])
 
 
@@ -192,9 +198,7 @@ def next_link(path: str, *, cursor: str | None, **again: str | int | None) -> di
     return {"Link": f'<{path}?{urlencode(query)}>; rel="next"'}
 
 
-def render(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
+def render(status: int, value: Any, headers: Mapping[str, str] | None = None) -> ApiResponse:
     """A JSON response."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    response = Response(body, status, content_type="application/json")
-    response.headers.update(headers or {})
-    return response
+    return ApiResponse(status, body, {"Content-Type": "application/json", **(headers or {})})

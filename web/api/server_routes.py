@@ -6,10 +6,10 @@ from importlib.metadata import version
 from typing import Any
 
 import trio
-from quart import Response
 
 from actors.errors import ActorError, ActorStopped, StorageUnavailable
 from web.api import views
+from web.api.exchange import ApiResponse
 from web.api.problems import RequestProblem
 from web.api.routing import RequestContext, Route, render
 
@@ -19,16 +19,16 @@ READY_S = 1.0
 VERSION = version("terzetto")
 
 
-async def list_agents(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def list_agents(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     agents = [views.as_view(views.AgentView, agent) for agent in context.system.agents()]
     return render(200, {"agents": agents})
 
 
-async def livez(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def livez(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     return render(200, {"status": "ok"})
 
 
-async def readyz(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def readyz(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     if context.system.draining:
         raise RequestProblem("draining", "The server is about to stop.")
     try:
@@ -41,7 +41,7 @@ async def readyz(context: RequestContext[views.NoQuery, views.NoBody]) -> Respon
     return render(200, {"status": "ok"})
 
 
-async def health(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def health(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     status = "draining" if context.system.draining else "ok"
     streams = {
         "streams": context.readers.open_streams(),

@@ -18,8 +18,6 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 import trio
-from quart import Response
-from quart.wrappers.response import ResponseBody
 
 from actors.clock import rfc3339, wall_clock
 from actors.errors import TaskUnreadable
@@ -27,6 +25,7 @@ from actors.journal.follower import Closing, Follower
 from actors.journal.log import MAX_LINE_BYTES, PIECE_BYTES
 from actors.system import System
 from actors.tasks.events import encode_line
+from web.api.exchange import ApiResponse
 from web.api.problems import RequestProblem
 
 log = logging.getLogger(__name__)
@@ -115,7 +114,7 @@ class Reader:
         self.leave(lost=True)
 
 
-class EventStream(ResponseBody):
+class EventStream:
     """The body of a streaming response. It ends when the client `may_read` no longer: at the next line
     or heartbeat."""
 
@@ -204,14 +203,15 @@ class EventStream(ResponseBody):
         return encode_line(dict(zip(names, (event_type, self._task_id, at, data), strict=True)))
 
 
-def stream_response(body: EventStream, task_id: str, kind: StreamType) -> Response:
+def stream_response(body: EventStream, task_id: str, kind: StreamType) -> ApiResponse:
     """The response whose body is this stream."""
-    response = Response(body, 200, content_type=kind)
-    response.timeout = None  # By default Quart cuts a response after 60 s.
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"
-    response.headers["X-Task-ID"] = task_id
-    return response
+    headers = {
+        "Content-Type": kind,
+        "Cache-Control": "no-store",
+        "X-Accel-Buffering": "no",
+        "X-Task-ID": task_id,
+    }
+    return ApiResponse(200, body, headers)
 
 
 # --- the bytes of the log -----------------------------------------------------------------------

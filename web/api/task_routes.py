@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import trio
 from pydantic import BaseModel
-from quart import Response
 from werkzeug.http import parse_list_header
 
 from actors.errors import ActorError
@@ -23,6 +22,7 @@ from actors.tasks.life import Task
 from actors.tasks.limits import MAX_KEY
 from web.access.seen import check_seen
 from web.api import views
+from web.api.exchange import ApiResponse
 from web.api.problems import Fault, RequestProblem
 from web.api.reports import HTML, MARKDOWN, as_html, as_markdown, links_of
 from web.api.routing import RequestContext, Route, next_link, preferred, render
@@ -31,8 +31,8 @@ from web.api.streams import NDJSON, SSE, EventStream, Reader, StreamType, stream
 A = TypeVar("A", int, int | None)
 
 
-async def create(context: RequestContext[views.NoQuery, views.NewTask]) -> Response:
-    key = context.request.headers.get("Idempotency-Key")
+async def create(context: RequestContext[views.NoQuery, views.NewTask]) -> ApiResponse:
+    key = context.request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= MAX_KEY:
         fault = Fault(("header", "Idempotency-Key"), f"must have 1 to {MAX_KEY} characters")
         raise RequestProblem("invalid_request", f"Idempotency-Key {fault.msg}.", [fault])
@@ -52,7 +52,7 @@ async def create(context: RequestContext[views.NoQuery, views.NewTask]) -> Respo
     return render(201, answer, {"Location": f"/tasks/{task.task_id}"})
 
 
-async def execute(context: RequestContext[views.ExecuteQuery, views.NoBody]) -> Response:
+async def execute(context: RequestContext[views.ExecuteQuery, views.NoBody]) -> ApiResponse:
     task_id, after = context.path["task_id"], _after(context, context.query.after)
 
     async def start() -> tuple[Task, int]:
@@ -62,7 +62,7 @@ async def execute(context: RequestContext[views.ExecuteQuery, views.NoBody]) -> 
     return await _start_and_stream(context, start)
 
 
-async def retry(context: RequestContext[views.RetryQuery, views.NoBody]) -> Response:
+async def retry(context: RequestContext[views.RetryQuery, views.NoBody]) -> ApiResponse:
     task_id = context.path["task_id"]
     after = _after(context, context.query.after)
 
@@ -75,7 +75,7 @@ async def retry(context: RequestContext[views.RetryQuery, views.NoBody]) -> Resp
     return await _start_and_stream(context, start)
 
 
-async def events(context: RequestContext[views.EventsQuery, views.NoBody]) -> Response:
+async def events(context: RequestContext[views.EventsQuery, views.NoBody]) -> ApiResponse:
     task_id = context.path["task_id"]
     after = _after(context, context.query.after)
     follower = await context.system.follow(
@@ -85,26 +85,25 @@ async def events(context: RequestContext[views.EventsQuery, views.NoBody]) -> Re
     return await _stream(context, follower, reader)
 
 
-async def status(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def status(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     return render(200, views.task_view(await context.system.status(context.path["task_id"])))
 
 
-async def report(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def report(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     text, sources = await context.system.report(context.path["task_id"])
     if not text:
-        return Response(b"", 204)
+        return ApiResponse(204)
     root = context.request.root_path
     if preferred(context.request, [MARKDOWN, HTML]) == HTML:
         shown = await trio.to_thread.run_sync(as_html, text, sources, root)
         kind = HTML
     else:
         shown, kind = as_markdown(text, links_of(sources, root)), MARKDOWN
-    response = Response(shown.encode(), 200, content_type=f"{kind}; charset=utf-8")
-    response.headers.update(_REPORT_HEADERS)
-    return response
+    headers = {"Content-Type": f"{kind}; charset=utf-8", **_REPORT_HEADERS}
+    return ApiResponse(200, shown.encode(), headers)
 
 
-async def listing(context: RequestContext[views.TasksQuery, views.NoBody]) -> Response:
+async def listing(context: RequestContext[views.TasksQuery, views.NoBody]) -> ApiResponse:
     query = context.query
     before = cursors.decode(query.cursor)
     owner = None if context.principal.sees_all else context.principal.name
@@ -117,19 +116,19 @@ async def listing(context: RequestContext[views.TasksQuery, views.NoBody]) -> Re
     return render(200, {"tasks": tasks, "next_cursor": cursor}, headers)
 
 
-async def cancel(context: RequestContext[views.NoQuery, views.CancelBody]) -> Response:
+async def cancel(context: RequestContext[views.NoQuery, views.CancelBody]) -> ApiResponse:
     task = await context.system.cancel(context.path["task_id"], context.body.reason)
     return render(200, views.task_view(task))
 
 
-async def delete(context: RequestContext[views.NoQuery, views.NoBody]) -> Response:
+async def delete(context: RequestContext[views.NoQuery, views.NoBody]) -> ApiResponse:
     await context.system.delete(context.path["task_id"])
-    return Response(b"", 204)
+    return ApiResponse(204)
 
 
 async def _start_and_stream(
     context: RequestContext[Any, views.NoBody], start: Callable[[], Awaitable[tuple[Task, int]]]
-) -> Response:
+) -> ApiResponse:
     """Start or attach; then stream, or with `Prefer: respond-async` answer at once."""
     task_id = context.path["task_id"]
     if "respond-async" in _preferences(context):
@@ -149,12 +148,12 @@ async def _start_and_stream(
 
 async def _stream(
     context: RequestContext[Any, views.NoBody], follower: Follower, reader: Reader
-) -> Response:
+) -> ApiResponse:
     kind = _kind(context)
     task_id = context.path["task_id"]
     if kind == SSE and follower.ended:
         reader.leave(lost=False)
-        return Response(b"", 204)  # EventSource reconnects after any other answer.
+        return ApiResponse(204)  # EventSource reconnects after any other answer.
     may_read = partial(context.keys.still_opens, context.principal)
     body = EventStream(follower, reader, task_id, kind, context.settings.heartbeat_s, may_read)
     return stream_response(body, task_id, kind)
@@ -162,7 +161,7 @@ async def _stream(
 
 def _preferences(context: RequestContext[Any, Any]) -> set[str]:
     """The names of what the client prefers (RFC 7240), without values and parameters."""
-    listed = parse_list_header(context.request.headers.get("Prefer", ""))
+    listed = parse_list_header(context.request.headers.get("prefer", ""))
     return {re.split("[=;]", preference)[0].strip().lower() for preference in listed}
 
 
@@ -172,7 +171,7 @@ def _kind(context: RequestContext[Any, Any]) -> StreamType:
 
 def _after(context: RequestContext[Any, Any], after: A) -> int | A:
     """The seq to continue after: EventSource sends it in a header, which beats the query."""
-    last = context.request.headers.get("Last-Event-ID")
+    last = context.request.headers.get("last-event-id")
     if last is None:
         return after
     if not re.fullmatch(r"[0-9]{1,15}", last):

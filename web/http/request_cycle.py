@@ -202,7 +202,7 @@ class RequestCycle:
                     self.quiet = False
                     self._event(h11.Data(data=part.encode() if isinstance(part, str) else part))
                     del part  # A client that stalls holds only what is not sent yet.
-                    if not self._stream.ready or self._write_buffer.bytes >= TOGETHER_BYTES:
+                    if not self._stream.ready or self._write_buffer.size >= TOGETHER_BYTES:
                         await self._write_buffer.flush()
         self._event(h11.EndOfMessage())
         await self._write_buffer.flush()

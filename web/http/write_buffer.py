@@ -50,7 +50,7 @@ class WriteBuffer:
         self._closed = False
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """How many bytes the kernel has not taken yet."""
         return self._bytes
 
