@@ -333,12 +333,15 @@ class System:
         }
 
     async def _ask(self, request: Request[R]) -> R:
-        with trio.move_on_after(self.settings.room_wait_s) as waiting:
-            call = await self._supervisor.send(request)
-        if waiting.cancelled_caught:
-            raise Overloaded(
-                "The server is busy and its queue is full. Send the request again in a moment."
-            )
+        try:
+            call = self._supervisor.send_nowait(request)
+        except trio.WouldBlock:
+            with trio.move_on_after(self.settings.room_wait_s) as waiting:
+                call = await self._supervisor.send(request)
+            if waiting.cancelled_caught:
+                raise Overloaded(
+                    "The server is busy and its queue is full. Send the request again in a moment."
+                ) from None
         return await call.reply()
 
 

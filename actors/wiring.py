@@ -194,8 +194,9 @@ def _tool_agent(server: str) -> str:
 
 async def _tool_options(tools: Tools, plugins: Plugins) -> list[ToolOption]:
     """What a plan may call: plugins, and the tools of servers that have started in time."""
-    with trio.move_on_after(TOOLS_START_S):
-        await tools.wait_started()
+    if not tools.started:
+        with trio.move_on_after(TOOLS_START_S):
+            await tools.wait_started()
     options = [plugin.tool_option() for plugin in plugins]
     return [*options, *tools.options()]
 

@@ -234,7 +234,7 @@ class Run:
             delay_s = max(delay_s, min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S))
             await self._record_retry(step, attempt, delay_s, error)
             return None, delay_s
-        await self._completed(step, output, trio.current_time() - started)
+        await self._completed(given, output, trio.current_time() - started)
         return output, None
 
     def _turn(self, step: PlannedStep) -> AbstractAsyncContextManager[None]:
@@ -274,15 +274,19 @@ class Run:
         size = len(e.encode_line({"": kept})) if kept else 0
         limit = given.budget.output_bytes or MAX_OUTPUT_BYTES
         async with agent.ref.stream(request, handler_s=self._limits.step_timeout_s) as parts:
-            async for part in parts:
-                text = part.encode(errors="replace").decode()  # UTF-8 has no lone surrogates.
-                size += len(e.encode_line({"": text}))  # As the ending will hold it.
+            while batch := await parts.batch():
+                written: list[e.Event] = []
+                for part in batch:
+                    text = part.encode(errors="replace").decode()  # UTF-8 has no lone surrogates.
+                    size += len(e.encode_line({"": text}))  # As the ending will hold it.
+                    if text and size <= limit:
+                        written.append(
+                            e.PartialOutput(step.step_id, step.step, attempt, text, bool(kept))
+                        )
+                if written:
+                    await self._record(*written)
                 if size > limit:
                     raise OutputTooLarge(f"The text is longer than {limit:,} bytes.")
-                if text:
-                    await self._record(
-                        e.PartialOutput(step.step_id, step.step, attempt, text, bool(kept))
-                    )
             return parts.result
 
     async def _record_retry(
@@ -308,8 +312,9 @@ class Run:
         empty_output = CONTRACTS[step.step].empty_output
         agent = self._agents.address(step.agent_type)
         if empty_output and not (agent and agent.must_succeed):
-            output = empty_output(self._input(step), failure, error.usage)
-            await self._completed(step, output, duration_s)
+            given = self._input(step)
+            output = empty_output(given, failure, error.usage)
+            await self._completed(given, output, duration_s)
             return output
         attempts, usage = self._attempt_of(step), error.usage or None
         await self._record(e.StepFailed(step.step_id, step.step, attempts, failure, usage))
@@ -317,9 +322,9 @@ class Run:
 
     # --- what is recorded -------------------------------------------------------------------
 
-    async def _record(self, event: e.Event) -> None:
+    async def _record(self, *events: e.Event) -> None:
         await self._ledger.room()
-        self._ledger.record(event)
+        self._ledger.record(*events)
 
     async def _record_start(
         self, step: PlannedStep, attempt: int, total_steps: int | None, *, continues: bool
@@ -343,7 +348,8 @@ class Run:
         if durable:
             await self._ledger.flush()
 
-    async def _completed(self, step: PlannedStep, output: Any, duration_s: float) -> None:
+    async def _completed(self, given: StepInput, output: Any, duration_s: float) -> None:
+        step = given.step
         await self._ledger.room()
         self._ledger.record(
             *([e.PlanCreated(output.steps)] if isinstance(output, Plan) else []),
@@ -354,7 +360,7 @@ class Run:
                 duration_s=round(duration_s, 6),
                 degraded=output.degraded is not None,
                 error=output.degraded,
-                result=CONTRACTS[step.step].summary(output, self._input(step)),
+                result=CONTRACTS[step.step].summary(output, given),
                 usage=output.usage or None,
             ),
             step_id=step.step_id,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -21,7 +22,7 @@ from actors.runtime.request import Request, StreamRequest
 R = TypeVar("R")
 P = TypeVar("P")
 
-PARTS_AHEAD = 8
+PARTS_AHEAD = 32
 """Parts of a streamed answer that may wait for the asker before the handler is paused."""
 
 askers: ContextVar[tuple[str, ...]] = ContextVar("askers", default=())
@@ -62,6 +63,12 @@ class Ref:
         """Wait for room only; then `await call.reply()`. Raises `ActorStopped` or `AskCycle`."""
         call = Call(request, self._chain(), handler_s)
         await self._put(call)
+        return call
+
+    def send_nowait(self, request: Request[R]) -> Call[R]:
+        """Like `send`, but raises `trio.WouldBlock` if there is no room."""
+        call = Call(request, self._chain())
+        self._put_nowait(call)
         return call
 
     async def send_on(self, request: Request[R], then: Callable[[Call[R]], None]) -> None:
@@ -149,6 +156,17 @@ class PartStream(Generic[P, R]):
             pass
         await self._call.reply()
         raise StopAsyncIteration
+
+    async def batch(self) -> list[P]:
+        """The parts that have come, at least one; none after the last. Raises the handler's error."""
+        try:
+            parts = [await self.__anext__()]
+        except StopAsyncIteration:
+            return []
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                parts.append(self._receive.receive_nowait())
+        return parts
 
     @property
     def result(self) -> R:

@@ -99,6 +99,11 @@ class ToolServer:
         """Whether the settings allow this tool."""
         return tool in self._settings.allowed
 
+    @property
+    def started(self) -> bool:
+        """Whether a session is open, or the last attempt to open one has failed."""
+        return self._attempted.is_set()
+
     async def wait_started(self) -> None:
         """Return once a session is open, or the last attempt to open one has failed."""
         await self._attempted.wait()

@@ -53,6 +53,11 @@ class Tools:
         options = (option for option in self.options() if option.name == tool)
         return next((option.arguments(question) for option in options), {})
 
+    @property
+    def started(self) -> bool:
+        """Whether every server has listed its tools or failed to."""
+        return all(server.started for server in self._servers.values())
+
     async def wait_started(self) -> None:
         """Return once every server has listed its tools or failed to; each start has a timeout."""
         for server in self._servers.values():

@@ -164,7 +164,7 @@ class EventStream:
                 within_line = self._chunks.within_line
                 if not (within_line or self._may_read()):
                     return self._refused()
-                if self._chunks.has_more:  # A scope costs more than taking a slice.
+                if self.ready:  # A scope costs more than taking a slice.
                     return await self._chunks.take()
                 with trio.move_on_after(self._heartbeat_s):
                     part = await self._chunks.take()

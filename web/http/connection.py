@@ -210,17 +210,16 @@ class Connection:
 
     async def _next(self) -> None:
         """Handle the next event, or wait for one."""
-        too_long = BadRequest(f"The head has more than {HEAD_BYTES:,} bytes.", "head_too_large")
         if self._http.their_state is h11.IDLE:
             # h11 has no bound for a head that is complete when it comes.
             come = self._http.trailing_data[0]
             if len(come) > HEAD_BYTES and not _HEAD_END.search(come, 0, HEAD_BYTES):
-                raise too_long
+                raise _too_long()
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
             if error.error_status_hint == 431:
-                raise too_long from None
+                raise _too_long() from None
             raise BadRequest(f"This is not HTTP: {error}.") from None
         match event:
             case h11.Request():
@@ -447,6 +446,10 @@ class Connection:
         cycle.disconnect()
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             cycle.answer(bad.code, bad.detail)
+
+
+def _too_long() -> BadRequest:
+    return BadRequest(f"The head has more than {HEAD_BYTES:,} bytes.", "head_too_large")
 
 
 def _address(name: Any) -> tuple[str, int] | None:

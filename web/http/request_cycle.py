@@ -103,8 +103,17 @@ class RequestCycle:
     """The life of one request. `on_lost` is called if a write shows that the client is gone."""
 
     __slots__ = (
-        *("_body", "_bodiless", "_half_closed", "_http", "_on_lost", "_render_error", "_stream"),
-        *("_upload", "_write_buffer", "begun", "disconnected", "must_close", "quiet", "returned"),
+        *("_body", "_bodiless", "_chunked", "_half_closed", "_http", "_on_lost", "_render_error"),
+        *(
+            "_stream",
+            "_upload",
+            "_write_buffer",
+            "begun",
+            "disconnected",
+            "must_close",
+            "quiet",
+            "returned",
+        ),
         "unread",
     )
 
@@ -137,6 +146,7 @@ class RequestCycle:
         self._upload = Upload.COMING
         self._half_closed = False
         self._bodiless = head_only
+        self._chunked = False
         self._stream: StreamBody | None = None
 
     # --- the connection's side ----------------------------------------------------------------
@@ -200,7 +210,7 @@ class RequestCycle:
             if not self._bodiless:  # A stream that is never read from could go on for ever.
                 async for part in parts:
                     self.quiet = False
-                    self._event(h11.Data(data=part.encode() if isinstance(part, str) else part))
+                    self._put_part(part.encode() if isinstance(part, str) else part)
                     del part  # A client that stalls holds only what is not sent yet.
                     if not self._stream.ready or self._write_buffer.size >= TOGETHER_BYTES:
                         await self._write_buffer.flush()
@@ -297,9 +307,21 @@ class RequestCycle:
         if self.must_close or self._http.their_state is h11.SEND_BODY:
             all_headers.append((b"connection", b"close"))
         self._bodiless = self._bodiless or status in (204, 304)
+        measured = any(name.lower() == b"content-length" for name, _ in all_headers)
+        self._chunked = self._http.their_http_version == b"1.1" and not measured
         self.begun = True
         phrase = _PHRASES.get(status, b"")
         self._event(h11.Response(status_code=status, headers=all_headers, reason=phrase))
+
+    def _put_part(self, part: bytes) -> None:
+        """A part of a stream. h11 would take longer to frame it than we to make it.
+
+        Its state is the same after any number of parts.
+        """
+        if self._chunked:
+            self._write_buffer.put(b"%x\r\n%b\r\n" % (len(part), part))
+        else:
+            self._event(h11.Data(data=part))
 
     def _event(self, event: Any) -> None:
         self._write_buffer.put(self._http.send(event) or b"")
