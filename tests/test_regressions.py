@@ -107,14 +107,14 @@ def test_while_a_run_that_cannot_write_still_works_there_is_no_other() -> None:
     """Seed 2657: a cancel was answered by a second ledger, and the agent went on."""
 
     async def story() -> bool:
-        """Whether the agent was at work when the log refused the start."""
+        """Whether the agent was at work after the log had refused the start of the run."""
         cast = Cast(plans=[Stubborn(3.0)])
         machine = Machine(agents=cast.factories())
         async with machine.boot() as system:
             task_id = (await system.create("frogs")).task_id
-            machine.store.faults.append(Refuse())
-            with pytest.raises(StorageUnavailable):
-                await system.start(task_id)
+            machine.store.faults.extend([None, Refuse()])  # It is queued; its start is refused.
+            await system.start(task_id)
+            await trio.sleep(0.1)
             at_work = bool(cast.working)
             if at_work:
                 with pytest.raises(StorageUnavailable):

@@ -9,7 +9,8 @@ from command_fakes import Log, whole_log
 from rich.console import Console
 from test_run_view import ERROR, seen
 
-from web.command.run.screens import Frame, StreamedText, final_picture
+from web.command.run.live import Frame, final_picture
+from web.command.run.screens import StreamedText
 from web.command.run.view import RunView, progress_line, retry_hint, summary_line
 
 NOW = datetime(2026, 1, 31, 12, 0, 5, tzinfo=UTC)

@@ -10,6 +10,7 @@ import trio
 
 from actors.errors import ActorStopped, AgentFailed, AskCycle, StepTimeout
 from actors.runtime import ActorHandle, Call, Ref, Request, StreamRequest, spawn
+from actors.runtime.ref import PARTS_AHEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,10 +283,10 @@ async def test_the_error_of_a_stream_is_raised_after_its_parts(ref: ActorHandle)
 async def test_a_slow_asker_pauses_the_handler(ref: ActorHandle, parrot: Parrot) -> None:
     async with ref.stream(Recite(1_000)) as parts:
         await trio.testing.wait_all_tasks_blocked()
-        assert parrot.sent == 8
+        assert parrot.sent == PARTS_AHEAD
         await anext(parts)
         await trio.testing.wait_all_tasks_blocked()
-        assert parrot.sent == 9
+        assert parrot.sent == PARTS_AHEAD + 1
 
 
 async def test_leaving_a_stream_cancels_its_handler(ref: ActorHandle, parrot: Parrot) -> None:
@@ -303,7 +304,7 @@ async def test_giving_up_at_any_checkpoint_leaves_a_working_actor(
 
         async def talk(ref: ActorHandle = ref) -> None:
             await ref.ask(Say("hi"))
-            async with ref.stream(Recite(12)) as parts:
+            async with ref.stream(Recite(PARTS_AHEAD + 4)) as parts:
                 async for _ in parts:
                     pass
             await ref.ask(Work(1))

@@ -255,8 +255,7 @@ class Journal:
         while self._appends and size < GROUP_BYTES:
             append, call = self._appends.popleft()
             group.append((append, call))
-            size += sum(len(record.line) for record in append.records)
-            size += len(append.snapshot or b"")
+            size += len(append.lines) + len(append.snapshot or b"")
         self._room.unpark_all()
         return group
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, NamedTuple, Protocol
 
 from actors.errors import ActorError
@@ -47,7 +48,7 @@ class Record(NamedTuple):  # Made in half the time of a frozen dataclass.
     output: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # Without slots, for `lines`.
 class Append(Request[Position]):
     """Commit these records after `expected`; `task` is what they make of the task.
 
@@ -61,10 +62,15 @@ class Append(Request[Position]):
     records: tuple[Record, ...]
     snapshot: bytes | None = None
 
-    @property
+    @cached_property
     def lines(self) -> bytes:
         """All its lines, joined."""
-        return b"".join(record.line for record in self.records)
+        return b"".join([record.line for record in self.records])
+
+    @property
+    def piece(self) -> Piece:
+        """Its events."""
+        return Piece(self.records[0].seq, self.records[-1].seq, self.lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,14 +59,13 @@ class MemoryStore:
         if known is None:
             self._created += 1
             self._marks[task_id] = self._created
-        first, last = append.records[0].seq, append.records[-1].seq
-        self._pieces.setdefault(task_id, []).append(Piece(first, last, append.lines))
+        self._pieces.setdefault(task_id, []).append(append.piece)
         outputs = self._outputs.setdefault(task_id, {})
         outputs.update({r.step_id: r.output for r in append.records if r.step_id and r.output})
         self._tasks[task_id] = append.task
         if append.snapshot:
             self._snapshots[task_id] = append.snapshot
-        return last
+        return append.records[-1].seq
 
     async def read(self, task_id: str, after: int) -> Piece | None:
         await trio.lowlevel.checkpoint()

@@ -5,12 +5,13 @@ Rule: a tail shows only what is committed. It is a cache: dropping one loses not
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import islice
 
 import trio
 
-from actors.journal.log import PIECE_BYTES, Append, Piece
+from actors.journal.log import PIECE_BYTES, Append, Piece, lines_after
 from actors.tasks.life import Task
 
 
@@ -29,11 +30,11 @@ class Tail:
     often its streams were closed, the last time for the reason `closed_for`.
     """
 
-    __slots__ = ("_bounds", "_bytes", "_lines", "closed_for", "closings", "grown", "task", "users")
+    __slots__ = ("_bounds", "_bytes", "_pieces", "closed_for", "closings", "grown", "task", "users")
 
     def __init__(self, bounds: TailBounds) -> None:
         self._bounds = bounds
-        self._lines: list[bytes] = []  # A deque takes 700 bytes more.
+        self._pieces: list[Piece] = []  # One for each commit. A deque takes 700 bytes more.
         self._bytes = 0
         self.task: Task | None = None
         self.grown = trio.lowlevel.ParkingLot()
@@ -48,18 +49,21 @@ class Tail:
 
     def extend(self, append: Append) -> None:
         """Show what has been committed, and wake the readers that wait."""
-        for record in append.records:
-            self._lines.append(record.line)
-            self._bytes += len(record.line)
-        dropped = 0
-        while dropped < len(self._lines) - 1 and (
-            len(self._lines) - dropped > self._bounds.events or self._bytes > self._bounds.bytes
-        ):
-            self._bytes -= len(self._lines[dropped])
-            dropped += 1
-        del self._lines[:dropped]
+        self._pieces.append(append.piece)
+        self._bytes += len(append.lines)
+        while self._is_full():
+            oldest = self._pieces.pop(0)
+            self._bytes -= len(oldest.lines)
+            if not self._pieces:
+                self._pieces = [_end_of(oldest, self._bounds)]
+                self._bytes = len(self._pieces[0].lines)
+                break
         self.task = append.task
         self.grown.unpark_all()
+
+    def _is_full(self) -> bool:
+        events = self._pieces[-1].last_seq - self._pieces[0].first_seq + 1
+        return events > self._bounds.events or self._bytes > self._bounds.bytes
 
     def close_streams(self, reason: str) -> None:
         """Close the streams that are open now; later ones may follow again."""
@@ -69,21 +73,32 @@ class Tail:
 
     def holds(self, after: int) -> bool:
         """Whether it holds all events after `after`."""
-        return self.task is not None and after >= self.task.last_seq - len(self._lines)
+        if self.task is None:
+            return False
+        return after >= (self._pieces[0].first_seq - 1 if self._pieces else self.task.last_seq)
 
     def read(self, after: int) -> Piece | None:
         """The events after `after`; None if there are none, or not all of them are held."""
         if self.task is None or not self.holds(after) or after >= self.task.last_seq:
             return None
-        skipped = after - (self.task.last_seq - len(self._lines))
-        lines = list(_up_to_a_piece(self._lines[skipped:]))
-        return Piece(after + 1, after + len(lines), b"".join(lines))
+        number = bisect_right(self._pieces, after, key=lambda piece: piece.last_seq)
+        first = self._pieces[number]
+        found = [lines_after(first.lines, first.first_seq, after)]
+        size, last = len(found[0]), first.last_seq
+        for piece in islice(self._pieces, number + 1, None):
+            if size >= PIECE_BYTES:
+                break
+            found.append(piece.lines)
+            size, last = size + len(piece.lines), piece.last_seq
+        return Piece(after + 1, last, b"".join(found))
 
 
-def _up_to_a_piece(lines: Iterable[bytes]) -> Iterable[bytes]:
-    size = 0
-    for line in lines:
-        if size >= PIECE_BYTES:
-            return
-        size += len(line)
-        yield line
+def _end_of(piece: Piece, bounds: TailBounds) -> Piece:
+    """As many of its last events as may be held, at least one."""
+    lines = piece.lines
+    newest = lines.rfind(b"\n", 0, -1) + 1
+    begin = max(len(lines) - bounds.bytes, 0)
+    start = min(lines.index(b"\n", begin - 1) + 1, newest) if begin else 0
+    first = piece.last_seq - lines.count(b"\n", start) + 1
+    wanted = max(first, piece.last_seq - bounds.events + 1)
+    return Piece(wanted, piece.last_seq, lines_after(lines[start:], first, wanted - 1))

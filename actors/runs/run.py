@@ -9,7 +9,7 @@ no ending: the supervisor writes it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -109,6 +109,7 @@ class Run:
         self._resume = resume
         self._retries = retries
         self._stopped = stopped
+        self._waits = trio.lowlevel.ParkingLot()
 
     async def run(self) -> None:
         """Take the task from where it is to `task_completed` or `task_failed`."""
@@ -161,11 +162,17 @@ class Run:
     # --- the steps of a plan ----------------------------------------------------------------
 
     async def _walk(self, plan: Plan) -> None:
-        """Do each step as soon as all that it depends on are done."""
+        """Do each step as soon as all that it depends on are done.
+
+        This task does what it can itself: a step beside it ends with its task, and costs no memory.
+        """
         order = TopologicalSorter({step.step_id: step.depends_on for step in plan.steps})
         order.prepare()
         async with trio.open_nursery() as nursery:
             await self._go_on(plan, order, nursery)
+            while order.is_active():
+                await self._waits.park()
+                await self._go_on(plan, order, nursery)
 
     # Not a closure of `_walk`: one that refers to itself keeps the whole run alive until the garbage
     # collector finds it, and a thousand such runs stop the loop for a tenth of a second.
@@ -177,16 +184,19 @@ class Run:
         while ready := order.get_ready():
             first, *others = (step for step in plan.steps if step.step_id in ready)
             for step in others:
-                nursery.start_soon(self._do_and_go_on, step, plan, order, nursery)
+                nursery.start_soon(self._do_beside, step, plan, order, nursery)
             await self._do(first, len(plan.steps))
             order.done(first.step_id)
 
-    async def _do_and_go_on(
+    async def _do_beside(
         self, step: PlannedStep, plan: Plan, order: TopologicalSorter[str], nursery: trio.Nursery
     ) -> None:
+        """Do a step; then `_walk` goes on, or this task does, if that one is at work."""
         await self._do(step, len(plan.steps))
         order.done(step.step_id)
-        await self._go_on(plan, order, nursery)
+        if not self._waits.unpark():
+            await self._go_on(plan, order, nursery)
+            self._waits.unpark()  # Perhaps all is done now.
 
     async def _do(self, step: PlannedStep, total_steps: int | None = None) -> Any:
         """Attempt a step until it succeeds or gives up, and return its output."""
@@ -270,24 +280,30 @@ class Run:
         self, agent: AgentAddress, request: StreamRequest[str, Any], given: StepInput, attempt: int
     ) -> Any:
         """Record the parts of the answer as they come, within the limit of the task's text."""
-        step, kept = given.step, given.kept_text
-        size = len(e.encode_line({"": kept})) if kept else 0
-        limit = given.budget.output_bytes or MAX_OUTPUT_BYTES
+        size = len(e.encode_line({"": given.kept_text})) if given.kept_text else 0
         async with agent.ref.stream(request, handler_s=self._limits.step_timeout_s) as parts:
             while batch := await parts.batch():
-                written: list[e.Event] = []
-                for part in batch:
-                    text = part.encode(errors="replace").decode()  # UTF-8 has no lone surrogates.
-                    size += len(e.encode_line({"": text}))  # As the ending will hold it.
-                    if text and size <= limit:
-                        written.append(
-                            e.PartialOutput(step.step_id, step.step, attempt, text, bool(kept))
-                        )
-                if written:
-                    await self._record(*written)
-                if size > limit:
-                    raise OutputTooLarge(f"The text is longer than {limit:,} bytes.")
+                size = await self._record_parts(batch, given, attempt, size)
+                del batch  # A writer that thinks costs no memory.
             return parts.result
+
+    async def _record_parts(
+        self, parts: Sequence[str], given: StepInput, attempt: int, size: int
+    ) -> int:
+        """Record parts of a text that had `size` bytes before; its size after them."""
+        step, continues = given.step, bool(given.kept_text)
+        limit = given.budget.output_bytes or MAX_OUTPUT_BYTES
+        written: list[e.Event] = []
+        for part in parts:
+            text = part.encode(errors="replace").decode()  # UTF-8 has no lone surrogates.
+            size += len(e.encode_line({"": text}))  # As the ending will hold it.
+            if text and size <= limit:
+                written.append(e.PartialOutput(step.step_id, step.step, attempt, text, continues))
+        if written:
+            await self._record(*written)
+        if size > limit:
+            raise OutputTooLarge(f"The text is longer than {limit:,} bytes.")
+        return size
 
     async def _record_retry(
         self, step: PlannedStep, attempt: int, delay_s: float, error: ActorError

@@ -150,26 +150,15 @@ class ActorHandle(Ref):
                 taken = 0
                 while not scope.cancel_called:
                     taken += 1
-                    call = await self._next(lane, yields=taken % self._calls_per_tick == 0)
+                    # A checkpoint for every call would handle one call per tick on a busy loop.
+                    yields = taken % self._calls_per_tick == 0
+                    call = (None if yields else _at_hand(lane)) or await lane.receive()
                     call.take(self._open)
                     while self._instance is None:
                         await self._rebuilt.park()
                     if call.state is not CallState.SETTLED:  # Else its asker has left.
                         await self._handle(call, self._instance, scope)
                     del call  # An idle worker holds no reference to its last request.
-
-    @staticmethod
-    async def _next(lane: trio.MemoryReceiveChannel[Call[Any]], *, yields: bool) -> Call[Any]:
-        """The next call, without a checkpoint if one is in the mailbox and not `yields`.
-
-        A checkpoint for every call would handle one call per event-loop tick on a busy loop.
-        """
-        if not yields:
-            try:
-                return lane.receive_nowait()
-            except trio.WouldBlock:
-                pass
-        return await lane.receive()
 
     @trio.lowlevel.enable_ki_protection
     async def _handle(self, call: Call[Any], instance: Actor, scope: trio.CancelScope) -> None:
@@ -272,3 +261,11 @@ class ActorHandle(Ref):
             self._build()
         except BaseException as error:  # noqa: BLE001 - as in `_handle`; the first may stop the start.
             self._contain(error, partial(self._crashed, None))
+
+
+def _at_hand(lane: trio.MemoryReceiveChannel[Call[Any]]) -> Call[Any] | None:
+    """The next call, if one is in the mailbox."""
+    try:
+        return lane.receive_nowait()
+    except trio.WouldBlock:
+        return None

@@ -86,11 +86,15 @@ class Call(Generic[R]):
 
     async def reply(self) -> R:
         """The handler's value; raises its error. Cancelled while it waits, it gives the call up."""
-        try:
-            await self._settled()
-        except trio.Cancelled:
-            await self.leave()
-            raise
+        if self._state is CallState.SETTLED:
+            await trio.lowlevel.checkpoint()
+        else:  # As in `_settled`, without a coroutine of its own.
+            self._waiter = trio.lowlevel.current_task()
+            try:
+                await trio.lowlevel.wait_task_rescheduled(self._given_up)
+            except trio.Cancelled:
+                await self.leave()
+                raise
         return self.result()
 
     def result(self) -> R:
@@ -118,12 +122,11 @@ class Call(Generic[R]):
             await trio.lowlevel.checkpoint()
             return
         self._waiter = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._given_up)
 
-        def abort(_raise_cancel: object) -> trio.lowlevel.Abort:
-            self._waiter = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
+    def _given_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._waiter = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     # --- the handler's side -----------------------------------------------------------------
 

@@ -57,7 +57,9 @@ class Ref:
         `handler_s`: seconds the handler may work, counted from its start and not from now; past
         them the answer is `StepTimeout`. Bound the waiting itself with a cancel scope.
         """
-        return await (await self.send(request, handler_s=handler_s)).reply()
+        call = Call(request, self._chain(), handler_s)
+        await self._put(call)
+        return await call.reply()
 
     async def send(self, request: Request[R], *, handler_s: float = math.inf) -> Call[R]:
         """Wait for room only; then `await call.reply()`. Raises `ActorStopped` or `AskCycle`."""

@@ -21,7 +21,7 @@ from actors.runtime import Call, Ref, Request, StreamRequest, spawn
 COUNT = 5_000
 """Messages in one measurement."""
 
-AHEAD = 8
+AHEAD = 32
 """Room in the raw channels, as in the runtime's own."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -70,13 +71,18 @@ def markdown_blocks(text: str) -> tuple[Block, ...]:
 
 
 def _html(text: str) -> str:
+    html: str = _parser().render("\n".join(_with_boxes(text.split("\n"))))
+    return _ALERT.sub(_alert, f"<body>{html}</body>")
+
+
+@cache  # Making one takes as long as reading a page.
+def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     parser = parser.use(footnote_plugin).use(deflist_plugin)
     parser.core.ruler.push("sheets", _keep_sheets)
     for rule in (html_inline, html_block, ordered_list_open):
         parser.add_render_rule(rule.__name__, rule)
-    html: str = parser.render("\n".join(_with_boxes(text.split("\n"))))
-    return _ALERT.sub(_alert, f"<body>{html}</body>")
+    return parser
 
 
 def _keep_sheets(state: StateCore) -> None:
