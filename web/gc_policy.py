@@ -15,9 +15,9 @@ import time
 
 import trio
 
-COLLECT_EVERY_S = 0.1
+COLLECT_EVERY_S = 0.25
 IDLE_SHARE = 0.05
-IDLE_PERIODS = 20
+IDLE_PERIODS = 4
 """The process is idle once it has used less than this share of the processor in that many periods. A
 busy process that gets no processor time seems idle, too, but not for that long."""
 

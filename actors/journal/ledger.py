@@ -80,7 +80,7 @@ class Ledger:
     def record(
         self, *events: Event, step_id: str | None = None, output: bytes | None = None
     ) -> None:
-        """Decide that `events` have happened; the last is committed with `output`.
+        """Decide that `events` have happened now; the last is committed with `output`.
 
         Raises `OutputTooLarge` if a line would be too long, and then changes nothing.
         """
@@ -88,10 +88,10 @@ class Ledger:
             raise self.failed
         decided: list[tuple[Record, Task]] = []
         task, size = self._task, 0
+        # A clock may be set back. The times of a log are not: deadlines count from them.
+        time = max(rfc3339(self._now()), task.updated_at if task else "")
         for number, event in enumerate(events, 1):
             seq = task.last_seq + 1 if task else 1
-            # A clock may be set back. The times of a log are not: deadlines count from them.
-            time = max(rfc3339(self._now()), task.updated_at if task else "")
             stamped = Stamped(seq, self.task_id, time, event)
             task = evolve(task, stamped)
             line = stamped.line()

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from graphlib import TopologicalSorter
 from random import Random
 from typing import Any
 
@@ -109,6 +108,8 @@ class Run:
         self._resume = resume
         self._retries = retries
         self._stopped = stopped
+        self._begun: set[str] = set()
+        self._done: set[str] = set()
         self._waits = trio.lowlevel.ParkingLot()
 
     async def run(self) -> None:
@@ -166,37 +167,37 @@ class Run:
 
         This task does what it can itself: a step beside it ends with its task, and costs no memory.
         """
-        order = TopologicalSorter({step.step_id: step.depends_on for step in plan.steps})
-        order.prepare()
         async with trio.open_nursery() as nursery:
-            await self._go_on(plan, order, nursery)
-            while order.is_active():
+            await self._go_on(plan, nursery)
+            while len(self._done) < len(plan.steps):
                 await self._waits.park()
-                await self._go_on(plan, order, nursery)
+                await self._go_on(plan, nursery)
 
     # Not a closure of `_walk`: one that refers to itself keeps the whole run alive until the garbage
     # collector finds it, and a thousand such runs stop the loop for a tenth of a second.
 
-    async def _go_on(
-        self, plan: Plan, order: TopologicalSorter[str], nursery: trio.Nursery
-    ) -> None:
+    async def _go_on(self, plan: Plan, nursery: trio.Nursery) -> None:
         """Do what is ready, and then what that makes ready: one step here, the others beside it."""
-        while ready := order.get_ready():
-            first, *others = (step for step in plan.steps if step.step_id in ready)
+        while ready := self._ready(plan):
+            first, *others = ready
+            self._begun.update(step.step_id for step in ready)
             for step in others:
-                nursery.start_soon(self._do_beside, step, plan, order, nursery)
+                nursery.start_soon(self._do_beside, step, plan, nursery)
             await self._do(first, len(plan.steps))
-            order.done(first.step_id)
+            self._done.add(first.step_id)
 
-    async def _do_beside(
-        self, step: PlannedStep, plan: Plan, order: TopologicalSorter[str], nursery: trio.Nursery
-    ) -> None:
+    async def _do_beside(self, step: PlannedStep, plan: Plan, nursery: trio.Nursery) -> None:
         """Do a step; then `_walk` goes on, or this task does, if that one is at work."""
         await self._do(step, len(plan.steps))
-        order.done(step.step_id)
+        self._done.add(step.step_id)
         if not self._waits.unpark():
-            await self._go_on(plan, order, nursery)
+            await self._go_on(plan, nursery)
             self._waits.unpark()  # Perhaps all is done now.
+
+    def _ready(self, plan: Plan) -> list[PlannedStep]:
+        """The steps that have not begun, though all that they depend on are done."""
+        left = (step for step in plan.steps if step.step_id not in self._begun)
+        return [step for step in left if self._done.issuperset(step.depends_on)]
 
     async def _do(self, step: PlannedStep, total_steps: int | None = None) -> Any:
         """Attempt a step until it succeeds or gives up, and return its output."""
