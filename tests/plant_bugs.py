@@ -289,7 +289,7 @@ BUGS = [
     ),
     Bug(
         "idle tails have no bound",
-        [Edit(JOURNAL, "len(self._idle) > IDLE_TAILS", "False")],
+        [Edit(JOURNAL, "self._idle_bytes > self._bounds.idle_bytes", "False")],
         by=f"{BOUNDS}::tails_that_nobody_uses",
     ),
     Bug(

@@ -21,12 +21,12 @@ from scripted import HANG, Cast, scripted_system
 from actors.clock import virtual_clock
 from actors.errors import ActorError, Overloaded
 from actors.journal.follower import Follower
-from actors.journal.journal import GROUP_APPENDS, GROUP_BYTES, IDLE_TAILS, CommittedView, Journal
+from actors.journal.journal import GROUP_APPENDS, GROUP_BYTES, CommittedView, Journal
 from actors.journal.ledger import Ledger, Window
 from actors.journal.log import EMPTY, MAX_LINE_BYTES, Append, Piece, Position, Record
 from actors.journal.memory import MemoryStore
 from actors.journal.sqlite import open_sqlite_store
-from actors.journal.tail import TailBounds
+from actors.journal.tail import TASK_BYTES, TailBounds
 from actors.runtime import spawn
 from actors.settings import Settings
 from actors.system import SUPERVISOR_MAILBOX, TUNING
@@ -153,12 +153,14 @@ async def test_a_tail_holds_a_bounded_number_of_bytes() -> None:
 
 
 async def test_the_tails_that_nobody_uses_are_bounded() -> None:
-    view = CommittedView(MemoryStore(), TailBounds())
+    view = CommittedView(MemoryStore(), TailBounds(idle_bytes=100_000))
 
-    for number in range(IDLE_TAILS + 20):
+    for number in range(60):
         view.show(appended(f"t{number}", e.TaskCreated("frogs")))
+        await view.task(f"t{number - number % 7}")  # It is used again, and counted once.
 
-    assert view.gauges()["tails"] == IDLE_TAILS
+    tails = view.gauges()["tails"]
+    assert 100_000 - 3_000 < tails * (TASK_BYTES + 200) < 100_000 + 3_000
 
 
 # --- The log on disk ----------------------------------------------------------------------------

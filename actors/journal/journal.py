@@ -32,9 +32,6 @@ GROUP_APPENDS = 512
 GROUP_BYTES = 4 * 1024 * 1024
 """A commit takes no further append once its lines and snapshots have this many bytes."""
 
-IDLE_TAILS = 256
-"""The most tails cached while nobody uses them; the least recently used is dropped first."""
-
 Waiting: TypeAlias = tuple[Append, Call[Any]]
 Outcome: TypeAlias = tuple[Waiting, Position | ActorError]
 
@@ -75,7 +72,8 @@ class CommittedView:
         self.store = store
         self._bounds = bounds
         self._used: dict[str, Tail] = {}
-        self._idle: OrderedDict[str, Tail] = OrderedDict()
+        self._idle: OrderedDict[str, Tail] = OrderedDict()  # The least recently used is the first.
+        self._idle_bytes = 0
         self._closed_for: str | None = None
 
     # --- reading ----------------------------------------------------------------------------
@@ -122,8 +120,9 @@ class CommittedView:
 
     def hold(self, task_id: str) -> Tail:
         """The task's tail, perhaps not loaded; it stays the task's tail until `let_go`."""
-        tail = self._used.get(task_id) or self._idle.pop(task_id, None) or Tail(self._bounds)
-        self._used[task_id] = tail
+        tail = self._used.get(task_id)
+        if tail is None:
+            tail = self._used[task_id] = self._idle_tail(task_id) or Tail(self._bounds)
         tail.users += 1
         return tail
 
@@ -134,8 +133,17 @@ class CommittedView:
             del self._used[task_id]
             if tail.task is not None:
                 self._idle[task_id] = tail
-                if len(self._idle) > IDLE_TAILS:
-                    self._idle.popitem(last=False)
+                self._idle_bytes += tail.size
+                while self._idle_bytes > self._bounds.idle_bytes:
+                    _, oldest = self._idle.popitem(last=False)
+                    self._idle_bytes -= oldest.size
+
+    def _idle_tail(self, task_id: str) -> Tail | None:
+        """Take a tail out of those that nobody uses."""
+        tail = self._idle.pop(task_id, None)
+        if tail is not None:
+            self._idle_bytes -= tail.size
+        return tail
 
     async def load(self, task_id: str, tail: Tail) -> None:
         """Load a tail from the log, unless it is loaded; raises `TaskNotFound`, `TaskUnreadable`."""
@@ -174,7 +182,7 @@ class CommittedView:
 
     def forget(self, task_id: str) -> None:
         """Forget a task that has been deleted."""
-        tail = self._used.pop(task_id, None) or self._idle.pop(task_id, None)
+        tail = self._used.pop(task_id, None) or self._idle_tail(task_id)
         if tail is not None:
             tail.task = None
             tail.close_streams("deleted")
@@ -274,7 +282,7 @@ class Journal:
         ordered.sort(key=lambda one: not one[0][0].task.finished)
         self._answer(ordered[:REPLIES_PER_TICK])
         if rest := ordered[REPLIES_PER_TICK:]:
-            answering.start_soon(self._answer_the_rest, rest)
+            await self._answer_the_rest(rest)
 
     async def _answer_the_rest(self, rest: Sequence[Outcome]) -> None:
         """A few between two checkpoints, so that the event loop never stalls."""

@@ -17,10 +17,19 @@ from actors.tasks.life import Task
 
 @dataclass(frozen=True, slots=True)
 class TailBounds:
-    """The most events and bytes that a tail holds; it always holds the newest event."""
+    """The most events and bytes that a tail holds; it always holds the newest event.
+
+    All tails that nobody uses have `idle_bytes`. A task that was created and not executed is one of
+    them: with room for 256 tails, a task cost 1.6 times as much when 500 clients came at once.
+    """
 
     events: int = 256
     bytes: int = 256 * 1024
+    idle_bytes: int = 32 * 1024 * 1024
+
+
+TASK_BYTES = 2 * 1024
+"""About what a task takes without its texts."""
 
 
 class Tail:
@@ -46,6 +55,11 @@ class Tail:
     def bytes(self) -> int:
         """How many bytes of lines it holds."""
         return self._bytes
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return self._bytes + TASK_BYTES + (len(self.task.text) if self.task else 0)
 
     def extend(self, append: Append) -> None:
         """Show what has been committed, and wake the readers that wait."""
