@@ -211,7 +211,7 @@ class Journal:
     """The actor. Its handlers defer their replies, and the commit settles them.
 
     No task has two appends here at once, and none while it is deleted. So the appends of a group may
-    be answered in any order, and while the next group is being written.
+    be answered in any order.
     """
 
     def __init__(self, view: CommittedView) -> None:
@@ -238,14 +238,13 @@ class Journal:
 
     async def background(self) -> None:
         """Commit what waits, one group after another; a delete waits for one group at most."""
-        async with trio.open_nursery() as answering:
-            while True:
-                while not (self._appends or self._deletes):
-                    await self._work.park()
-                with trio.CancelScope(shield=True):
-                    if self._deletes:
-                        await self._delete(*self._deletes.popleft())
-                    await self._commit(answering)
+        while True:
+            while not (self._appends or self._deletes):
+                await self._work.park()
+            with trio.CancelScope(shield=True):
+                if self._deletes:
+                    await self._delete(*self._deletes.popleft())
+                await self._commit()
 
     async def _delete(self, delete: Delete, call: Call[Any]) -> None:
         try:
@@ -267,8 +266,12 @@ class Journal:
         self._room.unpark_all()
         return group
 
-    async def _commit(self, answering: trio.Nursery) -> None:
-        """Commit a group, if any append waits."""
+    async def _commit(self) -> None:
+        """Commit a group, if any append waits, and answer it.
+
+        What the answers lead to is in the next group. If that began at once, the groups of a busy loop
+        would be a fifth as large (`tests/bench/speed`, commits), and a commit costs as much as ten appends.
+        """
         outcomes: Sequence[Position | ActorError]
         group = self._take()
         if not group:
@@ -280,16 +283,10 @@ class Journal:
         ordered = list(zip(group, outcomes, strict=True))
         # Endings first: a cancel waits for one, and must be quick however much is written.
         ordered.sort(key=lambda one: not one[0][0].task.finished)
-        self._answer(ordered[:REPLIES_PER_TICK])
-        if rest := ordered[REPLIES_PER_TICK:]:
-            await self._answer_the_rest(rest)
-
-    async def _answer_the_rest(self, rest: Sequence[Outcome]) -> None:
-        """A few between two checkpoints, so that the event loop never stalls."""
-        with trio.CancelScope(shield=True):
-            for start in range(0, len(rest), REPLIES_PER_TICK):
+        for start in range(0, len(ordered), REPLIES_PER_TICK):
+            if start:
                 await trio.lowlevel.checkpoint()
-                self._answer(rest[start : start + REPLIES_PER_TICK])
+            self._answer(ordered[start : start + REPLIES_PER_TICK])
 
     def _answer(self, outcomes: Sequence[Outcome]) -> None:
         """Show each append to the readers, then settle its reply."""
