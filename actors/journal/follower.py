@@ -103,6 +103,7 @@ class Follower:
             if tail.closings > self._seen[1] or self._view.closed_for:
                 self._close(self._view.closed_for or tail.closed_for)
                 return None
+            tail.drop_what_all_have_read()
             await tail.grown.park()
 
     def _at_end(self, tail: Tail) -> bool:
