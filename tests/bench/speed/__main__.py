@@ -9,11 +9,23 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from . import burst, cancels, commands, growth, in_process, machine, pipeline, streams, throughput
+from . import (
+    burst,
+    cancels,
+    commands,
+    growth,
+    in_process,
+    layers,
+    machine,
+    pipeline,
+    streams,
+    throughput,
+)
 from .figures import Aim, Effort, Part, aims_table, write
 
 PARTS: dict[str, Callable[[Effort], Part]] = {
     "tasks": throughput.measure,
+    "layers": layers.measure,
     "memory": streams.measure,
     "burst": burst.measure,
     "commits": in_process.measure_commits,

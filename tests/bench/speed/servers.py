@@ -9,7 +9,8 @@ chunk at a time, as a stream of events that come one after another.
     fastapi-log    the same with a log in SQLite that commits before each event is sent
     quart          quart-trio on Hypercorn, without a log
 
-With `--open N` up to N streams stay open after their last event but two.
+With `--open N` up to N streams stay open after their last event but two. With `--layers FILE` Terzetto
+counts whose code it executes, see `layers.py`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -209,6 +211,7 @@ def main() -> None:
     parser.add_argument("name", choices=("terzetto", "memory", *PEERS))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--open", type=int, default=0)
+    parser.add_argument("--layers", type=Path)
     asked = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -221,6 +224,8 @@ def main() -> None:
         case "quart":
             trio.run(partial(quart, stays_open=asked.open > 0))
         case name:
+            if asked.layers:
+                import_module("tests.bench.speed.layers").count_layers(asked.layers)
             in_memory = name == "memory"
             sys.exit(terzetto(asked.folder, in_memory=in_memory, stay_open=asked.open))
 
