@@ -64,7 +64,7 @@ class Ledger:
         self._unsent: Append | None = None
         self._block: trio.Nursery | None = None
         self._moved = trio.lowlevel.ParkingLot()
-        self._flushing: list[trio.lowlevel.Task] = []
+        self._flushing: list[tuple[Position, trio.lowlevel.Task]] = []
 
     @property
     def task(self) -> Task:
@@ -128,7 +128,7 @@ class Ledger:
             if self._unsent:
                 await self._send_when_there_is_room()
             else:  # In a shielded scope this would take three times as long.
-                self._flushing.append(trio.lowlevel.current_task())
+                self._flushing.append((target, trio.lowlevel.current_task()))
                 await trio.lowlevel.wait_task_rescheduled(_stay)
 
     @asynccontextmanager
@@ -166,8 +166,10 @@ class Ledger:
             self._journal.send_on_nowait(append, self._answered)
         except trio.WouldBlock:
             self._unsent = append
-            if self._block is not None:  # Otherwise `flush` sends it.
+            if self._block is not None:
                 self._block.start_soon(self._send_when_there_is_room)
+            else:  # A `flush` sends it.
+                self._wake()
         except ActorError as stopped:
             self._fail(stopped)
 
@@ -199,11 +201,14 @@ class Ledger:
         self._wake()
 
     def _wake(self) -> None:
-        """Let those go on that wait for the log."""
+        """Let those go on that wait for the log; a flush, when all that it waits for is there."""
         self._moved.unpark_all()
-        flushing, self._flushing = self._flushing, []
-        for task in flushing:
-            trio.lowlevel.reschedule(task)
+        waiting, self._flushing = self._flushing, []
+        for target, task in waiting:
+            if self.committed >= target or self.failed or self._unsent:
+                trio.lowlevel.reschedule(task)
+            else:
+                self._flushing.append((target, task))
 
     def _batch(self) -> Append:
         records: list[Record] = []

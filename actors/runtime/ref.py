@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import trio
 
 from actors.errors import ActorStopped, AskCycle
-from actors.runtime.call import Call
+from actors.runtime.call import Call, CallState
 from actors.runtime.request import Request, StreamRequest
 
 R = TypeVar("R")
@@ -156,7 +156,9 @@ class PartStream(Generic[P, R]):
                 return await self._receive.receive()
         except trio.EndOfChannel:
             pass
-        await self._call.reply()
+        if self._call.state is not CallState.SETTLED:
+            await self._call.reply()
+        self._call.result()  # It raises the handler's error.
         raise StopAsyncIteration
 
     async def batch(self) -> list[P]:

@@ -4,7 +4,7 @@
 
 - chunks: a bare ASGI app that sends a head and 27 chunks, as a stream of a task does
 - small: a bare ASGI app that sends one small body
-- livez: the same through Quart, with quart-trio's own connection class on the stock side
+- livez: the same through our app
 
 Both sides are measured in turn, in one run.
 """
@@ -38,8 +38,6 @@ async def chunks(scope: Any, receive: Any, send: Any) -> None:
 
 async def serve(kind: str, stock: bool, ready: int, done: int) -> None:
     from http_raw import plain, stock_serve
-    from quart_trio.asgi import TrioASGIHTTPConnection
-    from quart_trio.wrappers import TrioRequest
     from scripted import scripted_system
 
     from web.api.app import create_app
@@ -50,9 +48,6 @@ async def serve(kind: str, stock: bool, ready: int, done: int) -> None:
     serving: Any = stock_serve if stock else serve
     async with scripted_system() as system, trio.open_nursery() as nursery:
         livez = create_app(system, settings)
-        if stock:
-            livez.asgi_http_class = TrioASGIHTTPConnection
-            livez.request_class = TrioRequest
         apps = {"chunks": chunks, "small": plain(), "livez": livez}
         (url, *_) = await nursery.start(partial(serving, apps[kind], settings))
         os.write(ready, url.encode())

@@ -102,6 +102,24 @@ def test_a_key_that_may_only_look_is_told_what_it_needs_and_can_be_changed(own_s
     expect(page.locator("header .state")).to_have_text("● completed")
 
 
+def test_another_key_reads_the_library_anew(own_server, open_page):
+    reader = own_server.keys("add", "bob", "--scope", "read")["key"]
+    page = open_page(f"{own_server.url}/#/documents")
+    give(page, reader)
+    page.fill("input[name=url]", "http://127.0.0.1:1/page.html")
+    page.press("input[name=url]", "Enter")
+    expect(page.get_by_role("alert")).to_contain_text("the scope write is needed")
+    admin = own_server.keys("add", "ada", "--scope", "admin")["key"]
+    note = {"Authorization": f"Bearer {admin}", "Content-Type": "text/plain"}
+    httpx.post(f"{own_server.url}/documents?title=Ferns", content="Ferns grow.", headers=note)
+
+    page.click("text=Use another key")
+    give(page, admin)
+
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.locator("main")).to_contain_text("Ferns")
+
+
 def test_a_key_with_characters_that_no_key_has_is_refused_at_once(own_server, open_page):
     own_server.keys("add", "alice")
     page = open_page(own_server.url)

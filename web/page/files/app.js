@@ -1,7 +1,8 @@
 // The frame of the page: which view an address shows, and when it is drawn.
 //
-// A view is { key, title, template, go, close }: `go` takes another address with the same key, so that a
-// task's stream goes on while one looks through its tabs.
+// A view is { key, title, template, go, close, renew }: `go` takes another address with the same key, so
+// that a task's stream goes on while one looks through its tabs. `renew` reads again what another key of
+// the server may see.
 
 import { parse } from "./address.js";
 import { currentKey, forgetKey } from "./key.js";
@@ -95,6 +96,9 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 window.addEventListener("hashchange", go);
 document.addEventListener("visibilitychange", () => !document.hidden && view.wake?.());
-window.addEventListener("key", showForget);
+window.addEventListener("key", () => {
+  showForget();
+  view.renew?.();
+});
 showForget();
 go();

@@ -102,6 +102,7 @@ export function openLibrary(first, redraw) {
   return {
     title: () => "Library",
     go,
+    renew: () => attempt(load),
     close() {
       for (const [type, heard] of Object.entries(listeners)) window.removeEventListener(type, heard);
     },

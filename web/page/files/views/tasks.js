@@ -68,6 +68,10 @@ export function openTasks(first, redraw) {
       go(next);
       look();
     },
+    renew() {
+      [tasks, cursor] = [null, null];
+      look();
+    },
     template: () => html`<h1>Tasks</h1>
       <nav class="filters" aria-label="Filter by state">${Object.keys(FILTERS).map((one) => filter(one, status))}</nav>
       ${problem(error)} ${tasks?.length ? taskRows(tasks) : null} ${tasks?.length === 0 ? nothing(status) : null}
