@@ -151,11 +151,7 @@ BUGS = [
     ),
     Bug(
         "a gap in a stream: a cursor just before the tail is read from the tail",
-        [
-            Edit(
-                TAIL, "self.task is not None and after >=", "self.task is not None and after + 1 >="
-            )
-        ],
+        [Edit(TAIL, "return after >= (self", "return after + 1 >= (self")],
     ),
     Bug(
         "a snapshot that is believed although events follow it",
@@ -286,6 +282,21 @@ BUGS = [
         "a tail has no bound of bytes",
         [Edit(TAIL, "or self._bytes > self._bounds.bytes", "")],
         by=f"{BOUNDS}::a_tail_holds",
+    ),
+    Bug(
+        "a run sleeps for ever after a step beside it did the last ones",
+        [Edit(RUN, "            self._waits.unpark()  # Perhaps all is done now.\n", "")],
+    ),
+    Bug(
+        "a flush is not woken to send what found no room",
+        [
+            Edit(
+                LEDGER,
+                "else:  # A `flush` sends it.\n                self._wake()",
+                "else:\n                pass",
+            )
+        ],
+        by=f"{BOUNDS}::a_flush_sends",
     ),
     Bug(
         "idle tails have no bound",

@@ -105,6 +105,27 @@ async def test_a_run_is_ahead_of_the_log_by_a_bounded_number_of_bytes(
     await ledger.room()
 
 
+async def test_a_flush_sends_what_found_no_room_in_the_mailbox(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    store = GatedStore()
+    view = CommittedView(store, TailBounds())
+    journal = spawn(nursery, "journal", lambda: Journal(view), capacity=1)
+    ledgers = [Ledger(journal, f"t{n}", None, virtual_clock, Window()) for n in range(6)]
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as flushing:
+            with store.holding():
+                for ledger in ledgers:
+                    ledger.record(e.TaskCreated("frogs"))
+                    await trio.testing.wait_all_tasks_blocked()
+                    ledger.record(e.TaskQueued(0, 1))
+                    flushing.start_soon(ledger.flush)
+                await trio.testing.wait_all_tasks_blocked()
+
+    assert [ledger.committed for ledger in ledgers] == [2] * 6
+
+
 async def test_a_commit_takes_a_bounded_number_of_bytes(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
