@@ -52,6 +52,7 @@ class Call(Generic[R]):
         "_value",
         "_waiter",
         "chain",
+        "given_up",
         "handler_s",
         "parts",
         "request",
@@ -69,6 +70,8 @@ class Call(Generic[R]):
         self.chain = chain
         self.handler_s = handler_s
         self.parts = parts
+        self.given_up = False
+        """Whether its asker has left while the handler worked, which cancels the handler's scope."""
         self._then = then
         self._state = CallState.QUEUED
         self._scope: trio.CancelScope | None = None
@@ -113,6 +116,7 @@ class Call(Generic[R]):
             self._finish(None, None)
         elif self._state is CallState.RUNNING and not self.request.must_finish:
             assert self._scope is not None
+            self.given_up = True
             self._scope.cancel()
             with trio.CancelScope(shield=True):
                 await self._settled()
@@ -145,15 +149,13 @@ class Call(Generic[R]):
 
     def settle(self, value: R) -> None:
         """Answer with a value. An answer to a settled call is dropped."""
-        self._answer(value, None)
+        if self._state is not CallState.SETTLED:
+            self._finish(value, None)
 
     def fail(self, error: Exception) -> None:
         """Answer with an error, which is raised in the asker."""
-        self._answer(None, error)
-
-    def _answer(self, value: Any, error: Exception | None) -> None:
         if self._state is not CallState.SETTLED:
-            self._finish(value, error)
+            self._finish(None, error)
 
     def _finish(self, value: Any, error: Exception | None) -> None:
         self._state, self._value, self._error = CallState.SETTLED, value, error

@@ -58,7 +58,8 @@ class Ref:
         them the answer is `StepTimeout`. Bound the waiting itself with a cancel scope.
         """
         call = Call(request, self._chain(), handler_s)
-        await self._put(call)
+        if not self._put_at_once(call):
+            await self._put(call)
         return await call.reply()
 
     async def send(self, request: Request[R], *, handler_s: float = math.inf) -> Call[R]:
@@ -110,6 +111,14 @@ class Ref:
             # The system ends, and the asker with it: not because of what it asks.
             await trio.lowlevel.checkpoint_if_cancelled()
             raise
+
+    def _put_at_once(self, call: Call[Any]) -> bool:
+        """Whether there was room."""
+        try:
+            self._lane(call).send_nowait(call)
+        except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
+            return False
+        return True
 
     def _put_nowait(self, call: Call[Any]) -> None:
         try:
