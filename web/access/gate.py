@@ -20,7 +20,7 @@ from web.access.keys import ANYONE, Keys, Principal
 from web.access.proxies import behind_proxies
 from web.access.rates import Rates
 from web.access.rules import PUBLIC, needed
-from web.api.exchange import inner_path
+from web.api.exchange import FIELDS, fields_of, inner_path
 from web.api.problems import CONTENT_TYPE, KINDS, RequestProblem, problem_body
 from web.settings.model import ServerSettings
 
@@ -88,16 +88,19 @@ class Gate:
             await self._http(scope, receive, send)
 
     async def _http(self, scope: Any, receive: Any, send: Send) -> None:
-        passage = Passage(scope, _headers(scope))
+        fields = fields_of(scope)
+        passage = Passage(scope, fields.first)
         responding = self._responding(passage, send)
         try:
             passage.scope = behind_proxies(scope, self._proxies)
             if passage.scope["headers"] is not scope["headers"]:
-                passage.headers = _headers(passage.scope)
+                fields = fields_of(passage.scope)
+                passage.headers = fields.first
             self._check_place(passage)
             preflight = self._check_origin(passage)
             if preflight is None:
                 passage.scope[PRINCIPAL] = self._admit(passage)
+                passage.scope[FIELDS] = fields
         except RequestProblem as refused:
             await _refuse(passage, refused, responding)
             return
@@ -232,14 +235,6 @@ def is_loopback(host: str) -> bool:
     return bool((mapped or ip).is_loopback)
 
 
-def _headers(scope: Any) -> dict[str, str]:
-    """The first line of each header."""
-    found: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        found.setdefault(name.decode("latin-1").lower(), value.decode("latin-1").strip())
-    return found
-
-
 def _secret(headers: dict[str, str]) -> str:
     scheme, _, secret = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -247,6 +242,7 @@ def _secret(headers: dict[str, str]) -> str:
     return headers.get("x-api-key", "")
 
 
+@lru_cache(maxsize=1_024)
 def _host_name(url: str) -> str | None:
     try:
         return urlsplit(url).hostname

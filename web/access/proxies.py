@@ -38,10 +38,12 @@ def behind_proxies(scope: Any, trusted: Sequence[Network]) -> Any:
 
     The path of the result begins with its `root_path`, as ASGI wants it.
     """
-    scope = {**scope, "path": scope.get("root_path", "") + inner_path(scope)}
-    peer = (scope.get("client") or [""])[0]
-    if not trusted or not _is_among(peer, trusted):
+    path = scope.get("root_path", "") + inner_path(scope)
+    if path != scope["path"]:
+        scope = {**scope, "path": path}
+    if not trusted or not _is_among((scope.get("client") or [""])[0], trusted):
         return scope
+    scope = dict(scope)
     said = _said(scope["headers"], trusted)
     if said.client is not None:
         scope["client"] = (said.client, 0)

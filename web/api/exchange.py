@@ -8,9 +8,9 @@ Any ASGI server will do. Ours sends a stream itself, so that what made the respo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import trio
@@ -41,6 +41,30 @@ class ClientLeft(Exception):
     """The client has left before it sent the whole body."""
 
 
+FIELDS = "terzetto.fields"
+"""Where the gate leaves the header fields of a request in its scope, since they are read once."""
+
+
+class Fields(NamedTuple):
+    """Header fields: the first line of each, by its name in lower case; `more` has the other lines."""
+
+    first: dict[str, str]
+    more: Sequence[tuple[str, str]] = ()
+
+
+def fields_of(scope: Any) -> Fields:
+    """The header fields of a request."""
+    first: dict[str, str] = {}
+    more: list[tuple[str, str]] = []
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
+        if name in first:
+            more.append((name, value))
+        else:
+            first[name] = value
+    return Fields(first, more)
+
+
 class ApiRequest:
     """A request.
 
@@ -49,18 +73,15 @@ class ApiRequest:
     """
 
     def __init__(self, scope: Any, receive: Receive) -> None:
+        first, more = scope.get(FIELDS) or fields_of(scope)
         self.scope = scope
         self.method: str = scope["method"].upper()  # As Quart reads it.
         self.path = inner_path(scope)
         self.root_path: str = scope.get("root_path", "")
-        self.headers: dict[str, str] = {}
-        self.doubled: set[str] = set()
-        for raw_name, raw_value in scope["headers"]:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
-            if name in self.headers:
-                self.doubled.add(name)
-                value = f"{self.headers[name]}, {value}"
-            self.headers[name] = value
+        self.headers = dict(first) if more else first
+        self.doubled = {name for name, _ in more}
+        for name, value in more:
+            self.headers[name] += f", {value}"
         self._receive = receive
         self._complete = False
 
