@@ -286,6 +286,7 @@ BUGS = [
     Bug(
         "a run sleeps for ever after a step beside it did the last ones",
         [Edit(RUN, "            self._waits.unpark()  # Perhaps all is done now.\n", "")],
+        by="test_supervisor.py::a_step_begins",
     ),
     Bug(
         "a flush is not woken to send what found no room",

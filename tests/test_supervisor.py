@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import trio
-from scripted import Cast, Stubborn, scripted_system
+from scripted import Cast, ScriptedAnalyzer, Stubborn, plan_for, scripted_system
 
 from actors.clock import virtual_clock
 from actors.errors import (
@@ -23,6 +24,7 @@ from actors.journal.memory import MemoryStore
 from actors.settings import Settings
 from actors.system import System
 from actors.tasks.events import Stamped, decode
+from actors.tasks.plan import Plan
 from actors.testing.faults import Delay, FaultyStore
 
 ENDINGS = {"task_completed", "task_failed", "task_cancelled"}
@@ -50,6 +52,37 @@ async def started(system: System, count: int = 1) -> list[str]:
     for task_id in ids:
         await system.start(task_id)
     return ids
+
+
+class Uneven(ScriptedAnalyzer):
+    """Plans that s4 waits for s3, but not for s2."""
+
+    def plan(self, text: str) -> Plan:
+        plan = plan_for(text, 3)
+        steps = [
+            replace(s, depends_on=("s1", "s3")) if s.step_id == "s4" else s for s in plan.steps
+        ]
+        return replace(plan, steps=tuple(steps))
+
+
+class UnevenCast(Cast):
+    def factories(self) -> dict[str, Any]:
+        return {**super().factories(), "analyzer": lambda: Uneven(self.plans, self.weighs)}
+
+
+@pytest.mark.parametrize("first", [0.5, 2.0, 6.0])
+async def test_a_step_begins_as_soon_as_all_that_it_depends_on_are_done(
+    first: float, autojump_clock: object
+) -> None:
+    """Whichever of s2 and s3 ends first, whatever is still at work then."""
+    cast = UnevenCast(retrieves=[first, 1.0, 3.0])
+    async with scripted_system(cast) as system, trio.open_nursery():
+        began = trio.current_time()
+        with trio.fail_after(60):
+            events = await finish(system, (await system.create("frogs")).task_id)
+
+    assert events[-1].event_type == "task_completed"
+    assert trio.current_time() - began == pytest.approx(max(first, 4.0))
 
 
 async def test_executing_twice_runs_once(autojump_clock: object) -> None:

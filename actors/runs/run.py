@@ -110,6 +110,7 @@ class Run:
         self._stopped = stopped
         self._begun: list[str] = []  # Sets take 500 bytes more.
         self._done: list[str] = []
+        self._working = 0
         self._waits = trio.lowlevel.ParkingLot()
 
     async def run(self) -> None:
@@ -166,34 +167,47 @@ class Run:
     async def _walk(self, plan: Plan) -> None:
         """Do each step as soon as all that it depends on are done.
 
-        This task does what it can itself: a step beside it ends with its task, and costs no memory.
+        This task does what it can itself, and has a nursery only while steps run side by side: what
+        waits for a model for minutes then costs no other task.
         """
-        async with trio.open_nursery() as nursery:
-            await self._go_on(plan, nursery)
-            while len(self._done) < len(plan.steps):
-                await self._waits.park()
+        while ready := self._ready(plan):
+            if len(ready) == 1:
+                await self._do_here(ready, plan)
+                continue
+            async with trio.open_nursery() as nursery:
                 await self._go_on(plan, nursery)
+                while self._working:
+                    await self._waits.park()
+                    await self._go_on(plan, nursery)
 
     # Not a closure of `_walk`: one that refers to itself keeps the whole run alive until the garbage
     # collector finds it, and a thousand such runs stop the loop for a tenth of a second.
 
     async def _go_on(self, plan: Plan, nursery: trio.Nursery) -> None:
-        """Do what is ready, and then what that makes ready: one step here, the others beside it."""
-        while ready := self._ready(plan):
-            first, *others = ready
-            self._begun += [step.step_id for step in ready]
-            for step in others:
+        """Do what is ready, one step here and the others beside it, until it is one step alone."""
+        while (ready := self._ready(plan)) and (self._working or len(ready) > 1):
+            for step in ready[1:]:
                 nursery.start_soon(self._do_beside, step, plan, nursery)
-            await self._do(first, len(plan.steps))
-            self._done.append(first.step_id)
+            await self._do_here(ready, plan)
+
+    async def _do_here(self, ready: list[PlannedStep], plan: Plan) -> None:
+        """Do the first of these steps, all of which begin now."""
+        self._begun += [step.step_id for step in ready]
+        self._working += len(ready)
+        await self._do(ready[0], len(plan.steps))
+        self._ended(ready[0])
 
     async def _do_beside(self, step: PlannedStep, plan: Plan, nursery: trio.Nursery) -> None:
         """Do a step; then `_walk` goes on, or this task does, if that one is at work."""
         await self._do(step, len(plan.steps))
-        self._done.append(step.step_id)
+        self._ended(step)
         if not self._waits.unpark():
             await self._go_on(plan, nursery)
             self._waits.unpark()  # Perhaps all is done now.
+
+    def _ended(self, step: PlannedStep) -> None:
+        self._done.append(step.step_id)
+        self._working -= 1
 
     def _ready(self, plan: Plan) -> list[PlannedStep]:
         """The steps that have not begun, though all that they depend on are done."""

@@ -99,6 +99,7 @@ class ActorHandle(Ref):
         calls_per_tick: int,
     ) -> None:
         super().__init__(name, Mailbox(capacity, CONTROL_CAPACITY))
+        self._as_asker = (name,)
         self._factory = factory
         self._concurrency = concurrency
         self._limit = limit
@@ -164,7 +165,7 @@ class ActorHandle(Ref):
     async def _handle(self, call: Call[Any], instance: Actor, scope: trio.CancelScope) -> bool:
         """Let an instance answer a call; whether that has cancelled the scope."""
         is_limited = call.handler_s != math.inf
-        askers.set((*call.chain, self.name))
+        askers.set(call.chain + self._as_asker)
         if is_limited:
             scope.deadline = trio.current_time() + call.handler_s
         call.begin(scope)

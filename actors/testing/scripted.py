@@ -133,6 +133,8 @@ async def perform(act: Act) -> None:
         case Stubborn(seconds):
             with trio.CancelScope(shield=True):
                 await trio.sleep(seconds)
+        case math.inf:
+            await trio.sleep_forever()
         case _:
             await trio.sleep(act or 0)
 
