@@ -154,4 +154,7 @@ if __name__ == "__main__":
     import uvloop
 
     prepare()
-    print(json.dumps(asdict(uvloop.run(run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))))
+    found = asdict(uvloop.run(run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
+    # Not by `print`: an unbuffered stdout (PYTHONUNBUFFERED) can drop the end of a long line.
+    with open(sys.stdout.fileno(), "w", closefd=False) as out:
+        json.dump(found, out)
