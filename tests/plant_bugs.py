@@ -289,17 +289,6 @@ BUGS = [
         by="test_supervisor.py::a_step_begins",
     ),
     Bug(
-        "a flush is not woken to send what found no room",
-        [
-            Edit(
-                LEDGER,
-                "else:  # A `flush` sends it.\n                self._wake()",
-                "else:\n                pass",
-            )
-        ],
-        by=f"{BOUNDS}::a_flush_sends",
-    ),
-    Bug(
         "idle tails have no bound",
         [Edit(JOURNAL, "self._idle_bytes > self._bounds.idle_bytes", "False")],
         by=f"{BOUNDS}::tails_that_nobody_uses",

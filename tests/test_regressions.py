@@ -118,6 +118,8 @@ def test_while_a_run_that_cannot_write_still_works_there_is_no_other() -> None:
             at_work = bool(cast.working)
             if at_work:
                 with pytest.raises(StorageUnavailable):
+                    await system.start(task_id)
+                with pytest.raises(StorageUnavailable):
                     await system.cancel(task_id)
             assert (await system.cancel(task_id)).status == "cancelled"
             assert cast.working == 0
