@@ -500,11 +500,6 @@ BUGS = [
         [Edit("actors.sqlite", 'connection.executescript("PRAGMA incremental_vacuum")', "pass")],
         by="test_damage.py::deleted_words",
     ),
-    Bug(
-        "a file that may not grow is a broken disk",
-        [Edit("actors.sqlite_errors", "(ENOSPC, EDQUOT, EFBIG)", "(ENOSPC, EDQUOT)")],
-        by="test_storage_trouble.py::may_not_grow",
-    ),
 ]
 
 

@@ -151,6 +151,8 @@ class EventStream:
     @property
     def ready(self) -> bool:
         """Whether the next part, or the end, will come without waiting."""
+        if self._chunks.within_line:  # What comes next was dropped, if it is not here.
+            return self._chunks.has_more
         return self._chunks.has_more or self._follower.ready
 
     def __aiter__(self) -> Self:
