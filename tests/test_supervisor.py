@@ -85,6 +85,18 @@ async def test_a_step_begins_as_soon_as_all_that_it_depends_on_are_done(
     assert trio.current_time() - began == pytest.approx(max(first, 4.0))
 
 
+async def test_a_written_step_says_how_long_its_text_is(autojump_clock: object) -> None:
+    async with scripted_system(Cast(parts=("Frogs ", "sing. ", "[1]"))) as system:
+        events = await finish(system, (await system.create("frogs")).task_id)
+
+    (written,) = [
+        event.data["result"]
+        for event in events
+        if event.event_type == "step_completed" and event.data["step"] == "writing"
+    ]
+    assert written["characters"] == len("Frogs sing. [1]")
+
+
 async def test_executing_twice_runs_once(autojump_clock: object) -> None:
     cast = Cast()
     async with scripted_system(cast) as system:

@@ -260,7 +260,7 @@ class Run:
             delay_s = max(delay_s, min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S))
             await self._record_retry(step, attempt, delay_s, error)
             return None, delay_s
-        await self._completed(given, output, trio.current_time() - started)
+        await self._completed(step, output, trio.current_time() - started)
         return output, None
 
     def _turn(self, step: PlannedStep) -> AbstractAsyncContextManager[None]:
@@ -344,9 +344,8 @@ class Run:
         empty_output = CONTRACTS[step.step].empty_output
         agent = self._agents.address(step.agent_type)
         if empty_output and not (agent and agent.must_succeed):
-            given = self._input(step)
-            output = empty_output(given, failure, error.usage)
-            await self._completed(given, output, duration_s)
+            output = empty_output(self._input(step), failure, error.usage)
+            await self._completed(step, output, duration_s)
             return output
         attempts, usage = self._attempt_of(step), error.usage or None
         await self._record(e.StepFailed(step.step_id, step.step, attempts, failure, usage))
@@ -380,8 +379,7 @@ class Run:
         if durable:
             await self._ledger.flush()
 
-    async def _completed(self, given: StepInput, output: Any, duration_s: float) -> None:
-        step = given.step
+    async def _completed(self, step: PlannedStep, output: Any, duration_s: float) -> None:
         await self._ledger.room()
         self._ledger.record(
             *([e.PlanCreated(output.steps)] if isinstance(output, Plan) else []),
@@ -392,7 +390,7 @@ class Run:
                 duration_s=round(duration_s, 6),
                 degraded=output.degraded is not None,
                 error=output.degraded,
-                result=CONTRACTS[step.step].summary(output, given),
+                result=CONTRACTS[step.step].summary(output, self._input(step)),
                 usage=output.usage or None,
             ),
             step_id=step.step_id,
